@@ -1,0 +1,108 @@
+"""A plan: the precision of every quantized layer, and the bytes it costs.
+
+A plan is the result of a search and the input of training, packing and sizing. It is a plain,
+frozen value that goes to JSON and back.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Any
+
+from sottovoce.errors import InputError
+from sottovoce.quantizers.grids import GRIDS
+
+GRANULARITIES = ("tensor", "channel")
+STORABLE_BITS = (2, 3, 4, 5, 6, 8)
+SCALE_BYTES = 4
+
+Shape = tuple[int, int]
+"""(rows, columns) of a layer's weight: output channels by inputs."""
+
+
+@dataclass(frozen=True, order=True)
+class Precision:
+    """How one weight matrix is stored.
+
+    Attributes:
+        bits: bits of one code, one of `STORABLE_BITS`.
+        grid: name of a grid in `sottovoce.quantizers.grids.GRIDS`.
+        granularity: what shares a scale: the whole "tensor", or an output "channel".
+
+    Raises:
+        InputError: a field holds none of the values above.
+    """
+
+    bits: int
+    grid: str = "symmetric"
+    granularity: str = "channel"
+
+    def __post_init__(self) -> None:
+        for value, allowed, what in (
+            (self.bits, STORABLE_BITS, "bits"),
+            (self.grid, tuple(GRIDS), "grid"),
+            (self.granularity, GRANULARITIES, "granularity"),
+        ):
+            if value not in allowed:
+                raise InputError(f"{what} is {value!r}; it must be one of {allowed}")
+
+    def scales(self, shape: Shape) -> int:
+        """How many scales a weight of this shape needs."""
+        return 1 if self.granularity == "tensor" else shape[0]
+
+    def stored_bytes(self, shape: Shape) -> int:
+        """Bytes on disk: every row's codes padded to a whole byte, and the scales."""
+        rows, columns = shape
+        return rows * -(-columns * self.bits // 8) + self.scales(shape) * SCALE_BYTES
+
+
+@dataclass(frozen=True)
+class Plan(Mapping[str, Precision]):
+    """Layer name -> `Precision`, in the model's order."""
+
+    layers: Mapping[str, Precision]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", MappingProxyType(dict(self.layers)))
+
+    def __getitem__(self, layer: str) -> Precision:
+        return self.layers[layer]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def nominal_bits(self, shapes: Mapping[str, Shape]) -> float:
+        """Mean bits of a weight, scales not counted: P1's "model bit-width", what `--bits` sets."""
+        weights = {layer: rows * columns for layer, (rows, columns) in shapes.items()}
+        bits = sum(weights[layer] * precision.bits for layer, precision in self.items())
+        return bits / sum(weights[layer] for layer in self)
+
+    def effective_bits(self, shapes: Mapping[str, Shape]) -> float:
+        """Mean bits of a weight with its share of scales and padding counted."""
+        weights = sum(shapes[layer][0] * shapes[layer][1] for layer in self)
+        return 8 * self.stored_bytes(shapes) / weights
+
+    def stored_bytes(self, shapes: Mapping[str, Shape]) -> int:
+        """Bytes that the planned layers take on disk."""
+        return sum(precision.stored_bytes(shapes[layer]) for layer, precision in self.items())
+
+    def to_json(self) -> dict[str, dict[str, Any]]:
+        return {layer: asdict(precision) for layer, precision in self.items()}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Mapping[str, Any]]) -> "Plan":
+        """Read `to_json`'s record.
+
+        Raises:
+            InputError: an entry is no precision; the layer is named.
+        """
+        layers = {}
+        for layer, fields in record.items():
+            try:
+                layers[layer] = Precision(**fields)
+            except (TypeError, InputError) as error:
+                raise InputError(f"plan entry of layer {layer!r} is not valid: {error}") from error
+        return cls(layers)

@@ -1,0 +1,1 @@
+"""Tensors in, tensors out: grids, ranges and fake quantization. Knows nothing of models."""
