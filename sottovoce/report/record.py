@@ -1,0 +1,121 @@
+"""What a compression run leaves behind, as one frozen value: `metrics.json`, and all a report reads."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+Pairs = tuple[tuple[str | None, str | None], ...]
+"""An alignment: (reference word, hypothesis word) pairs; None stands for no word."""
+
+
+@dataclass(frozen=True)
+class System:
+    """One recogniser and how well it did on the evaluation speech.
+
+    Attributes:
+        name: "input checkpoint", "full precision, fine-tuned" or "compressed".
+        bytes: size of its tensors on disk.
+        nominal_bits, effective_bits: over the encoder's matrices; 32 for full precision.
+        wer: word error rate, a fraction; `low` and `high` bound its 95% interval, resampled by
+            `resampled_by` ("speaker" or "utterance").
+        words: reference words.
+    """
+
+    name: str
+    bytes: int
+    nominal_bits: float
+    effective_bits: float
+    wer: float
+    low: float
+    high: float
+    resampled_by: str
+    substitutions: int
+    deletions: int
+    insertions: int
+    words: int
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One quantized layer: `depth` is its encoder layer, `matrix` its role there ("q", "k", "v",
+    "out", "feed-forward in", "feed-forward out"), `shape` (rows, columns)."""
+
+    layer: str
+    depth: int
+    matrix: str
+    shape: tuple[int, int]
+    bits: int
+    grid: str
+    granularity: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class TrainingPoint:
+    """What was logged at one update; a field is None where it was not measured.
+
+    Attributes:
+        loss: the step's whole loss without the size term, nats a frame.
+        temperature: of the Gumbel-softmax; None once the plan is frozen.
+        expected_bits: mean bits under the importance distribution.
+        hard_bits: nominal bits of the hard plan at this step.
+        wer: dev word error rate of the *hard* plan, a fraction.
+        seconds: wall-clock seconds of training so far.
+    """
+
+    step: int
+    loss: float
+    learning_rate: float
+    seconds: float
+    temperature: float | None = None
+    expected_bits: float | None = None
+    hard_bits: float | None = None
+    wer: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The compressed system against `baseline` (a `System` name); fields as in scoring."""
+
+    baseline: str
+    test: str
+    segments: int
+    z: float
+    p: float
+    detectable: float | None
+    verdict: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """An utterance whose errors changed, with both alignments to the reference."""
+
+    utterance: str
+    speaker: str
+    errors_before: int
+    errors_after: int
+    before: Pairs
+    after: Pairs
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A whole run. `systems` begins with the input checkpoint and ends with the compressed one."""
+
+    version: str
+    created: str
+    command: str
+    source: str
+    evaluated_on: str
+    device: str
+    seconds: float
+    recipe: dict[str, Any]
+    systems: tuple[System, ...]
+    comparisons: tuple[Comparison, ...]
+    layers: tuple[LayerRow, ...]
+    history: tuple[TrainingPoint, ...]
+    got_worse: tuple[Change, ...]
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
