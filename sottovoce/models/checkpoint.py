@@ -1,0 +1,129 @@
+"""Reading a checkpoint: a hub id, a folder that transformers wrote, or a folder that we packed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoProcessor
+
+from sottovoce.artifact.reader import read_artifact
+from sottovoce.errors import InputError
+from sottovoce.models.families import FAMILIES, family_of
+from sottovoce.models.recogniser import Recogniser
+
+
+def load_checkpoint(source: str | Path) -> Recogniser:
+    """A float checkpoint with a CTC head, in float32 and eval mode.
+
+    Args:
+        source: hub id, or folder written by transformers with its processor. A `.bin` is read
+            with `weights_only=True`.
+
+    Raises:
+        InputError: nothing there, an unsupported family, no CTC head, a weight that is not
+            finite, or a folder that is compressed already.
+    """
+    if is_artifact(source):
+        raise InputError(f"{source} is compressed already; give the full-precision checkpoint")
+    config = _read_config(source)
+    family = family_of(config.model_type)
+    ctc_class = getattr(transformers, family.ctc_class)
+    model, report = _read(
+        lambda: ctc_class.from_pretrained(
+            source, dtype=torch.float32, weights_only=True, output_loading_info=True
+        ),
+        source,
+    )
+    if any(name.startswith("lm_head") for name in report["missing_keys"]):
+        raise InputError(
+            f"{source} has no CTC head; `sottovoce finetune {source} ...` trains one"
+        )
+    if report["missing_keys"]:
+        raise InputError(f"{source} lacks {', '.join(sorted(report['missing_keys'])[:3])}")
+    _refuse_non_finite(model, source)
+    return Recogniser(model.eval(), _read_processor(source), family)
+
+
+def load(source: str | Path) -> Recogniser:
+    """Any recogniser: a compressed folder or a float checkpoint, ready to transcribe."""
+    if not is_artifact(source):
+        return load_checkpoint(source)
+    model, processor = read_artifact(Path(source))
+    return Recogniser(model.eval(), processor, family_of(model.config.model_type))
+
+
+def load_backbone(source: str | Path, vocabulary: dict[str, int]) -> Any:
+    """A CTC model over `vocabulary` on a pre-trained backbone; the head starts at random.
+
+    For checkpoints without a head (hubert-large-ll60k). `<pad>` of the vocabulary is the blank.
+
+    Raises:
+        InputError: as `load_checkpoint`.
+    """
+    config = _read_config(source)
+    ctc_class = getattr(transformers, family_of(config.model_type).ctc_class)
+    model = _read(
+        lambda: ctc_class.from_pretrained(
+            source,
+            dtype=torch.float32,
+            weights_only=True,
+            vocab_size=len(vocabulary),
+            pad_token_id=vocabulary["<pad>"],
+            ignore_mismatched_sizes=True,
+        ),
+        source,
+    )
+    _refuse_non_finite(model, source)
+    return model
+
+
+def is_artifact(source: str | Path) -> bool:
+    """Whether `source` is a folder with our quantization config in it."""
+    path = Path(source) / "config.json"
+    try:
+        method = json.loads(path.read_text())["quantization_config"]["quant_method"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return bool(method == "sottovoce")
+
+
+def has_ctc_head(source: str | Path) -> bool:
+    """Whether the checkpoint says that it was saved with a CTC head."""
+    return any("ForCTC" in name for name in _read_config(source).architectures or [])
+
+
+def _read_config(source: str | Path) -> Any:
+    config = _read(lambda: AutoConfig.from_pretrained(source), source)
+    if config.model_type not in FAMILIES:
+        family_of(config.model_type)
+    return config
+
+
+def _read_processor(source: str | Path) -> Any:
+    processor = _read(lambda: AutoProcessor.from_pretrained(source), source)
+    if not hasattr(processor, "tokenizer") or not hasattr(processor, "feature_extractor"):
+        raise InputError(
+            f"{source} has no processor with a tokenizer; save it there with "
+            "`Wav2Vec2Processor.save_pretrained`"
+        )
+    return processor
+
+
+def _read(read: Any, source: str | Path) -> Any:
+    try:
+        return read()
+    except (OSError, ValueError, KeyError, SafetensorError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise InputError(
+            f"cannot read the checkpoint {source}: {reason} "
+            "(give a folder written by transformers' save_pretrained, or a hub id)"
+        ) from error
+
+
+def _refuse_non_finite(model: Any, source: str | Path) -> None:
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise InputError(f"{source}: tensor {name} holds values that are not finite")

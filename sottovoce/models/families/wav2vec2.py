@@ -1,0 +1,11 @@
+"""wav2vec 2.0 (arXiv 2006.11477)."""
+
+from sottovoce.models.family import TRANSFORMER_MATRICES, Family
+
+FAMILY = Family(
+    model_type="wav2vec2",
+    ctc_class="Wav2Vec2ForCTC",
+    backbone="wav2vec2",
+    layers="encoder.layers",
+    matrices=TRANSFORMER_MATRICES,
+)

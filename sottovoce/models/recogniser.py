@@ -1,0 +1,142 @@
+"""A CTC recogniser as the rest of the project sees it: waveforms in, frame logits or text out."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from sottovoce.models.family import Family
+from sottovoce.speech.labels import Labels
+
+
+@dataclass(frozen=True)
+class Features:
+    """Front-end features of a padded batch.
+
+    Attributes:
+        values: [utterances, channels, frames].
+        sample_mask: [utterances, samples] of 0 and 1, as transformers wants it beside waveforms.
+        frames: [utterances], frames of each that are not padding.
+    """
+
+    values: Tensor
+    sample_mask: Tensor
+    frames: Tensor
+
+    @property
+    def frame_mask(self) -> Tensor:
+        """[utterances, frames], True where a frame is not padding."""
+        positions = torch.arange(self.values.shape[2], device=self.frames.device)
+        return positions < self.frames.unsqueeze(1)
+
+
+class Recogniser:
+    """A transformers CTC model with its processor and family.
+
+    The front end runs utterance by utterance and only its features are padded, with the encoder's
+    attention masked. A front end with group norm (wav2vec2-base) would otherwise see the padding:
+    this way a batch gives each utterance the output that it gets alone.
+    """
+
+    def __init__(self, model: Any, processor: Any, family: Family) -> None:
+        self.model = model
+        self.processor = processor
+        self.family = family
+        self.labels = Labels.of_tokenizer(processor.tokenizer)
+        self.sampling_rate: int = processor.feature_extractor.sampling_rate
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def backbone(self) -> nn.Module:
+        return self.model.get_submodule(self.family.backbone)
+
+    @property
+    def shortest(self) -> int:
+        """Samples of the shortest waveform that yields one frame."""
+        samples = 1
+        sizes = zip(self.model.config.conv_kernel, self.model.config.conv_stride, strict=True)
+        for kernel, stride in reversed(list(sizes)):
+            samples = (samples - 1) * stride + kernel
+        return samples
+
+    def frames_of(self, samples: int) -> int:
+        """Frames that a waveform of `samples` samples yields."""
+        if samples < self.shortest:
+            return 0
+        return int(self.model._get_feat_extract_output_lengths(samples))
+
+    @torch.no_grad()
+    def features(self, waveforms: Sequence[np.ndarray]) -> Features:
+        """Run the frozen front end.
+
+        Args:
+            waveforms: mono float32 at `sampling_rate`, each at least `shortest` samples long.
+        """
+        front_end = self.backbone.get_submodule(self.family.front_end)
+        extractor = self.processor.feature_extractor
+        each = []
+        for waveform in waveforms:
+            inputs = extractor(waveform, sampling_rate=self.sampling_rate, return_tensors="pt")
+            each.append(front_end(inputs.input_values.to(self.device))[0].T)
+        samples = torch.tensor([len(waveform) for waveform in waveforms], device=self.device)
+        positions = torch.arange(int(samples.max()), device=self.device)
+        return Features(
+            values=pad_sequence(each, batch_first=True).transpose(1, 2),
+            sample_mask=(positions < samples.unsqueeze(1)).long(),
+            frames=torch.tensor([len(one) for one in each], device=self.device),
+        )
+
+    def logits(self, features: Features) -> Tensor:
+        """[utterances, frames, labels] of unnormalised log-probabilities, float32.
+
+        Everything after the front end, in the model's present mode (train or eval).
+        """
+        with self._given(features.values):
+            output = self.model(features.sample_mask, attention_mask=features.sample_mask)
+        logits: Tensor = output.logits
+        return logits.float()
+
+    @contextmanager
+    def _given(self, features: Tensor) -> Iterator[None]:
+        backbone, name = self.backbone, self.family.front_end
+        front_end = getattr(backbone, name)
+        setattr(backbone, name, _Given(features))
+        try:
+            yield
+        finally:
+            setattr(backbone, name, front_end)
+
+    @torch.inference_mode()
+    def recognise(self, waveforms: Sequence[np.ndarray]) -> list[str]:
+        """Greedy transcripts, one for each waveform. The model is in eval mode meanwhile."""
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            features = self.features(waveforms)
+            best = self.logits(features).argmax(2).cpu()
+        finally:
+            self.model.train(was_training)
+        lengths = features.frames.tolist()
+        return [
+            self.labels.decode(one[:length].tolist())
+            for one, length in zip(best, lengths, strict=True)
+        ]
+
+
+class _Given(nn.Module):
+    """Stands where the front end stood and returns features that were computed before."""
+
+    def __init__(self, features: Tensor) -> None:
+        super().__init__()
+        self.features = features
+
+    def forward(self, _: Tensor) -> Tensor:
+        return self.features
