@@ -1,0 +1,198 @@
+"""Pass 1 from end to end: learn the plan and the weights, pack, verify, measure, report."""
+
+import json
+import os
+import shlex
+import shutil
+import sys
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+
+from sottovoce.artifact.packed_linear import PackedLinear
+from sottovoce.artifact.writer import write_artifact
+from sottovoce.errors import InputError
+from sottovoce.models.checkpoint import load, load_checkpoint
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.pipelines.measured import (
+    Measured,
+    comparison,
+    described,
+    float_system,
+    got_worse,
+    layer_rows,
+    packed_system,
+    scored,
+)
+from sottovoce.plan import Plan
+from sottovoce.recipe import Recipe
+from sottovoce.report.card import write_card
+from sottovoce.report.html import write_report
+from sottovoce.report.record import RunRecord
+from sottovoce.scoring import Score
+from sottovoce.search.joint import JointObjective
+from sottovoce.speech.corpora import Corpus, read_corpus
+from sottovoce.training.batch import TrainingSpeech
+from sottovoce.training.loop import train
+from sottovoce.training.state import WorkFolder, write_atomically
+from sottovoce.training.teacher import CachedTeacher
+from sottovoce.version import __version__
+
+
+def compress(
+    source: str | Path,
+    train_on: str | Path,
+    evaluate_on: str | Path,
+    out: str | Path,
+    recipe: Recipe | None = None,
+    *,
+    baseline: str | Path | None = None,
+    plan: Plan | None = None,
+    resume: bool = False,
+    console: Console | None = None,
+) -> RunRecord:
+    """Compress a CTC recogniser by joint mixed-precision learning (P1, Pass 1).
+
+    Args:
+        source: hub id or folder of a full-precision checkpoint with a CTC head.
+        train_on, evaluate_on: corpora, in any form that `read_corpus` reads.
+        out: folder to write; it must not exist. Until all is done, work is kept in
+            `out` + ".unfinished".
+        recipe: all dials; the default recipe where none is given.
+        baseline: another recogniser to test the result against, such as U1.
+        plan: train this plan instead of learning one.
+        resume: go on with an interrupted run.
+        console: where progress is shown; None shows it on standard error.
+
+    Returns:
+        What `metrics.json` holds.
+
+    Raises:
+        InputError: something given cannot be used; nothing has been written then.
+    """
+    recipe, out = recipe or Recipe(), Path(out)
+    console = console or Console(stderr=True)
+    started = time.monotonic()
+
+    recogniser = load_checkpoint(source)
+    evaluation = read_corpus(evaluate_on)
+    speech = TrainingSpeech(read_corpus(train_on), recogniser)
+    settings = {
+        "source": str(source),
+        "train": str(train_on),
+        "plan": plan.to_json() if plan else None,
+        "recipe": asdict(recipe),
+    }
+    work = WorkFolder.open(out, settings, resume)
+    accelerator = Accelerator(mixed_precision=recipe.mixed_precision)
+    recogniser.model.to(accelerator.device)
+
+    before = scored(recogniser, evaluation, "input checkpoint", console)
+    baselines = [Measured(float_system("input checkpoint", recogniser, before), before)]
+    console.print(f"input checkpoint: WER {100 * before.wer:.2f}%")
+    if baseline is not None:
+        baselines.append(_baseline(baseline, evaluation, console))
+
+    teacher = None
+    if recipe.teacher == "cached":
+        teacher = CachedTeacher.computed(
+            recogniser, speech, recipe.seconds_per_batch, work.path / "teacher", console
+        )
+    shapes = recogniser.family.shapes(recogniser.model)
+    objective = JointObjective(recogniser, recipe, accelerator, teacher, plan)
+
+    def dev_wer(present: Recogniser) -> float:
+        return scored(present, evaluation, "evaluating", console).wer
+
+    history = train(objective, speech, recipe, work, dev_wer, console)
+    learnt = objective.hard_plan()
+
+    finished = work.path / "finished"
+    shutil.rmtree(finished, ignore_errors=True)
+    _pack(objective, learnt, finished)
+    packed = _verified(finished, objective, learnt)
+    after = scored(packed, evaluation, "compressed", console)
+    record = RunRecord(
+        version=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=shlex.join(["sottovoce", *sys.argv[1:]]) if sys.argv[1:] else "sottovoce.compress",
+        source=str(source),
+        evaluated_on=evaluation.name,
+        device=_device_name(accelerator.device),
+        seconds=time.monotonic() - started,
+        recipe=asdict(recipe),
+        systems=(
+            *(one.system for one in baselines),
+            packed_system("compressed", finished, learnt, shapes, after),
+        ),
+        comparisons=tuple(comparison(one, after) for one in baselines),
+        layers=layer_rows(packed, learnt, shapes),
+        history=history,
+        got_worse=got_worse(before, after),
+    )
+    _write_papers(finished, record, recipe, after, out.name)
+    os.replace(finished, out)
+    shutil.rmtree(work.path)
+    return record
+
+
+def _baseline(model: str | Path, evaluation: Corpus, console: Console) -> Measured:
+    recogniser = load(model)
+    own = scored(recogniser, evaluation, described(model), console)
+    console.print(f"{described(model)}: WER {100 * own.wer:.2f}%")
+    return Measured(float_system(described(model), recogniser, own), own)
+
+
+def _pack(objective: JointObjective, plan: Plan, folder: Path) -> None:
+    layers = objective.supernet.layers
+    packed = {}
+    for name, precision in plan.items():
+        scale = layers[name].scale_of(precision.bits)
+        packed[name] = PackedLinear.from_weight(
+            layers[name].latent, scale, precision, layers[name].bias
+        )
+    write_artifact(
+        folder, objective.recogniser.model, objective.recogniser.processor, packed, plan
+    )
+
+
+def _verified(folder: Path, objective: JointObjective, plan: Plan) -> Recogniser:
+    """The packed recogniser, read back, once it gives the trained one's logits bit for bit.
+
+    Raises:
+        InputError: it does not; the folder is not to be trusted.
+    """
+    packed = load(folder)
+    noise = np.random.default_rng(0).standard_normal(packed.sampling_rate).astype(np.float32)
+    packed.model.to(objective.recogniser.device)
+    with torch.inference_mode(), objective.supernet.deployed(plan) as trained:
+        same = torch.equal(
+            trained.logits(trained.features([noise])), packed.logits(packed.features([noise]))
+        )
+    if not same:
+        raise InputError(f"{folder}: the packed model differs from the trained one; report this")
+    return packed
+
+
+def _write_papers(
+    folder: Path, record: RunRecord, recipe: Recipe, score: Score, name: str
+) -> None:
+    metrics = json.dumps(record.to_json(), indent=1, ensure_ascii=False)
+    write_atomically(folder / "metrics.json", metrics.encode())
+    write_atomically(folder / "recipe.toml", recipe.to_toml().encode())
+    score.reference.write_trn(folder / "reference.trn")
+    score.hypothesis.write_trn(folder / "compressed.trn")
+    write_report(record, folder / "report.html")
+    write_card(record, folder / "README.md", name)
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type}, {torch.get_num_threads()} threads"

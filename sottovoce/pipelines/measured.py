@@ -1,0 +1,121 @@
+"""Recognisers measured on one corpus: what every pipeline reports."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from sottovoce.artifact.sizing import artifact_bytes, float_bytes
+from sottovoce.models.checkpoint import is_artifact
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.plan import Plan, Shape
+from sottovoce.report.record import Change, Comparison, LayerRow, System
+from sottovoce.runtime.recognition import recognise, references
+from sottovoce.scoring import Score, matched_pairs, score
+from sottovoce.speech.corpora import Corpus
+
+_FLOAT_BITS = 32.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A recogniser's score on a corpus, and its size."""
+
+    system: System
+    score: Score
+
+
+def scored(recogniser: Recogniser, corpus: Corpus, name: str, console: Console | None) -> Score:
+    """Recognise a corpus and align it with its transcripts."""
+    hypothesis = recognise(recogniser, corpus, name=name, console=console).transcripts
+    return score(references(recogniser, corpus), hypothesis)
+
+
+def float_system(name: str, recogniser: Recogniser, own: Score) -> System:
+    """A full-precision recogniser's row."""
+    return _system(name, own, float_bytes(recogniser.model), _FLOAT_BITS, _FLOAT_BITS)
+
+
+def packed_system(
+    name: str, folder: Path, plan: Plan, shapes: dict[str, Shape], own: Score
+) -> System:
+    """A packed recogniser's row; its size is that of `model.safetensors`."""
+    return _system(
+        name, own, artifact_bytes(folder), plan.nominal_bits(shapes), plan.effective_bits(shapes)
+    )
+
+
+def _system(name: str, own: Score, size: int, nominal: float, effective: float) -> System:
+    interval = own.interval()
+    return System(
+        name=name,
+        bytes=size,
+        nominal_bits=nominal,
+        effective_bits=effective,
+        wer=own.wer,
+        low=interval.low,
+        high=interval.high,
+        resampled_by=interval.resampled_by,
+        substitutions=own.substitutions,
+        deletions=own.deletions,
+        insertions=own.insertions,
+        words=own.words,
+    )
+
+
+def comparison(baseline: Measured, compressed: Score) -> Comparison:
+    """The significance test of a compressed recogniser against a baseline."""
+    pairs = matched_pairs(baseline.score, compressed)
+    return Comparison(
+        baseline=baseline.system.name,
+        test=pairs.test,
+        segments=pairs.segments,
+        z=pairs.z,
+        p=pairs.p,
+        detectable=pairs.detectable,
+        verdict=pairs.verdict,
+        sentence=pairs.sentence,
+    )
+
+
+def got_worse(before: Score, after: Score, most: int = 20) -> tuple[Change, ...]:
+    """The utterances that gained the most errors, most first."""
+    changes = [
+        Change(
+            utterance=name,
+            speaker=after.speakers[name],
+            errors_before=before.alignments[name].errors,
+            errors_after=alignment.errors,
+            before=before.alignments[name].pairs,
+            after=alignment.pairs,
+        )
+        for name, alignment in after.alignments.items()
+        if alignment.errors > before.alignments[name].errors
+    ]
+    changes.sort(key=lambda change: change.errors_before - change.errors_after)
+    return tuple(changes[:most])
+
+
+def layer_rows(recogniser: Recogniser, plan: Plan, shapes: dict[str, Shape]) -> tuple[LayerRow, ...]:
+    """The plan as the report's rows."""
+    rows = []
+    for matrix in recogniser.family.encoder_matrices(recogniser.model):
+        precision, shape = plan[matrix.name], shapes[matrix.name]
+        rows.append(
+            LayerRow(
+                layer=matrix.name,
+                depth=matrix.depth,
+                matrix=matrix.role,
+                shape=shape,
+                bits=precision.bits,
+                grid=precision.grid,
+                granularity=precision.granularity,
+                bytes=precision.stored_bytes(shape),
+            )
+        )
+    return tuple(rows)
+
+
+def described(model: str | Path) -> str:
+    """How a baseline is named in reports."""
+    return f"{Path(model).name} ({'compressed' if is_artifact(model) else 'full precision'})"

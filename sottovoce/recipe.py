@@ -1,0 +1,205 @@
+"""A recipe: every dial of a compression in one frozen value, TOML both ways.
+
+The command line's flags, their defaults and their help are made from these fields; they stand
+nowhere else.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, Self
+
+import tomli_w
+
+from sottovoce.errors import InputError
+from sottovoce.plan import GRANULARITIES, STORABLE_BITS
+from sottovoce.quantizers.grids import GRIDS
+from sottovoce.quantizers.ranges import RANGES
+
+SEARCH_GRANULARITIES = ("matrix", "module", "block")
+TEACHERS = ("none", "live", "cached")
+STUDENTS = ("none", "sampled", "all")
+
+PerBits = tuple[tuple[int, float], ...]
+"""(bits, weight) pairs: a TOML table such as { 2 = 0.0, 4 = 1.0 }, or a flag such as 2:0,4:1."""
+
+
+def dial(default: Any, explanation: str, allowed: tuple[str, ...] = ()) -> Any:
+    """A recipe field: its default, the help of its flag, and the names it may take."""
+    return field(default=default, metadata={"help": explanation, "allowed": allowed})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """The dials of any training, full precision included."""
+
+    epochs: float = dial(5.0, "passes over the training speech")
+    steps: int | None = dial(None, "updates; overrides epochs")
+    seconds_per_batch: float = dial(101.0, "seconds of padded audio a batch (P1: about 101)")
+    learning_rate: float = dial(3e-5, "peak learning rate of the weights")
+    warmup: float = dial(0.1, "share of the updates over which the learning rate rises linearly")
+    weight_decay: float = dial(0.0, "AdamW's decay of the weight matrices")
+    max_grad_norm: float = dial(1.0, "gradients are clipped to this norm")
+    evaluations: int = dial(5, "how often the dev speech is recognised during training")
+    mixed_precision: str = dial(
+        "no", "arithmetic of the networks while training", allowed=("no", "bf16")
+    )
+    seed: int = dial(0, "of data order, dropout, masks and Gumbel noise")
+
+    def __post_init__(self) -> None:
+        for spec in fields(self):
+            allowed, value = spec.metadata["allowed"], getattr(self, spec.name)
+            if allowed and value not in allowed:
+                raise InputError(f"{spec.name} is {value!r}; it must be one of {allowed}")
+        for name, low in (("epochs", 0), ("seconds_per_batch", 0), ("learning_rate", 0)):
+            if not getattr(self, name) > low:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be above {low}")
+        if self.steps is not None and self.steps < 1:
+            raise InputError(f"steps is {self.steps}; it must be at least 1")
+        if not 0 <= self.warmup < 1:
+            raise InputError(f"warmup is {self.warmup}; it must lie in [0, 1)")
+
+    def replaced(self, changes: Mapping[str, Any]) -> Self:
+        """A copy with some dials turned.
+
+        Raises:
+            InputError: a name is no dial, or a value does not suit it.
+        """
+        known = {spec.name: spec for spec in fields(self)}
+        for name in changes:
+            if name not in known:
+                raise InputError(f"{name!r} is no dial of a recipe; known are {', '.join(known)}")
+        return replace(self, **{name: _read(known[name].type, changes[name]) for name in changes})
+
+    def to_toml(self) -> str:
+        """The recipe as TOML; a dial that is None is left out."""
+        present = {name: value for name, value in asdict(self).items() if value is not None}
+        return tomli_w.dumps(
+            {name: _written(value) for name, value in present.items()}, multiline_strings=True
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Training):
+    """The dials of joint mixed-precision learning (P1, Pass 1).
+
+    `paper` is P1's reading; these defaults are the `default` recipe's.
+    """
+
+    bits: float | None = dial(4.0, "target: nominal bits of the deployed plan, at most this")
+    eta: float | None = dial(None, "weight of the size term (P1's way); replaces the target")
+    candidates: tuple[int, ...] = dial((2, 4, 8), "bit-widths a layer may take")
+    search_granularity: str = dial(
+        "matrix", "what shares a bit-width: matrix, module or block", allowed=SEARCH_GRANULARITIES
+    )
+    grid: str = dial("symmetric", "grid of the quantized weights", allowed=tuple(GRIDS))
+    grid_at_2_bits: str = dial("half", "grid at 2 bits", allowed=tuple(GRIDS))
+    scale_granularity: str = dial(
+        "channel", "what shares a scale: tensor or output channel", allowed=GRANULARITIES
+    )
+    initial_range: str = dial("mse", "where scales start", allowed=RANGES)
+    scale_learning_rate: float = dial(1e-3, "of the logarithm of the scales")
+    importance_learning_rate: float = dial(0.05, "of the logarithm of the importances")
+    search_share: float = dial(0.5, "share of the updates in which the plan is learnt; then frozen")
+    budget_ramp: float = dial(0.5, "share of the search over which the budget falls to its target")
+    temperature_start: float = dial(1.0, "of the Gumbel-softmax, first update")
+    temperature_end: float = dial(0.03, "of the Gumbel-softmax, last update of the search")
+    teacher: str = dial(
+        "cached",
+        "none; live: the shared full-precision weights; cached: the start point, computed once",
+        allowed=TEACHERS,
+    )
+    students: str = dial(
+        "none", "uniform-precision networks trained beside the mixed one", allowed=STUDENTS
+    )
+    kl_mixed: float = dial(1.0, "beta_mp: weight of KL(teacher || mixed network)")
+    kl_students: float = dial(0.05, "beta_kl: weight of the students' KL terms")
+    student_ctc: PerBits = dial(
+        ((2, 0.0), (4, 1.0), (8, 1.0)), "lambda_i: weight of each student's CTC loss; 0 if not named"
+    )
+    student_kl: PerBits = dial(
+        ((2, 1.0), (4, 1.0), (8, 0.0)), "beta_i: weight of each student's KL term; 0 if not named"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "candidates", tuple(sorted(set(self.candidates))))
+        wrong = [bits for bits in self.candidates if bits not in STORABLE_BITS]
+        if wrong or not self.candidates:
+            raise InputError(f"candidates {self.candidates} must be chosen from {STORABLE_BITS}")
+        if (self.bits is None) == (self.eta is None):
+            raise InputError("give either bits (a target size) or eta (P1's size weight), not both")
+        low, high = self.candidates[0], self.candidates[-1]
+        if self.bits is not None and not low <= self.bits <= high:
+            raise InputError(
+                f"bits is {self.bits}, but the candidates {self.candidates} allow {low} to {high}"
+            )
+        if self.students != "none" and self.teacher == "none":
+            raise InputError("students learn from a teacher: set teacher to live or cached")
+        if not 0 < self.search_share <= 1:
+            raise InputError(f"search_share is {self.search_share}; it must lie in (0, 1]")
+
+    def grid_name(self, bits: int) -> str:
+        """The grid that a width uses."""
+        return self.grid_at_2_bits if bits == 2 else self.grid
+
+
+def named_recipes() -> list[str]:
+    """Names that `read_recipe` knows."""
+    folder = resources.files("sottovoce.recipes")
+    return sorted(path.name.removesuffix(".toml") for path in folder.iterdir() if ".toml" in path.name)
+
+
+def read_recipe(name_or_file: str) -> Recipe:
+    """A recipe by name (`named_recipes`) or from a TOML file.
+
+    Raises:
+        InputError: no such recipe or file, no TOML, an unknown dial or a value that does not suit.
+    """
+    if name_or_file in named_recipes():
+        text = (resources.files("sottovoce.recipes") / f"{name_or_file}.toml").read_text()
+    elif Path(name_or_file).is_file():
+        text = Path(name_or_file).read_text()
+    else:
+        known = ", ".join(named_recipes())
+        raise InputError(f"{name_or_file!r} is neither a recipe ({known}) nor a TOML file")
+    try:
+        record = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"recipe {name_or_file}: {error}") from error
+    if "eta" in record:
+        record.setdefault("bits", None)
+    try:
+        return Recipe().replaced(record)
+    except InputError as error:
+        raise InputError(f"recipe {name_or_file}: {error}") from error
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, tuple) and value and isinstance(value[0], tuple):
+        return {str(bits): weight for bits, weight in value}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _read(kind: Any, value: Any) -> Any:
+    """A dial's value from TOML, a flag's text or Python, by the dial's declared type."""
+    try:
+        if value is None:
+            return None
+        if kind == tuple[int, ...]:
+            parts = value.split(",") if isinstance(value, str) else value
+            return tuple(int(part) for part in parts)
+        if kind == PerBits:
+            if isinstance(value, str):
+                value = [part.split(":") for part in value.split(",")]
+            pairs = value.items() if isinstance(value, Mapping) else value
+            return tuple((int(bits), float(weight)) for bits, weight in pairs)
+        if kind in (int, int | None):
+            return int(value)
+        if kind in (float, float | None):
+            return float(value)
+        return str(value)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{value!r} does not suit a dial of type {kind}") from error

@@ -1,0 +1,1 @@
+"""Recognisers made to run over files and corpora."""

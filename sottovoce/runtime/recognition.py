@@ -1,0 +1,81 @@
+"""A recogniser run over a corpus."""
+
+import time
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.progress import track
+
+from sottovoce.errors import InputError
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.scoring import Transcripts
+from sottovoce.speech.batching import evaluation_batches
+from sottovoce.speech.corpora import Corpus
+from sottovoce.speech.loading import prefetched
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What was recognised, and how long it took.
+
+    Attributes:
+        real_time_factor: seconds of computing for a second of audio, decoding included.
+    """
+
+    transcripts: Transcripts
+    seconds_of_audio: float
+    seconds: float
+
+    @property
+    def real_time_factor(self) -> float:
+        return self.seconds / self.seconds_of_audio
+
+
+def recognise(
+    recogniser: Recogniser,
+    corpus: Corpus,
+    *,
+    seconds: float = 60.0,
+    name: str = "hypothesis",
+    console: Console | None = None,
+) -> Recognised:
+    """Greedy transcripts of every utterance.
+
+    Args:
+        seconds: of padded audio in a batch; it changes the speed, not the text.
+        name: of the transcripts.
+        console: where a progress bar is drawn; None draws none.
+
+    Raises:
+        InputError: audio that cannot be read, or that is too short for a single frame.
+    """
+    utterances = corpus.utterances
+    order = evaluation_batches([one.duration for one in utterances], seconds)
+    batches = ([utterances[index] for index in batch] for batch in order)
+    words: dict[str, tuple[str, tuple[str, ...]]] = {}
+    started = time.monotonic()
+    decoded = prefetched(batches, recogniser.sampling_rate)
+    for batch in track(
+        decoded, name, total=len(order), console=console, disable=console is None, transient=True
+    ):
+        for one, waveform in batch:
+            if len(waveform) < recogniser.shortest:
+                raise InputError(
+                    f"{corpus.name}: utterance {one.id} has {len(waveform)} samples; the model "
+                    f"needs {recogniser.shortest} at least: leave it out"
+                )
+        texts = recogniser.recognise([waveform for _, waveform in batch])
+        for (one, _), text in zip(batch, texts, strict=True):
+            words[one.id] = (one.speaker, tuple(text.split()))
+    spent = time.monotonic() - started
+    in_order = {one.id: words[one.id] for one in utterances}
+    return Recognised(Transcripts(name, in_order), corpus.hours * 3600, spent)
+
+
+def references(recogniser: Recogniser, corpus: Corpus) -> Transcripts:
+    """The corpus's own transcripts, normalised to the recogniser's vocabulary."""
+    words = {
+        one.id: (one.speaker, tuple(recogniser.labels.normalise(one.text).split()))
+        for one in corpus.utterances
+    }
+    return Transcripts("reference", words)

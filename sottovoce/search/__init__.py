@@ -1,0 +1,1 @@
+"""Learning which precision each layer gets: mixed layers, importances, the size budget."""

@@ -1,0 +1,66 @@
+"""From a distribution to a plan: the best choice of widths that fits a size, exactly."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import gcd
+
+import numpy as np
+
+TOLERANCE_BITS = 0.05
+_MOST_UNITS = 20_000
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One width for each group, and the mean bits of a weight that follow."""
+
+    bits: tuple[int, ...]
+    mean_bits: float
+
+
+def best_choice(
+    scores: np.ndarray, weights: Sequence[int], candidates: Sequence[int], budget: float
+) -> Choice:
+    """The widths of the largest total score whose mean bits lie in (budget - 0.05, budget].
+
+    A multiple-choice knapsack, solved exactly by dynamic programming over sizes. Where no choice
+    comes within 0.05 bits (few, large groups), the nearest size below the budget is taken.
+
+    Args:
+        scores: [groups, candidates]; log probabilities make the result the most probable plan.
+        weights: weights in each group.
+        candidates: the widths, in the order of the columns.
+        budget: mean bits of a weight, at least the least candidate.
+    """
+    total = sum(weights)
+    unit = gcd(*(weight * bits for weight in weights for bits in candidates))
+    unit = max(unit, -(-total * max(candidates) // _MOST_UNITS))
+    # Sizes round up, so that a choice that fits in units fits in weights.
+    sizes = np.array([[-(-weight * bits // unit) for bits in candidates] for weight in weights])
+    capacity = max(int(budget * total / unit + 1e-9), int(sizes.min(1).sum()))
+
+    best = np.full(capacity + 1, -np.inf)
+    best[0] = 0.0
+    taken = np.zeros((len(weights), capacity + 1), dtype=np.int8)
+    for group, (row, costs) in enumerate(zip(scores, sizes, strict=True)):
+        extended = np.full_like(best, -np.inf)
+        for index, (score, cost) in enumerate(zip(row, costs, strict=True)):
+            if cost > capacity:
+                continue
+            moved = best[: capacity + 1 - cost] + score
+            better = moved > extended[cost:]
+            extended[cost:][better] = moved[better]
+            taken[group, cost:][better] = index
+        best = extended
+
+    reachable = np.flatnonzero(np.isfinite(best))
+    nearest = int(reachable[-1])
+    lowest = min(nearest, int(np.ceil((budget - TOLERANCE_BITS) * total / unit)))
+    size = lowest + int(np.argmax(best[lowest : capacity + 1]))
+    picked = []
+    for group in reversed(range(len(weights))):
+        index = int(taken[group, size])
+        picked.append(candidates[index])
+        size -= int(sizes[group, index])
+    bits = tuple(reversed(picked))
+    return Choice(bits, sum(w * b for w, b in zip(weights, bits, strict=True)) / total)

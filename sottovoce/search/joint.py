@@ -1,0 +1,218 @@
+"""Joint mixed-precision learning and quantized training: P1's Pass 1, as an objective.
+
+    L = [L_fp] + L_mp + sum_i lambda_i L_i + beta_mp KL_mp + beta_kl sum_i beta_i KL_i + eta C_size
+
+with the terms that the recipe asks for. While the plan is learnt, L_mp is the loss of the mixed
+network under a fresh Gumbel-softmax sample. Then the most probable plan that fits the budget is
+frozen, and the rest of the updates train its weights alone: soft mixtures cancel rounding errors,
+and a plan has to be trained as hard as it will be served.
+"""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from transformers import set_seed
+
+from sottovoce.models.recogniser import Features, Recogniser
+from sottovoce.plan import Plan, Precision
+from sottovoce.recipe import Recipe
+from sottovoce.search.allocation import Choice, best_choice
+from sottovoce.search.importance import Importance, annealed, gumbel_softmax
+from sottovoce.search.supernet import FULL, MIXED, PLAN, QuantizedStep, Supernet, groups_of
+from sottovoce.training.batch import Batch
+from sottovoce.training.full_precision import freeze_front_end, weight_groups
+from sottovoce.training.loop import ParameterGroup, Update, restore_module, tensors_of
+from sottovoce.training.losses import ctc_loss, kl_divergence
+from sottovoce.training.state import Saved
+from sottovoce.training.teacher import CachedTeacher
+
+
+class JointObjective:
+    """Pass 1 on one recogniser, whose encoder matrices become mixed layers.
+
+    Args:
+        teacher: needed where the recipe's teacher is "cached".
+        plan: a plan to train instead of learning one; the search phase is then empty.
+    """
+
+    def __init__(
+        self,
+        recogniser: Recogniser,
+        recipe: Recipe,
+        accelerator: Accelerator,
+        teacher: CachedTeacher | None = None,
+        plan: Plan | None = None,
+    ) -> None:
+        self.recipe = recipe
+        self.accelerator = accelerator
+        self.teacher = teacher
+        self.plan = plan
+        candidates = tuple(
+            Precision(bits, recipe.grid_name(bits), recipe.scale_granularity)
+            for bits in recipe.candidates
+        )
+        self.supernet = Supernet(recogniser, candidates, recipe.initial_range)
+        self.recogniser = recogniser
+        self.groups = groups_of(self.supernet.matrices, recipe.search_granularity)
+        sizes = [rows * columns for rows, columns in self.supernet.shapes.values()]
+        self.group_sizes = [
+            sum(size for size, own in zip(sizes, self.groups, strict=True) if own == group)
+            for group in range(max(self.groups) + 1)
+        ]
+        self.importance = Importance(self.group_sizes, recipe.candidates)
+        recogniser.model.to(accelerator.device).train()
+        self.importance.to(accelerator.device)
+        freeze_front_end(recogniser)
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        scales = [one for layer in self.supernet.layers.values() for one in layer.log_scales]
+        apart = frozenset(id(one) for one in scales)
+        return [
+            *weight_groups(self.recogniser.model, self.recipe, apart),
+            ParameterGroup(scales, self.recipe.scale_learning_rate),
+            ParameterGroup(
+                [self.importance.log_alpha], self.recipe.importance_learning_rate, scheduled=False
+            ),
+        ]
+
+    def update(self, batch: Batch, update: Update) -> dict[str, Any]:
+        searched = round(self.recipe.search_share * update.total)
+        if self.plan is None and update.index >= searched:
+            self.plan = self.hard_plan()
+        features = self.recogniser.features(batch.waveforms)
+        if self.plan is not None:
+            step = self.supernet.quantize(self._students(update), plan=self.plan)
+            loss = self._run_networks(batch, features, step, PLAN, update)
+            step.backward()
+            return {"loss": loss, "hard_bits": self.plan.nominal_bits(self.supernet.shapes)}
+
+        progress = update.index / max(1, searched)
+        temperature = annealed(
+            progress, self.recipe.temperature_start, self.recipe.temperature_end
+        )
+        log_probabilities = self.importance.log_probabilities(self._budget(progress))
+        noise = torch.rand(log_probabilities.shape).to(log_probabilities.device)
+        shares = gumbel_softmax(log_probabilities, temperature, noise)
+        mixtures = {
+            name: shares[group]
+            for name, group in zip(self.supernet.layers, self.groups, strict=True)
+        }
+        expected = self.importance.expected_bits(log_probabilities)
+        step = self.supernet.quantize(self._students(update), mixtures)
+        loss = self._run_networks(batch, features, step, MIXED, update)
+        if self.recipe.eta is not None:
+            (self.recipe.eta * expected).backward(retain_graph=True)
+        step.backward()
+        return {
+            "loss": loss,
+            "temperature": temperature,
+            "expected_bits": expected.item(),
+            "hard_bits": self._choice().mean_bits,
+        }
+
+    def _run_networks(
+        self, batch: Batch, features: Features, step: QuantizedStep, main: str, update: Update
+    ) -> float:
+        """Run and differentiate one network after another; the sum of their losses."""
+        recipe, total = self.recipe, 0.0
+        teacher = None
+        if recipe.teacher == "live":
+            teacher, loss = self._network(batch, features, step, FULL, update)
+            total += self._backward(loss)
+        elif self.teacher is not None:
+            teacher = self.teacher.log_probabilities(batch.ids, features.values.device)
+            teacher = _fitted(teacher, features.values.shape[2])
+
+        weights = {main: (1.0, recipe.kl_mixed if teacher is not None else 0.0)}
+        of_ctc, of_kl = dict(recipe.student_ctc), dict(recipe.student_kl)
+        for bits in self._students(update):
+            weights[bits] = (of_ctc.get(bits, 0.0), recipe.kl_students * of_kl.get(bits, 0.0))  # type: ignore[index]
+        for network, (ctc_weight, kl_weight) in weights.items():
+            if not ctc_weight and not kl_weight:
+                continue
+            logits, loss = self._network(batch, features, step, network, update)
+            loss = ctc_weight * loss
+            if teacher is not None and kl_weight:
+                loss = loss + kl_weight * kl_divergence(teacher, logits, features.frame_mask)
+            total += self._backward(loss)
+        return total
+
+    def _network(
+        self, batch: Batch, features: Features, step: QuantizedStep, network: str | int, update: Update
+    ) -> tuple[Tensor, Tensor]:
+        """Logits and CTC loss of one network, under the same masks as every other of the update."""
+        set_seed(self._draws(update))
+        with step.running(network), self.accelerator.autocast():
+            logits = self.recogniser.logits(features)
+        blank = self.recogniser.labels.blank
+        return logits, ctc_loss(logits, features.frames, batch.labels, blank)
+
+    def _backward(self, loss: Tensor) -> float:
+        self.accelerator.backward(loss)
+        return loss.item()
+
+    def _draws(self, update: Update) -> int:
+        return self.recipe.seed * 1_000_003 + update.index
+
+    def _students(self, update: Update) -> tuple[int, ...]:
+        """Widths of the uniform networks that run at this update."""
+        if self.recipe.students == "none":
+            return ()
+        if self.recipe.students == "all":
+            return self.recipe.candidates
+        return (random.Random(self._draws(update)).choice(self.recipe.candidates),)  # noqa: S311
+
+    def _budget(self, progress: float) -> float | None:
+        """Expected bits allowed now: falls from the widths' start to the target over the ramp."""
+        if self.recipe.bits is None:
+            return None
+        fresh = Importance(self.group_sizes, self.recipe.candidates)
+        start = fresh.expected_bits(fresh.log_probabilities(None)).item()
+        along = min(1.0, progress / max(1e-9, self.recipe.budget_ramp))
+        return start + (self.recipe.bits - start) * along
+
+    @torch.no_grad()
+    def _choice(self) -> Choice:
+        scores = self.importance.log_probabilities(self.recipe.bits).cpu().numpy()
+        budget = self.recipe.bits
+        if budget is None:
+            widths = [self.recipe.candidates[index] for index in scores.argmax(1)]
+            shares = zip(self.group_sizes, widths, strict=True)
+            mean = sum(size * bits for size, bits in shares) / sum(self.group_sizes)
+            return Choice(tuple(widths), mean)
+        return best_choice(scores, self.group_sizes, self.recipe.candidates, budget)
+
+    def hard_plan(self) -> Plan:
+        """The plan that would be deployed now: frozen, or the most probable that fits."""
+        if self.plan is not None:
+            return self.plan
+        bits = self._choice().bits
+        return self.supernet.plan([bits[group] for group in self.groups])
+
+    @contextmanager
+    def deployed(self) -> Iterator[Recogniser]:
+        with self.supernet.deployed(self.hard_plan()) as recogniser:
+            yield recogniser
+
+    def state(self) -> Saved:
+        tensors = {
+            **tensors_of("model", self.recogniser.model),
+            **tensors_of("importance", self.importance),
+        }
+        return Saved(tensors, {"plan": self.plan.to_json() if self.plan else None})
+
+    def restore(self, state: Saved) -> None:
+        restore_module("model", self.recogniser.model, state.tensors)
+        restore_module("importance", self.importance, state.tensors)
+        self.plan = Plan.from_json(state.facts["plan"]) if state.facts["plan"] else None
+
+
+def _fitted(teacher: Tensor, frames: int) -> Tensor:
+    """A teacher's padding made as long as the batch's."""
+    short = frames - teacher.shape[1]
+    return torch.nn.functional.pad(teacher, (0, 0, 0, short)) if short else teacher

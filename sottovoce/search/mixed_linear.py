@@ -1,0 +1,64 @@
+"""A linear layer whose weight is one of several quantized versions of one latent weight."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sottovoce.plan import Precision
+from sottovoce.quantizers.fake import Candidates, quantize_candidates
+from sottovoce.quantizers.grids import grid_of
+from sottovoce.quantizers.ranges import initial_scale
+
+
+class MixedLinear(nn.Module):
+    """Stands in for an `nn.Linear`; every candidate shares the latent weight (P1, section III).
+
+    `weight` is whatever the supernet last chose for this layer: the latent weight itself, a
+    quantized candidate or a mixture. It is a plain attribute because WavLM multiplies by
+    `q_proj.weight` without calling the layer.
+
+    Attributes:
+        latent: [rows, columns], the full-precision weight that trains.
+        log_scales: one for each candidate, [1, 1] or [rows, 1]; learnt as logarithms, so that a
+            step changes a scale by a ratio and never its sign.
+    """
+
+    weight: Tensor
+
+    def __init__(
+        self, linear: nn.Linear, candidates: tuple[Precision, ...], initial_range: str
+    ) -> None:
+        super().__init__()
+        self.latent = nn.Parameter(linear.weight.detach().clone())
+        self.bias = linear.bias
+        self.candidates = candidates
+        self.grids = tuple(grid_of(one.grid, one.bits) for one in candidates)
+        self.log_scales = nn.ParameterList(
+            nn.Parameter(initial_scale(self.latent, grid, one.granularity, initial_range).log())
+            for grid, one in zip(self.grids, candidates, strict=True)
+        )
+        self.use(self.latent)
+
+    def use(self, weight: Tensor) -> None:
+        """Make `weight` the one that the layer multiplies by."""
+        object.__setattr__(self, "weight", weight)
+
+    @property
+    def scales(self) -> list[Tensor]:
+        return [log_scale.exp() for log_scale in self.log_scales]
+
+    def quantized(self, bits: tuple[int, ...], mixture: Tensor | None = None) -> tuple[Tensor, ...]:
+        """The candidates of these widths, in this order, then the mixture where one is given."""
+        widths = [candidate.bits for candidate in self.candidates]
+        alone = tuple(widths.index(width) for width in bits)
+        wanted = Candidates(self.grids, alone, mixed=mixture is not None)
+        return quantize_candidates(self.latent, self.scales, mixture, wanted)
+
+    @torch.no_grad()
+    def scale_of(self, bits: int) -> Tensor:
+        """The scale of one candidate, as the packed model stores it."""
+        index = [candidate.bits for candidate in self.candidates].index(bits)
+        return self.log_scales[index].exp()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return F.linear(inputs, self.weight, self.bias)

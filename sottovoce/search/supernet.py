@@ -1,0 +1,144 @@
+"""The supernet: a recogniser whose encoder matrices can be any of their quantized versions.
+
+A step runs several networks that share weights: full precision, mixed, uniform at some width. The
+quantized matrices are made once a step; each network multiplies by detached copies of them, so a
+network's graph is freed by its own backward pass; and what arrived at the copies is pushed through
+the quantizers once, at the end. Memory stays near that of one network.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from sottovoce.models.family import Matrix
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.plan import Plan, Precision, Shape
+from sottovoce.search.mixed_linear import MixedLinear
+
+FULL = "full precision"
+MIXED = "mixed"
+PLAN = "plan"
+
+
+class Supernet:
+    """Puts a `MixedLinear` in the place of every encoder matrix of a recogniser.
+
+    Attributes:
+        matrices: what was replaced, input to output.
+        layers: the mixed layers by name, in the same order.
+        shapes: (rows, columns) by name.
+    """
+
+    def __init__(
+        self, recogniser: Recogniser, candidates: tuple[Precision, ...], initial_range: str
+    ) -> None:
+        self.recogniser = recogniser
+        self.candidates = candidates
+        self.matrices: list[Matrix] = recogniser.family.encoder_matrices(recogniser.model)
+        self.shapes: dict[str, Shape] = recogniser.family.shapes(recogniser.model)
+        self.layers: dict[str, MixedLinear] = {}
+        for matrix in self.matrices:
+            linear = recogniser.model.get_submodule(matrix.name)
+            mixed = MixedLinear(linear, candidates, initial_range)
+            recogniser.model.set_submodule(matrix.name, mixed)
+            self.layers[matrix.name] = mixed
+
+    def precision(self, bits: int) -> Precision:
+        return next(one for one in self.candidates if one.bits == bits)
+
+    def plan(self, bits: Sequence[int]) -> Plan:
+        """The plan with these widths, one for each layer in order."""
+        return Plan(dict(zip(self.layers, map(self.precision, bits), strict=True)))
+
+    def quantize(
+        self,
+        students: Sequence[int] = (),
+        mixtures: Mapping[str, Tensor] | None = None,
+        plan: Plan | None = None,
+    ) -> "QuantizedStep":
+        """Make this step's quantized matrices.
+
+        Args:
+            students: widths of the uniform networks that will run.
+            mixtures: lambda of each layer, [candidates], where the mixed network will run.
+            plan: where the network of a fixed plan will run.
+        """
+        quantized: dict[str, dict[str | int, Tensor]] = {}
+        for name, layer in self.layers.items():
+            widths = tuple(sorted({*students, *([plan[name].bits] if plan else [])}))
+            results = layer.quantized(widths, mixtures[name] if mixtures else None)
+            keys = (*widths, MIXED) if mixtures else widths
+            quantized[name] = dict(zip(keys, results, strict=True))
+        return QuantizedStep(self.layers, quantized, plan)
+
+    @contextmanager
+    def deployed(self, plan: Plan) -> Iterator[Recogniser]:
+        """The recogniser as it would be packed under `plan`: hard weights, eval mode."""
+        with torch.no_grad():
+            step = self.quantize(plan=plan)
+        was_training = self.recogniser.model.training
+        self.recogniser.model.eval()
+        try:
+            with step.running(PLAN):
+                yield self.recogniser
+        finally:
+            self.recogniser.model.train(was_training)
+
+
+class QuantizedStep:
+    """The quantized matrices of one step, and the networks that multiply by copies of them."""
+
+    def __init__(
+        self,
+        layers: Mapping[str, MixedLinear],
+        quantized: Mapping[str, Mapping[str | int, Tensor]],
+        plan: Plan | None,
+    ) -> None:
+        self.layers = layers
+        self.quantized = quantized
+        self.plan = plan
+        self.copies = {
+            name: {key: one.detach().requires_grad_(one.requires_grad) for key, one in own.items()}
+            for name, own in quantized.items()
+        }
+
+    @contextmanager
+    def running(self, network: str | int) -> Iterator[None]:
+        """Inside, the recogniser is `network`: FULL, MIXED, PLAN or a student's width."""
+        for name, layer in self.layers.items():
+            layer.use(layer.latent if network == FULL else self._copy(name, network))
+        try:
+            yield
+        finally:
+            for layer in self.layers.values():
+                layer.use(layer.latent)
+
+    def _copy(self, layer: str, network: str | int) -> Tensor:
+        if network == PLAN and self.plan is not None:
+            return self.copies[layer][self.plan[layer].bits]
+        return self.copies[layer][network]
+
+    def backward(self) -> None:
+        """Push the networks' gradients through the quantizers to weights, scales and mixtures."""
+        pairs = [
+            (self.quantized[name][key], copy.grad)
+            for name, own in self.copies.items()
+            for key, copy in own.items()
+            if copy.grad is not None
+        ]
+        torch.autograd.backward([made for made, _ in pairs], [gradient for _, gradient in pairs])
+
+
+def groups_of(matrices: Sequence[Matrix], granularity: str) -> list[int]:
+    """Which group each matrix shares its width with: itself, its module or its block."""
+    shared: dict[str, Callable[[Matrix], object]] = {
+        "matrix": lambda matrix: matrix.name,
+        "module": lambda matrix: (matrix.depth, matrix.module),
+        "block": lambda matrix: matrix.depth,
+    }
+    keys = [shared[granularity](matrix) for matrix in matrices]
+    order = list(dict.fromkeys(keys))
+    return [order.index(key) for key in keys]
+

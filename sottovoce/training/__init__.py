@@ -1,0 +1,1 @@
+"""The one loop every method trains with, its losses, and checkpoints that resume exactly."""

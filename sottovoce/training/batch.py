@@ -1,0 +1,86 @@
+"""What one update trains on: speech that was checked before training began."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sottovoce.errors import InputError
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.speech.batching import bucketed_batches
+from sottovoce.speech.corpora import Corpus
+from sottovoce.speech.labels import least_frames
+from sottovoce.speech.loading import prefetched
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Utterances of one update.
+
+    Attributes:
+        ids: the utterances.
+        waveforms: float32 samples of each.
+        labels: label ids of each.
+        seconds: of audio, padding excluded.
+    """
+
+    ids: tuple[str, ...]
+    waveforms: tuple[np.ndarray, ...]
+    labels: tuple[tuple[int, ...], ...]
+    seconds: float
+
+
+class TrainingSpeech:
+    """A corpus made ready to train on: every transcript encoded and held against its length.
+
+    Raises:
+        InputError: an utterance has characters outside the vocabulary, is too short for one
+            frame, or has a transcript longer than its frames allow.
+    """
+
+    def __init__(self, corpus: Corpus, recogniser: Recogniser) -> None:
+        self.corpus = corpus
+        self.sampling_rate = recogniser.sampling_rate
+        self.labels: dict[str, tuple[int, ...]] = {}
+        for utterance in corpus.utterances:
+            labels = tuple(recogniser.labels.encode(utterance.text, utterance.id))
+            frames = recogniser.frames_of(round(utterance.duration * self.sampling_rate))
+            needed = max(1, least_frames(labels))
+            if frames < needed:
+                raise InputError(
+                    f"{corpus.name}: utterance {utterance.id} lasts {utterance.duration:.2f} s, "
+                    f"which is {frames} frames, but its transcript needs {needed}; "
+                    "correct the transcript or leave the utterance out"
+                )
+            self.labels[utterance.id] = labels
+
+    @property
+    def durations(self) -> list[float]:
+        return [utterance.duration for utterance in self.corpus.utterances]
+
+    def updates_an_epoch(self, seconds: float, seed: int) -> int:
+        """Batches in one pass over the corpus."""
+        return len(bucketed_batches(self.durations, seconds, seed, 0))
+
+    def batches(self, seconds: float, seed: int, first_update: int) -> Iterator[Batch]:
+        """Endless batches; the k-th is the same however often training was interrupted.
+
+        Args:
+            seconds: of padded audio in a batch.
+            first_update: index of the first batch to yield.
+        """
+        for chosen in prefetched(self._chosen(seconds, seed, first_update), self.sampling_rate):
+            yield Batch(
+                ids=tuple(utterance.id for utterance, _ in chosen),
+                waveforms=tuple(waveform for _, waveform in chosen),
+                labels=tuple(self.labels[utterance.id] for utterance, _ in chosen),
+                seconds=sum(len(waveform) for _, waveform in chosen) / self.sampling_rate,
+            )
+
+    def _chosen(self, seconds: float, seed: int, first_update: int) -> Iterator[Sequence]:  # type: ignore[type-arg]
+        epoch, passed = 0, 0
+        while True:
+            batches = bucketed_batches(self.durations, seconds, seed, epoch)
+            for batch in batches[max(0, first_update - passed) :]:
+                yield [self.corpus.utterances[index] for index in batch]
+            passed, epoch = passed + len(batches), epoch + 1

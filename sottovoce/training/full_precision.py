@@ -1,0 +1,70 @@
+"""Plain full-precision fine-tuning: the start point of a compression, and P1's baseline U1."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from accelerate import Accelerator
+from torch import nn
+
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.recipe import Training
+from sottovoce.training.batch import Batch
+from sottovoce.training.loop import ParameterGroup, Update, restore_module, tensors_of
+from sottovoce.training.losses import ctc_loss
+from sottovoce.training.state import Saved
+
+
+class FullPrecision:
+    """The CTC loss alone. The convolutional front end stays frozen."""
+
+    def __init__(self, recogniser: Recogniser, recipe: Training, accelerator: Accelerator) -> None:
+        self.recogniser = recogniser
+        self.recipe = recipe
+        self.accelerator = accelerator
+        self.recogniser.model.to(accelerator.device).train()
+        freeze_front_end(recogniser)
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        return weight_groups(self.recogniser.model, self.recipe)
+
+    def update(self, batch: Batch, update: Update) -> dict[str, Any]:  # noqa: ARG002
+        features = self.recogniser.features(batch.waveforms)
+        with self.accelerator.autocast():
+            logits = self.recogniser.logits(features)
+        loss = ctc_loss(logits, features.frames, batch.labels, self.recogniser.labels.blank)
+        self.accelerator.backward(loss)
+        return {"loss": loss.item()}
+
+    @contextmanager
+    def deployed(self) -> Iterator[Recogniser]:
+        yield self.recogniser
+
+    def state(self) -> Saved:
+        return Saved(tensors_of("model", self.recogniser.model), {})
+
+    def restore(self, state: Saved) -> None:
+        restore_module("model", self.recogniser.model, state.tensors)
+
+
+def freeze_front_end(recogniser: Recogniser) -> None:
+    """No gradients for the convolutional front end, as fine-tuning has it everywhere."""
+    front_end = recogniser.backbone.get_submodule(recogniser.family.front_end)
+    front_end.requires_grad_(requires_grad=False)
+
+
+def weight_groups(
+    model: nn.Module, recipe: Training, apart: frozenset[int] = frozenset()
+) -> list[ParameterGroup]:
+    """A model's trainable parameters: matrices decay, vectors do not.
+
+    Args:
+        apart: ids of parameters that get groups of their own elsewhere.
+    """
+    trained = [one for one in model.parameters() if one.requires_grad and id(one) not in apart]
+    matrices = [one for one in trained if one.ndim > 1]
+    vectors = [one for one in trained if one.ndim <= 1]
+    return [
+        ParameterGroup(matrices, recipe.learning_rate, recipe.weight_decay),
+        ParameterGroup(vectors, recipe.learning_rate),
+    ]

@@ -1,0 +1,203 @@
+"""The training loop. Every method trains with it; what differs is the objective."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+from torch.optim import AdamW
+from transformers import set_seed
+
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.recipe import Training
+from sottovoce.report.record import TrainingPoint
+from sottovoce.training.batch import Batch, TrainingSpeech
+from sottovoce.training.state import Saved, WorkFolder, optimizer_tensors, restore_optimizer
+
+_SAVE_EVERY_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Update:
+    """Which update of how many this is."""
+
+    index: int
+    total: int
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters that share a learning rate.
+
+    Attributes:
+        scheduled: whether warm-up and decay apply; if not, the rate is constant.
+    """
+
+    parameters: list[nn.Parameter]
+    learning_rate: float
+    weight_decay: float = 0.0
+    scheduled: bool = True
+
+
+class Objective(Protocol):
+    """What a method brings to the loop."""
+
+    def parameter_groups(self) -> list[ParameterGroup]: ...
+
+    def update(self, batch: Batch, update: Update) -> dict[str, Any]:
+        """Run the networks of one update and leave gradients behind.
+
+        Returns:
+            Fields of `TrainingPoint`; `loss` at least.
+        """
+        ...
+
+    def deployed(self) -> AbstractContextManager[Recogniser]:
+        """The recogniser as it would be delivered now, for evaluation."""
+        ...
+
+    def state(self) -> Saved: ...
+
+    def restore(self, state: Saved) -> None: ...
+
+
+def train(
+    objective: Objective,
+    speech: TrainingSpeech,
+    recipe: Training,
+    work: WorkFolder,
+    evaluate: Callable[[Recogniser], float],
+    console: Console,
+) -> tuple[TrainingPoint, ...]:
+    """Train to the end, from the beginning or from where `work` left off.
+
+    Every update draws its random numbers from (seed, update) alone, so that an interrupted run
+    that resumes ends with the same weights as one that was not.
+
+    Args:
+        evaluate: dev word error rate of a recogniser, a fraction.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C, once the update under way is finished and saved.
+        FloatingPointError: the loss is no longer finite.
+    """
+    total = updates(speech, recipe)
+    groups = objective.parameter_groups()
+    optimizer = AdamW(
+        [
+            {"params": one.parameters, "weight_decay": one.weight_decay}
+            for one in groups
+        ],
+        fused=True,
+    )
+    history: list[TrainingPoint] = []
+    saved = work.load()
+    if saved is not None:
+        objective.restore(saved)
+        restore_optimizer(optimizer, saved.tensors)
+        history = [TrainingPoint(**point) for point in saved.facts["history"]]
+    parameters = [parameter for one in groups for parameter in one.parameters]
+    evaluate_after = {round(total * (k + 1) / recipe.evaluations) for k in range(recipe.evaluations)}
+    spent = history[-1].seconds if history else 0.0
+    started = last_save = time.monotonic()
+
+    def save() -> None:
+        facts = {"history": [asdict(point) for point in history], **objective.state().facts}
+        work.save(Saved({**objective.state().tensors, **optimizer_tensors(optimizer)}, facts))
+
+    with _bar(console) as bar, _interruption() as interrupted:
+        task = bar.add_task("training", total=total, completed=len(history), told="")
+        batches = speech.batches(recipe.seconds_per_batch, recipe.seed, len(history))
+        for index in range(len(history), total):
+            batch = next(batches)
+            set_seed(recipe.seed * 1_000_003 + index)
+            told = objective.update(batch, Update(index, total))
+            if not torch.isfinite(torch.tensor(told["loss"])):
+                raise FloatingPointError(
+                    f"the loss is {told['loss']} at update {index + 1}; lower the learning rate"
+                )
+            torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm)
+            factor = _schedule(index, total, recipe.warmup)
+            for group, settings in zip(groups, optimizer.param_groups, strict=True):
+                settings["lr"] = group.learning_rate * (factor if group.scheduled else 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            seconds = spent + time.monotonic() - started
+            rate = recipe.learning_rate * factor
+            point = TrainingPoint(index + 1, learning_rate=rate, seconds=seconds, **told)
+            if point.step in evaluate_after:
+                with objective.deployed() as recogniser:
+                    point = replace(point, wer=evaluate(recogniser))
+                bar.console.print(_sentence(point, total))
+            history.append(point)
+            bar.update(task, advance=1, told=f"loss {point.loss:.3f}")
+            if interrupted() or time.monotonic() - last_save > _SAVE_EVERY_SECONDS:
+                save()
+                last_save = time.monotonic()
+            if interrupted():
+                raise KeyboardInterrupt
+        save()
+    return tuple(history)
+
+
+def updates(speech: TrainingSpeech, recipe: Training) -> int:
+    """How many updates a recipe makes on this speech."""
+    if recipe.steps is not None:
+        return recipe.steps
+    each = speech.updates_an_epoch(recipe.seconds_per_batch, recipe.seed)
+    return max(1, round(recipe.epochs * each))
+
+
+def _schedule(index: int, total: int, warmup: float) -> float:
+    """Share of the peak learning rate: linear warm-up, linear decay to zero (P1, section VI)."""
+    rising = max(1, round(warmup * total))
+    return min((index + 1) / rising, (total - index) / max(1, total - rising), 1.0)
+
+
+def _bar(console: Console) -> Progress:
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[told]}"))
+    return Progress(TextColumn("{task.description}"), *columns, console=console)
+
+
+def _sentence(point: TrainingPoint, total: int) -> str:
+    bits = f", {point.hard_bits:.2f} bits" if point.hard_bits is not None else ""
+    return f"update {point.step} of {total}: dev WER {100 * (point.wer or 0):.2f}%{bits}"
+
+
+@contextmanager
+def _interruption() -> Iterator[Callable[[], bool]]:
+    """Hold back Ctrl-C until the update under way is done; a second one acts at once."""
+    asked: list[int] = []
+
+    def ask(number: int, _: Any) -> None:
+        asked.append(number)
+        signal.signal(signal.SIGINT, previous)
+
+    previous = signal.getsignal(signal.SIGINT)
+    try:
+        signal.signal(signal.SIGINT, ask)
+    except ValueError:  # not the main thread: the caller's own handling stays
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(asked)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def tensors_of(prefix: str, module: nn.Module) -> dict[str, Tensor]:
+    """A module's tensors under a prefix, for `Saved`."""
+    return {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
+
+
+def restore_module(prefix: str, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Put `tensors_of` back."""
+    start = len(prefix) + 1
+    own = {name[start:]: one for name, one in tensors.items() if name.startswith(prefix + ".")}
+    module.load_state_dict(own)

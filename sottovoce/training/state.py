@@ -1,0 +1,117 @@
+"""A training run's folder: what it needs to go on after an interruption, written atomically."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from sottovoce.errors import InputError
+
+_STATE = "state.safetensors"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A training state: tensors by name, and everything else as JSON values."""
+
+    tensors: Mapping[str, Tensor]
+    facts: Mapping[str, Any]
+
+
+class WorkFolder:
+    """Where an unfinished run keeps its state, beside the folder that it will become.
+
+    Attributes:
+        path: the finished folder's name with `.unfinished` behind it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def open(cls, out: Path, settings: Mapping[str, Any], resume: bool) -> "WorkFolder":
+        """Make the work folder of `out`, or find it again.
+
+        Args:
+            settings: what determines the run (recipe, data, checkpoint); a run resumes only
+                under the same.
+
+        Raises:
+            InputError: `out` exists; an unfinished run is there and `resume` was not asked; or it
+                was started with other settings.
+        """
+        if out.exists():
+            raise InputError(f"{out} exists; choose another --out or delete it")
+        path = out.with_name(out.name + ".unfinished")
+        wanted = json.loads(json.dumps(settings))
+        settings_file = path / "settings.json"
+        if settings_file.exists():
+            if not resume:
+                raise InputError(
+                    f"{path} holds an interrupted run; give --resume to go on, or delete it"
+                )
+            found = json.loads(settings_file.read_text())
+            different = [key for key in wanted if found.get(key) != wanted[key]]
+            if different:
+                raise InputError(
+                    f"{path} was started with another {', '.join(different)}; "
+                    "resume with the same or delete it"
+                )
+        else:
+            path.mkdir(parents=True, exist_ok=True)
+            write_atomically(settings_file, json.dumps(wanted, indent=2).encode())
+        return cls(path)
+
+    def save(self, state: Saved) -> None:
+        """Replace the saved state. Raises InputError where the disk is full."""
+        temporary = self.path / f"{_STATE}.writing"
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
+        try:
+            save_file(tensors, temporary, metadata={"facts": json.dumps(state.facts)})
+            os.replace(temporary, self.path / _STATE)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise InputError(f"cannot save the training state in {self.path}: {error}") from error
+
+    def load(self) -> Saved | None:
+        """The saved state, or None where training has not come that far."""
+        path = self.path / _STATE
+        if not path.exists():
+            return None
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads(file.metadata()["facts"])
+        return Saved(load_file(path), facts)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is whole or not there."""
+    temporary = path.with_name(path.name + ".writing")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """AdamW's moments and step counts, by position."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"optimizer.{index}.{name}": value
+        for index, values in state.items()
+        for name, value in values.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put `optimizer_tensors` back."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, index, name = key.split(".")
+            state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

@@ -1,0 +1,73 @@
+"""A frozen teacher's frame distributions, computed once and kept on disk.
+
+P1's teacher is the live full-precision model, run at every update. The start point itself, frozen,
+needs no network at all during training: its log-probabilities for the whole training corpus are a
+small file (16-bit, 50 frames a second). It sees the speech unmasked and without dropout.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.speech.batching import evaluation_batches
+from sottovoce.speech.loading import prefetched
+from sottovoce.training.batch import TrainingSpeech
+
+_UTTERANCES_A_SHARD = 2000
+
+
+class CachedTeacher:
+    """Log-probabilities of every training utterance, read from `folder` as they are needed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._shards = [safe_open(path, framework="pt") for path in sorted(folder.glob("*.safetensors"))]
+        self._shard_of = {name: shard for shard in self._shards for name in shard.keys()}  # noqa: SIM118
+
+    def log_probabilities(self, ids: Sequence[str], device: torch.device) -> Tensor:
+        """[utterances, frames, labels] of the named utterances, zero-padded, float32."""
+        each = [self._shard_of[name].get_tensor(name) for name in ids]
+        return pad_sequence(each, batch_first=True).float().to(device)
+
+    @classmethod
+    def computed(
+        cls,
+        recogniser: Recogniser,
+        speech: TrainingSpeech,
+        seconds: float,
+        folder: Path,
+        console: Console,
+    ) -> "CachedTeacher":
+        """Run the recogniser over the training speech; shards that exist are kept."""
+        folder.mkdir(exist_ok=True)
+        utterances = speech.corpus.utterances
+        starts = range(0, len(utterances), _UTTERANCES_A_SHARD)
+        recogniser.model.eval()
+        for start in track(starts, "teacher", console=console, disable=len(starts) < 2):
+            path = folder / f"{start:08d}.safetensors"
+            if path.exists():
+                continue
+            shard = utterances[start : start + _UTTERANCES_A_SHARD]
+            order = evaluation_batches([one.duration for one in shard], seconds)
+            chosen = ([shard[index] for index in batch] for batch in order)
+            results: dict[str, Tensor] = {}
+            for batch in prefetched(chosen, speech.sampling_rate):
+                with torch.inference_mode():
+                    features = recogniser.features([waveform for _, waveform in batch])
+                    scores = recogniser.logits(features).log_softmax(2).half().cpu()
+                frames = features.frames.tolist()
+                for (one, _), rows, length in zip(batch, scores, frames, strict=True):
+                    results[one.id] = rows[:length].clone()
+            temporary = path.with_suffix(".writing")
+            save_file(results, temporary, metadata={"utterances": json.dumps(len(results))})
+            os.replace(temporary, path)
+        return cls(folder)
