@@ -1,7 +1,10 @@
-"""What a compression run leaves behind, as one frozen value: `metrics.json`, and all a report reads."""
+"""What a run leaves behind, as one frozen value: `metrics.json`, and all that a report reads."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from sottovoce.errors import InputError
 
 Pairs = tuple[tuple[str | None, str | None], ...]
 """An alignment: (reference word, hypothesis word) pairs; None stands for no word."""
@@ -37,7 +40,8 @@ class System:
 @dataclass(frozen=True)
 class LayerRow:
     """One quantized layer: `depth` is its encoder layer, `matrix` its role there ("q", "k", "v",
-    "out", "feed-forward in", "feed-forward out"), `shape` (rows, columns)."""
+    "out", "feed-forward in", "feed-forward out"), `shape` (rows, columns). No two layers
+    share both depth and matrix."""
 
     layer: str
     depth: int
@@ -54,6 +58,7 @@ class TrainingPoint:
     """What was logged at one update; a field is None where it was not measured.
 
     Attributes:
+        step: updates since the run began, ascending over both passes.
         loss: the step's whole loss without the size term, nats a frame.
         temperature: of the Gumbel-softmax; None once the plan is frozen.
         expected_bits: mean bits under the importance distribution.
@@ -74,7 +79,11 @@ class TrainingPoint:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The compressed system against `baseline` (a `System` name); fields as in scoring."""
+    """The compressed system against `baseline` (a `System` name); fields as in scoring.
+
+    `detectable` is the smallest relative loss the test would have found, a fraction of the
+    baseline's errors; `verdict` one of "better", "worse", "lossless", "inconclusive".
+    """
 
     baseline: str
     test: str
@@ -119,3 +128,33 @@ class RunRecord:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "RunRecord":
+        """Read `to_json`'s record back; lists within `recipe` stay lists.
+
+        Raises:
+            InputError: a field is missing or unknown; it is named.
+        """
+        try:
+            fields = {
+                **record,
+                "systems": tuple(System(**system) for system in record["systems"]),
+                "comparisons": tuple(Comparison(**test) for test in record["comparisons"]),
+                "layers": tuple(
+                    LayerRow(**{**row, "shape": tuple(row["shape"])}) for row in record["layers"]
+                ),
+                "history": tuple(TrainingPoint(**point) for point in record["history"]),
+                "got_worse": tuple(_change(change) for change in record["got_worse"]),
+                "notes": tuple(record.get("notes", ())),
+            }
+            return cls(**fields)
+        except KeyError as error:
+            raise InputError(f"the run's record lacks {error}; write it anew") from error
+        except TypeError as error:
+            raise InputError(f"the run's record is not valid: {error}") from error
+
+
+def _change(fields: Mapping[str, Any]) -> Change:
+    before, after = (tuple(map(tuple, fields[when])) for when in ("before", "after"))
+    return Change(**{**fields, "before": before, "after": after})

@@ -1,0 +1,61 @@
+"""Sums over the layers of a plan."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sottovoce.report.record import LayerRow
+
+
+@dataclass(frozen=True)
+class Share:
+    """What some layers hold together.
+
+    Attributes:
+        layers: how many there are.
+        weights: how many weights they have.
+        bytes: what they take on disk, scales and padding counted.
+        nominal_bits, effective_bits: mean bits of a weight, without and with those.
+    """
+
+    layers: int
+    weights: int
+    bytes: int
+    nominal_bits: float
+    effective_bits: float
+
+
+def weights_of(row: LayerRow) -> int:
+    """How many weights a layer has."""
+    return row.shape[0] * row.shape[1]
+
+
+def share_of(rows: Sequence[LayerRow]) -> Share:
+    """The sums over `rows`; all zero for none."""
+    weights = sum(weights_of(row) for row in rows)
+    stored = sum(row.bytes for row in rows)
+    bits = sum(weights_of(row) * row.bits for row in rows)
+    return Share(len(rows), weights, stored, bits / max(weights, 1), 8 * stored / max(weights, 1))
+
+
+def by_width(rows: Sequence[LayerRow]) -> dict[int, Share]:
+    """Bits -> the sums over the layers that have them, narrowest first."""
+    return {
+        bits: share_of([row for row in rows if row.bits == bits])
+        for bits in sorted({row.bits for row in rows})
+    }
+
+
+@dataclass(frozen=True)
+class DepthByMatrix:
+    """Layers laid out as a grid: a line per encoder layer, a column per matrix of it."""
+
+    depths: tuple[int, ...]
+    matrices: tuple[str, ...]
+    cells: dict[tuple[int, str], LayerRow]
+
+
+def depth_by_matrix(rows: Iterable[LayerRow]) -> DepthByMatrix:
+    """The grid of `rows`: depths ascending, matrices in the order in which they first appear."""
+    cells = {(row.depth, row.matrix): row for row in rows}
+    depths = tuple(sorted({depth for depth, _ in cells}))
+    return DepthByMatrix(depths, tuple(dict.fromkeys(matrix for _, matrix in cells)), cells)

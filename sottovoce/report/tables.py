@@ -1,0 +1,65 @@
+"""Tables for the terminal."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from sottovoce.report import numbers
+from sottovoce.report.layers import share_of
+from sottovoce.report.record import LayerRow, RunRecord
+from sottovoce.report.verdict import MARKS
+
+COLOURS = {"worse": "red", "inconclusive": "yellow", "lossless": "green", "better": "blue"}
+
+
+def summary_table(record: RunRecord) -> Table:
+    """A line a system: size, bits, word error rate, and the compressed one's verdict against it."""
+    table = _table("system")
+    for heading in ("size", "ratio", "bits", "WER", "95% interval"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("compressed is")
+    verdicts = {comparison.baseline: comparison.verdict for comparison in record.comparisons}
+    for system in record.systems:
+        table.add_row(
+            Text(system.name),
+            numbers.size(system.bytes),
+            numbers.ratio(record.systems[0].bytes / system.bytes),
+            numbers.bits(system.nominal_bits),
+            numbers.percent(system.wer),
+            numbers.interval(system.low, system.high),
+            _verdict(verdicts.get(system.name)),
+        )
+    return table
+
+
+def plan_table(layers: Sequence[LayerRow]) -> Table:
+    """A line a layer, and below them the sums: weights, mean nominal bits and bytes."""
+    whole = share_of(layers)
+    table = _table("layer", footer=f"{whole.layers} layers")
+    table.add_column("shape", justify="right", footer=f"{numbers.count(whole.weights)} weights")
+    table.add_column("bits", justify="right", footer=numbers.bits(whole.nominal_bits))
+    table.add_column("grid")
+    table.add_column("a scale per")
+    table.add_column("size", justify="right", footer=numbers.size(whole.bytes))
+    table.caption = f"{numbers.bits(whole.effective_bits)} bits with scales and padding counted"
+    for row in layers:
+        table.add_row(
+            Text(row.layer),
+            f"{row.shape[0]} × {row.shape[1]}",
+            numbers.bits(row.bits),
+            Text(row.grid),
+            Text(row.granularity),
+            numbers.size(row.bytes),
+        )
+    return table
+
+
+def _table(first: str, footer: str = "") -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_footer=bool(footer))
+    table.add_column(first, footer=footer)
+    return table
+
+
+def _verdict(verdict: str | None) -> Text:
+    return Text() if verdict is None else Text(f"{MARKS[verdict]} {verdict}", COLOURS[verdict])
