@@ -1,0 +1,101 @@
+"""What an artifact must hold; whoever writes, reads or loads one asks here."""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from sottovoce.artifact.format import METADATA, STORED_TYPES
+from sottovoce.artifact.packed_linear import PackedLinear
+from sottovoce.errors import InputError
+
+Entry = tuple[str, tuple[int, ...]]
+"""A tensor's type by its safetensors name, and its shape."""
+
+
+def check_storable(state: Mapping[str, Tensor]) -> None:
+    """Only float32 is stored (beside codes and counters), and only finite numbers.
+
+    Raises:
+        InputError: a tensor is neither; it is named.
+    """
+    for name, tensor in state.items():
+        if tensor.dtype not in STORED_TYPES:
+            raise InputError(
+                f"tensor {name!r} is {tensor.dtype} and an artifact holds float32; "
+                "load the model without a dtype and save that one"
+            )
+    check_finite(state)
+
+
+def check_finite(state: Mapping[str, Tensor]) -> None:
+    """Raises:
+    InputError: a tensor holds NaN or infinity; it is named.
+    """
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise InputError(f"tensor {name!r} holds a number that is not finite")
+
+
+def check_codes(layers: Mapping[str, PackedLinear]) -> None:
+    """Raises:
+    InputError: a layer's scale is not positive or a code lies outside its grid.
+    """
+    for name, layer in layers.items():
+        if not (layer.scale > 0).all():
+            raise InputError(f"layer {name!r} has a scale that is not positive")
+        highest = layer.grid.highest - layer.grid.lowest
+        if highest < 2**layer.precision.bits - 1 and (layer.unsigned_codes > highest).any():
+            raise InputError(
+                f"layer {name!r} has a code outside its {layer.precision.bits}-bit "
+                f"{layer.precision.grid} grid"
+            )
+
+
+def check_header(files: Sequence[str | PathLike[str]], model: nn.Module) -> None:
+    """The files hold exactly the tensors of `model`: names, shapes and types.
+
+    Raises:
+        InputError: a file cannot be read, or a tensor is missing, unknown, or not as expected.
+    """
+    stored = {name: entry for file in files for name, entry in _header(Path(file)).items()}
+    expected = {name: _entry(tensor) for name, tensor in model.state_dict().items()}
+    for name, entry in expected.items():
+        if name not in stored:
+            raise InputError(f"tensor {name!r} is missing from the file of weights")
+        if stored[name] != entry:
+            raise InputError(
+                f"tensor {name!r} is {_words(stored[name])} where {_words(entry)} is expected"
+            )
+    for name in stored.keys() - expected.keys():
+        raise InputError(
+            f"tensor {name!r} belongs to no layer of the plan and to no {type(model).__name__}"
+        )
+
+
+def _header(file: Path) -> dict[str, Entry]:
+    try:
+        with safe_open(file, framework="pt") as opened:
+            if opened.metadata() != METADATA:
+                raise InputError(f"{file.name} is damaged: its metadata is not {METADATA}")
+            slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
+            return {
+                name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()
+            }
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{file.name} is missing, damaged or cut short: {error}; copy the artifact again"
+        ) from error
+
+
+def _entry(tensor: Tensor) -> Entry:
+    """How `tensor` is stored; floating point always as float32."""
+    stored = torch.float32 if tensor.is_floating_point() else tensor.dtype
+    return STORED_TYPES[stored], tuple(tensor.shape)
+
+
+def _words(entry: Entry) -> str:
+    return f"{entry[0]} {list(entry[1])}"

@@ -1,0 +1,109 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from transformers import (
+    HubertConfig,
+    HubertForCTC,
+    PreTrainedModel,
+    Wav2Vec2Config,
+    Wav2Vec2CTCTokenizer,
+    Wav2Vec2FeatureExtractor,
+    Wav2Vec2ForCTC,
+    Wav2Vec2Processor,
+    WavLMConfig,
+    WavLMForCTC,
+)
+
+from sottovoce.artifact import PackedLinear
+from sottovoce.plan import Plan, Precision
+from sottovoce.quantizers.grids import grid_of
+
+FAMILIES = {
+    "wav2vec2": (Wav2Vec2ForCTC, Wav2Vec2Config),
+    "hubert": (HubertForCTC, HubertConfig),
+    "wavlm": (WavLMForCTC, WavLMConfig),
+}
+MATRICES = (
+    "attention.q_proj",
+    "attention.k_proj",
+    "attention.v_proj",
+    "attention.out_proj",
+    "feed_forward.intermediate_dense",
+    "feed_forward.output_dense",
+)
+MIXTURE = (
+    Precision(2, "symmetric", "channel"),
+    Precision(4, "full", "tensor"),
+    Precision(8, "half", "channel"),
+    Precision(3, "half", "tensor"),
+    Precision(6, "symmetric", "tensor"),
+)
+
+
+@pytest.fixture
+def tiny_model() -> Callable[[str], PreTrainedModel]:
+    def build(family: str) -> PreTrainedModel:
+        model_class, config_class = FAMILIES[family]
+        torch.manual_seed(0)
+        return model_class(
+            config_class(
+                vocab_size=8,
+                hidden_size=20,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                intermediate_size=30,
+                conv_dim=(8, 8),
+                conv_kernel=(10, 3),
+                conv_stride=(5, 2),
+                num_feat_extract_layers=2,
+                num_conv_pos_embeddings=8,
+                num_conv_pos_embedding_groups=2,
+            )
+        ).eval()
+
+    return build
+
+
+@pytest.fixture
+def processor(tmp_path: Path) -> Wav2Vec2Processor:
+    letters = ["<pad>", "<s>", "</s>", "<unk>", "|", "a", "b", "c"]
+    vocabulary = tmp_path / "vocabulary" / "vocab.json"
+    vocabulary.parent.mkdir()
+    vocabulary.write_text(json.dumps({letter: index for index, letter in enumerate(letters)}))
+    return Wav2Vec2Processor(
+        feature_extractor=Wav2Vec2FeatureExtractor(), tokenizer=Wav2Vec2CTCTokenizer(vocabulary)
+    )
+
+
+def _mixed_plan(model: PreTrainedModel) -> Plan:
+    """The six matrices of each encoder layer, every one with the next precision of `MIXTURE`."""
+    names = [name for name, _ in model.named_modules() if name.endswith(MATRICES)]
+    return Plan({name: MIXTURE[i % len(MIXTURE)] for i, name in enumerate(names)})
+
+
+@pytest.fixture
+def packed_tiny(
+    tiny_model: Callable[[str], PreTrainedModel],
+) -> Callable[[str], tuple[PreTrainedModel, dict[str, PackedLinear], Plan]]:
+    """A model whose planned layers hold the values of their grids, and those layers packed."""
+
+    def build(family: str) -> tuple[PreTrainedModel, dict[str, PackedLinear], Plan]:
+        model = tiny_model(family)
+        plan = _mixed_plan(model)
+        packed = {}
+        for name, precision in plan.items():
+            linear = model.get_submodule(name)
+            assert isinstance(linear, nn.Linear)
+            grid = grid_of(precision.grid, precision.bits)
+            weight = linear.weight.detach()
+            groups = weight if precision.granularity == "channel" else weight.reshape(1, -1)
+            scale = groups.abs().amax(1, keepdim=True) / grid.largest
+            packed[name] = PackedLinear.from_weight(weight, scale, precision, linear.bias)
+            linear.weight.data = grid.values(grid.round_to_codes(weight, scale), scale)
+        return model, packed, plan
+
+    return build
