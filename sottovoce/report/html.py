@@ -101,7 +101,10 @@ def _error_rates(record: RunRecord) -> Markup:
     resampled_by = record.systems[-1].resampled_by
     return _section(
         "Word error rate",
-        swatches(("interval", f"95%, resampled by {resampled_by}"), ("reference", "input's rate")),
+        swatches(
+            ("interval", f"95% interval, resampled by {resampled_by}"),
+            ("reference", "input's rate"),
+        ),
         error_rate_whiskers(record.systems),
     )
 

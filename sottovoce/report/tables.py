@@ -57,7 +57,7 @@ def plan_table(layers: Sequence[LayerRow]) -> Table:
 
 def _table(first: str, footer: str = "") -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_footer=bool(footer))
-    table.add_column(first, footer=footer)
+    table.add_column(first, footer=footer, overflow="fold")
     return table
 
 

@@ -52,5 +52,11 @@ def test_plan_has_a_line_a_layer_and_the_sums_below():
     assert f"{round(whole.effective_bits, 2):g} bits with scales" in printed(plan_table(layers))
 
 
+def test_a_narrow_terminal_cuts_no_layers_name():
+    (row, *_) = layers = example_record(depth=1).layers
+    pieces = [line.split(" ")[0] for line in printed(plan_table(layers), width=80).splitlines()]
+    assert row.layer in "".join(pieces)
+
+
 def test_an_empty_plan_is_a_table_of_nothing():
     assert "0 layers" in printed(plan_table(()))
