@@ -1,0 +1,107 @@
+"""Encoded audio -> mono float samples at the model's sampling rate."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from sottovoce.errors import InputError
+from sottovoce.speech.utterance import AudioClip, Utterance
+
+Samples = npt.NDArray[np.float32]
+"""[samples], mono, full scale at 1."""
+
+_LONGEST_FILE = 24 * 3600.0
+
+
+def read_utterance(utterance: Utterance, sampling_rate: int) -> Samples:
+    """An utterance's samples, as `read_audio`, checked against the duration its corpus states.
+
+    A truncated WAV or Ogg file often opens as a shorter, sound one: the corpus alone knows better.
+    And batches are cut by the stated durations, so a longer file would break their limit.
+
+    Raises:
+        InputError: as `read_audio`; or the durations differ by more than 0.1 s + 2%.
+    """
+    samples = read_audio(utterance.audio, sampling_rate)
+    duration = len(samples) / sampling_rate
+    if abs(duration - utterance.duration) > 0.1 + 0.02 * utterance.duration:
+        raise InputError(
+            f"{utterance.audio} has {duration:.2f} s of audio where its corpus states "
+            f"{utterance.duration:.2f} s for utterance {utterance.id!r}: "
+            f"the file is truncated or the stated duration wrong"
+        )
+    return samples
+
+
+def read_audio(clip: AudioClip, sampling_rate: int) -> Samples:
+    """Decode a clip, average its channels, and resample it where needed.
+
+    Args:
+        sampling_rate: of the result, Hz.
+
+    Returns:
+        [samples], float32.
+
+    Raises:
+        InputError: the file is missing, no audio, truncated, undecodable, without samples, or has
+            samples that are not finite numbers.
+    """
+    with _opened(clip) as file:
+        rate = file.samplerate
+        first = min(round(clip.start * rate), file.frames)
+        wanted = file.frames - first
+        if clip.duration is not None:
+            wanted = min(wanted, round(clip.duration * rate))
+        file.seek(first)
+        channels = file.read(wanted, dtype="float32", always_2d=True)
+    if len(channels) < wanted:
+        raise InputError(
+            f"{clip} is truncated: {len(channels)} samples could be decoded of {wanted}"
+        )
+    if not np.isfinite(channels).all():
+        raise InputError(f"{clip} has samples that are not finite numbers; write the file anew")
+    samples = channels.mean(axis=1)
+    if rate != sampling_rate:
+        samples = soxr.resample(samples, rate, sampling_rate)
+    if len(samples) == 0:
+        raise InputError(f"{clip} has no samples from {clip.start:g} s on")
+    return samples
+
+
+def probe(clip: AudioClip) -> float:
+    """Seconds of audio in the clip's whole source, from the header alone.
+
+    Raises:
+        InputError: the file is missing, no audio, or does not state its length.
+    """
+    with _opened(clip) as file:
+        return float(file.frames / file.samplerate)
+
+
+@contextmanager
+def _opened(clip: AudioClip) -> Iterator[soundfile.SoundFile]:
+    if isinstance(clip.source, Path):
+        if not clip.source.is_file():
+            raise InputError(f"{clip} does not exist or is not a file")
+        if clip.source.suffix.lower() == ".raw":
+            raise InputError(f"{clip} has no header to tell its format; convert it to FLAC or WAV")
+    source = clip.source if isinstance(clip.source, Path) else BytesIO(clip.source())
+    try:
+        with soundfile.SoundFile(source) as file:
+            if file.frames == 0:
+                raise InputError(f"{clip} has no samples: it is empty or truncated")
+            # A FLAC written to a pipe has no length in its header, a damaged one an absurd length.
+            if file.frames > _LONGEST_FILE * file.samplerate:
+                raise InputError(f"{clip} does not state its length in its header; encode it anew")
+            yield file
+    except soundfile.LibsndfileError as error:
+        raise InputError(
+            f"{clip} cannot be decoded, it is empty, truncated, damaged or no audio file: "
+            f"{error.error_string}"
+        ) from error

@@ -1,0 +1,92 @@
+"""A JSON lines manifest, as NeMo writes them."""
+
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from sottovoce.errors import InputError
+from sottovoce.speech.audio import probe
+from sottovoce.speech.corpus import Source
+from sottovoce.speech.records import first_record, numbered_records
+from sottovoce.speech.utterance import AudioClip, Utterance
+
+
+def recognises(path: Path) -> bool:
+    """A .jsonl or .json file whose records have no "type", as those of lhotse have."""
+    return (
+        path.suffix in (".jsonl", ".json") and path.is_file() and "type" not in first_record(path)
+    )
+
+
+def read(path: Path) -> tuple[Utterance, ...]:
+    """Every line's utterance.
+
+    Raises:
+        InputError: a line is broken, lacks a field or has one of the wrong type, repeats an id, or
+            names audio that does not exist or cannot be opened.
+    """
+    utterances = []
+    lines: dict[str, int] = {}
+    for number, record in numbered_records(path):
+        utterance = _utterance(record, path.parent, f"{path}, line {number}")
+        first = lines.setdefault(utterance.id, number)
+        if first != number:
+            raise InputError(
+                f"{path}: lines {first} and {number} have the same id {utterance.id!r}; "
+                f'give each its own "id"'
+            )
+        utterances.append(utterance)
+    return tuple(utterances)
+
+
+def _utterance(record: dict[str, Any], folder: Path, place: str) -> Utterance:
+    filepath = _string(record, "audio_filepath", place)
+    path = folder / filepath
+    if not path.is_file():
+        raise InputError(f"{place}: {path} does not exist or is not a file")
+    start = _seconds(record, "offset", place) or 0.0
+    duration = _seconds(record, "duration", place)
+    if duration == 0:
+        raise InputError(f'{place}: "duration" is 0; leave out utterances without audio')
+    audio = AudioClip(path, start, duration if "offset" in record else None)
+    if duration is None:
+        duration = probe(audio) - start
+        if duration <= 0:
+            raise InputError(f'{place}: "offset" is {start:g} s, which is past the end of {path}')
+    return Utterance(
+        id=_string(record, "id", place, default=_without_suffix(path, folder)),
+        audio=audio,
+        duration=duration,
+        text=_string(record, "text", place),
+        speaker=_string(record, "speaker", place, default=""),
+    )
+
+
+def _string(record: dict[str, Any], field: str, place: str, default: str | None = None) -> str:
+    value = record.get(field, default)
+    if value is None:
+        raise InputError(f'{place} has no "{field}"')
+    if not isinstance(value, str):
+        raise InputError(f'{place}: "{field}" is {value!r}; it must be a string')
+    return value
+
+
+def _seconds(record: dict[str, Any], field: str, place: str) -> float | None:
+    value = record.get(field)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f'{place}: "{field}" is {value!r}; it must be a number of seconds')
+    if not isfinite(value) or value < 0:
+        raise InputError(f'{place}: "{field}" is {value}; it must be a positive number of seconds')
+    return float(value)
+
+
+def _without_suffix(path: Path, folder: Path) -> str:
+    inside = path.relative_to(folder) if path.is_relative_to(folder) else path
+    return inside.with_suffix("").as_posix()
+
+
+SOURCE = Source(
+    'a JSON lines manifest (.jsonl), a line {"audio_filepath": ..., "text": ...}', recognises, read
+)

@@ -1,0 +1,54 @@
+"""A corpus, and what a kind of corpus must be able to do."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+
+from sottovoce.errors import InputError
+from sottovoce.speech.utterance import Utterance
+
+
+@dataclass(frozen=True)
+class Source:
+    """A kind of corpus that can be read.
+
+    Attributes:
+        description: what it looks like on disk, in a few words.
+        recognises: whether a path holds such a corpus; looks, and never raises.
+        read: its utterances; raises `InputError` where they cannot be had.
+    """
+
+    description: str
+    recognises: Callable[[Path], bool]
+    read: Callable[[Path], tuple[Utterance, ...]]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Utterances under one name.
+
+    Raises:
+        InputError: two utterances share an id, which would pair the wrong transcripts in a test.
+    """
+
+    name: str
+    utterances: tuple[Utterance, ...]
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for utterance in self.utterances:
+            if utterance.id in seen:
+                raise InputError(
+                    f"two utterances of {self.name} have the id {utterance.id!r}; give each its own"
+                )
+            seen.add(utterance.id)
+
+    @property
+    def hours(self) -> float:
+        return sum(utterance.duration for utterance in self.utterances) / 3600
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Utterance]:
+        return MappingProxyType({utterance.id: utterance for utterance in self.utterances})

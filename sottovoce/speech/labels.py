@@ -1,0 +1,186 @@
+"""Transcripts <-> CTC labels, by the tokenizer a checkpoint brings."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby, pairwise
+
+from transformers import PreTrainedTokenizerBase, Wav2Vec2CTCTokenizer
+
+from sottovoce.errors import InputError
+
+_APOSTROPHES = "'’ʼ＇`´"
+_SPOKEN_PUNCTUATION = "%&@#"
+"""Unicode files these under punctuation, but each stands for a word: dropping them is an error."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The two-way map between transcripts and a checkpoint's CTC outputs.
+
+    Attributes:
+        written: label -> what it writes: a letter or several, a space for the word delimiter,
+            nothing for the blank and the other special tokens.
+        blank: the label of CTC's blank, which is the tokenizer's padding token.
+        case: takes a transcript to the letters' case in the vocabulary.
+        writes_lower_case: whether what is decoded is lower-cased at the end (`do_lower_case`).
+    """
+
+    written: Mapping[int, str]
+    blank: int
+    case: Callable[[str], str]
+    writes_lower_case: bool
+
+    @classmethod
+    def of_tokenizer(cls, tokenizer: PreTrainedTokenizerBase) -> "Labels":
+        """Read a tokenizer's vocabulary.
+
+        Raises:
+            InputError: it is no `Wav2Vec2CTCTokenizer`, or lacks a padding token or a word
+                delimiter.
+        """
+        if not isinstance(tokenizer, Wav2Vec2CTCTokenizer):
+            raise InputError(
+                f"the checkpoint's tokenizer is a {type(tokenizer).__name__}; "
+                f"CTC needs a Wav2Vec2CTCTokenizer"
+            )
+        delimiter = tokenizer.word_delimiter_token
+        if delimiter not in tokenizer.encoder:
+            raise InputError(
+                f"the vocabulary has no word delimiter {delimiter!r}; add it to vocab.json"
+            )
+        if tokenizer.pad_token not in tokenizer.encoder:
+            raise InputError(
+                f"the vocabulary has no padding token {tokenizer.pad_token!r}, which is CTC's "
+                f"blank; add it to vocab.json"
+            )
+        written = dict.fromkeys(tokenizer.all_special_tokens, "") | {delimiter: " "}
+        labels = sorted(set(tokenizer.get_vocab().values()))
+        tokens = {label: str(tokenizer.convert_ids_to_tokens(label)) for label in labels}
+        return cls(
+            written={label: written.get(token, token) for label, token in tokens.items()},
+            blank=tokenizer.pad_token_id,
+            case=_case_of(token for token in tokens.values() if len(token) == 1),
+            writes_lower_case=tokenizer.do_lower_case,
+        )
+
+    def normalise(self, text: str, utterance: str = "") -> str:
+        """The transcript as `decode` would write it, which is what a reference must look like.
+
+        Case becomes the vocabulary's, Unicode NFC, every run of whitespace one space, typographic
+        apostrophes "'". Punctuation that the vocabulary lacks becomes a space, an apostrophe
+        nothing.
+
+        Args:
+            utterance: whose transcript it is, for the message.
+
+        Raises:
+            InputError: it has letters, digits or symbols that are not in the vocabulary.
+        """
+        spelled = self._spelled(text, utterance)
+        return spelled.lower() if self.writes_lower_case else spelled
+
+    def encode(self, text: str, utterance: str = "") -> list[int]:
+        """The labels of a transcript, normalised first; the longest token is taken at each place.
+
+        Raises:
+            InputError: as `normalise`.
+        """
+        spelled = self._spelled(text, utterance)
+        return [self._label_of[token] for token in self._token.findall(spelled)]
+
+    def decode(self, frames: Iterable[int]) -> str:
+        """The transcript of the best label of each frame: repeats collapsed, blanks dropped.
+
+        As the tokenizer's own `decode`, except that special tokens other than the blank are
+        dropped too and not spelled out.
+        """
+        text = "".join(self.written.get(label, "") for label, _ in groupby(map(int, frames)))
+        return text.strip().lower() if self.writes_lower_case else text.strip()
+
+    def _spelled(self, text: str, utterance: str) -> str:
+        spelled = _without_punctuation(self.case(text), self._characters)
+        if unknown := set(self._token.sub("", spelled)):
+            place = f" of utterance {utterance!r}" if utterance else ""
+            raise InputError(
+                f"the transcript{place} has {_listed(unknown)}, which the model's vocabulary "
+                f"cannot write; spell it out or leave the utterance out"
+            )
+        return spelled
+
+    @cached_property
+    def _label_of(self) -> Mapping[str, int]:
+        return {text: label for label, text in self.written.items() if text}
+
+    @cached_property
+    def _characters(self) -> frozenset[str]:
+        return frozenset("".join(self._label_of))
+
+    @cached_property
+    def _token(self) -> re.Pattern[str]:
+        longest_first = sorted(self._label_of, key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, longest_first)))
+
+
+def least_frames(labels: Sequence[int]) -> int:
+    """The fewest frames that can carry the labels: CTC needs a blank between two equal ones."""
+    return len(labels) + sum(first == second for first, second in pairwise(labels))
+
+
+def new_vocabulary(texts: Iterable[str]) -> dict[str, int]:
+    """A vocabulary of the lower-case characters in some transcripts, for a new CTC head.
+
+    Returns:
+        Token -> label, as `vocab.json` has it: "<pad>" (the blank), "<unk>", "|", then the
+        characters in order.
+
+    Raises:
+        InputError: there is no letter, or a symbol that stands for a word (such as % or $).
+    """
+    characters: set[str] = set()
+    for text in texts:
+        characters.update(_without_punctuation(text.lower(), known="'"))
+    characters.discard(" ")
+    symbols = {
+        one for one in characters if one != "'" and unicodedata.category(one)[0] not in "LMN"
+    }
+    if symbols:
+        raise InputError(f"the transcripts have {_listed(symbols)}; spell such symbols out")
+    if not characters:
+        raise InputError("the transcripts have no letters to make a vocabulary of")
+    return {
+        token: label for label, token in enumerate(("<pad>", "<unk>", "|", *sorted(characters)))
+    }
+
+
+def _case_of(letters: Iterable[str]) -> Callable[[str], str]:
+    cased = [letter for letter in letters if letter.lower() != letter.upper()]
+    if cased and all(letter == letter.upper() for letter in cased):
+        return str.upper
+    if cased and all(letter == letter.lower() for letter in cased):
+        return str.lower
+    return str
+
+
+def _without_punctuation(text: str, known: Container[str]) -> str:
+    composed = unicodedata.normalize("NFC", text)
+    kept = (one if one in known else _substitute(one, known) for one in composed)
+    return " ".join("".join(kept).split())
+
+
+def _substitute(character: str, known: Container[str]) -> str:
+    """What is written for a character that is not in the vocabulary."""
+    if character in _APOSTROPHES:
+        return "'" if "'" in known else ""
+    category = unicodedata.category(character)
+    if category == "Cf":  # invisible: byte-order marks, soft hyphens, zero-width spaces
+        return ""
+    if category[0] == "P" and character not in _SPOKEN_PUNCTUATION:
+        return " "
+    return character
+
+
+def _listed(characters: Iterable[str]) -> str:
+    return ", ".join(repr(one) for one in sorted(characters))
