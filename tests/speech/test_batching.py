@@ -43,7 +43,9 @@ def test_lengths_are_alike_in_a_batch_and_neighbours_change(durations):
 
 
 def test_batches_do_not_come_in_order_of_length(durations):
-    longest = [max(durations[i] for i in batch) for batch in bucketed_batches(durations, 101, 0, 0)]
+    one_bucket = durations[:100]
+    batches = bucketed_batches(one_bucket, 101, 0, 0)
+    longest = [max(one_bucket[index] for index in batch) for batch in batches]
     assert longest not in (sorted(longest), sorted(longest, reverse=True))
 
 
