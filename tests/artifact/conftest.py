@@ -104,6 +104,9 @@ def packed_tiny(
             scale = groups.abs().amax(1, keepdim=True) / grid.largest
             packed[name] = PackedLinear.from_weight(weight, scale, precision, linear.bias)
             linear.weight.data = grid.values(grid.round_to_codes(weight, scale), scale)
+            # PyTorch chooses between two matrix products by weight.requires_grad, even in no_grad,
+            # where the input is strided as WavLM's is: their last bits differ.
+            linear.weight.requires_grad_(False)
         return model, packed, plan
 
     return build
