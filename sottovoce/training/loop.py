@@ -1,8 +1,9 @@
 """The training loop. Every method trains with it; what differs is the objective."""
 
+import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
@@ -89,21 +90,16 @@ def train(
     """
     total = updates(speech, recipe)
     groups = objective.parameter_groups()
-    optimizer = AdamW(
-        [
-            {"params": one.parameters, "weight_decay": one.weight_decay}
-            for one in groups
-        ],
-        fused=True,
-    )
+    optimizer = optimizer_of(groups)
     history: list[TrainingPoint] = []
     saved = work.load()
     if saved is not None:
         objective.restore(saved)
         restore_optimizer(optimizer, saved.tensors)
         history = [TrainingPoint(**point) for point in saved.facts["history"]]
-    parameters = [parameter for one in groups for parameter in one.parameters]
-    evaluate_after = {round(total * (k + 1) / recipe.evaluations) for k in range(recipe.evaluations)}
+    evaluate_after = {
+        round(total * (k + 1) / recipe.evaluations) for k in range(recipe.evaluations)
+    }
     spent = history[-1].seconds if history else 0.0
     started = last_save = time.monotonic()
 
@@ -116,21 +112,9 @@ def train(
         batches = speech.batches(recipe.seconds_per_batch, recipe.seed, len(history))
         for index in range(len(history), total):
             batch = next(batches)
-            set_seed(recipe.seed * 1_000_003 + index)
-            told = objective.update(batch, Update(index, total))
-            if not torch.isfinite(torch.tensor(told["loss"])):
-                raise FloatingPointError(
-                    f"the loss is {told['loss']} at update {index + 1}; lower the learning rate"
-                )
-            torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm)
-            factor = _schedule(index, total, recipe.warmup)
-            for group, settings in zip(groups, optimizer.param_groups, strict=True):
-                settings["lr"] = group.learning_rate * (factor if group.scheduled else 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            told = make_update(objective, groups, optimizer, batch, Update(index, total), recipe)
             seconds = spent + time.monotonic() - started
-            rate = recipe.learning_rate * factor
-            point = TrainingPoint(index + 1, learning_rate=rate, seconds=seconds, **told)
+            point = TrainingPoint(index + 1, seconds=seconds, **told)
             if point.step in evaluate_after:
                 with objective.deployed() as recogniser:
                     point = replace(point, wer=evaluate(recogniser))
@@ -144,6 +128,44 @@ def train(
                 raise KeyboardInterrupt
         save()
     return tuple(history)
+
+
+def optimizer_of(groups: Sequence[ParameterGroup]) -> AdamW:
+    """AdamW over the groups; `make_update` sets their learning rates."""
+    settings = [{"params": one.parameters, "weight_decay": one.weight_decay} for one in groups]
+    return AdamW(settings, fused=True)
+
+
+def make_update(
+    objective: Objective,
+    groups: Sequence[ParameterGroup],
+    optimizer: AdamW,
+    batch: Batch,
+    update: Update,
+    recipe: Training,
+) -> dict[str, Any]:
+    """One update: gradients, clipping, the learning rates of this update, AdamW.
+
+    Returns:
+        Fields of `TrainingPoint`: what the objective told, and `learning_rate`.
+
+    Raises:
+        FloatingPointError: the loss is no longer finite; the parameters are as they were.
+    """
+    set_seed(recipe.seed * 1_000_003 + update.index)
+    told = objective.update(batch, update)
+    if not math.isfinite(told["loss"]):
+        raise FloatingPointError(
+            f"the loss is {told['loss']} at update {update.index + 1}; lower the learning rate"
+        )
+    parameters = [parameter for one in groups for parameter in one.parameters]
+    torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm)
+    factor = _schedule(update.index, update.total, recipe.warmup)
+    for group, settings in zip(groups, optimizer.param_groups, strict=True):
+        settings["lr"] = group.learning_rate * (factor if group.scheduled else 1.0)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return {**told, "learning_rate": recipe.learning_rate * factor}
 
 
 def updates(speech: TrainingSpeech, recipe: Training) -> int:
@@ -161,7 +183,12 @@ def _schedule(index: int, total: int, warmup: float) -> float:
 
 
 def _bar(console: Console) -> Progress:
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[told]}"))
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[told]}"),
+    )
     return Progress(TextColumn("{task.description}"), *columns, console=console)
 
 

@@ -1,0 +1,66 @@
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from sottovoce.recipe import Training
+from sottovoce.training.batch import Batch
+from sottovoce.training.loop import ParameterGroup, Update, make_update, optimizer_of
+
+RECIPE = Training(learning_rate=0.1, warmup=0.4, max_grad_norm=1.0)
+NOTHING = Batch((), (), (), 0.0)
+
+
+class Slope:
+    """L = <slope, w> with one parameter whose rate follows the schedule and one whose does not."""
+
+    def __init__(self, slope: float) -> None:
+        self.slope = slope
+        self.scheduled = nn.Parameter(torch.zeros(2, 2))
+        self.constant = nn.Parameter(torch.zeros(3))
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        return [
+            ParameterGroup([self.scheduled], RECIPE.learning_rate),
+            ParameterGroup([self.constant], 0.05, scheduled=False),
+        ]
+
+    def update(self, batch: Batch, update: Update) -> dict[str, Any]:
+        loss = self.slope * (self.scheduled.sum() + self.constant.sum())
+        (loss + self.slope).backward()
+        return {"loss": loss.item() + self.slope}
+
+
+def made(objective: Slope, index: int) -> tuple[dict[str, Any], torch.optim.AdamW]:
+    groups = objective.parameter_groups()
+    optimizer = optimizer_of(groups)
+    update = Update(index, total=10)
+    return make_update(objective, groups, optimizer, NOTHING, update, RECIPE), optimizer
+
+
+def test_each_group_moves_at_its_own_rate() -> None:
+    objective = Slope(0.1)
+    told, _ = made(objective, 0)
+    # Adam's first step is the learning rate itself, against the gradient's sign.
+    assert told["learning_rate"] == pytest.approx(0.1 / 4)  # the first of four updates of warm-up
+    torch.testing.assert_close(objective.scheduled.data, torch.full((2, 2), -0.1 / 4))
+    torch.testing.assert_close(objective.constant.data, torch.full((3,), -0.05))
+
+
+def test_gradients_are_clipped_together_and_then_cleared() -> None:
+    objective = Slope(50.0)
+    _, optimizer = made(objective, 3)
+    moments = [optimizer.state[one]["exp_avg"] for one in (objective.scheduled, objective.constant)]
+    # Seven equal gradients of joint norm 1; Adam keeps a tenth of each.
+    for moment in moments:
+        torch.testing.assert_close(moment, torch.full_like(moment, 0.1 * 7**-0.5))
+    assert objective.scheduled.grad is None
+    assert objective.constant.grad is None
+
+
+def test_a_loss_that_is_not_finite_stops_before_anything_moves() -> None:
+    objective = Slope(float("inf"))
+    with pytest.raises(FloatingPointError, match="at update 3; lower the learning rate"):
+        made(objective, 2)
+    assert objective.constant.eq(0).all()
