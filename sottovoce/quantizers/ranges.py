@@ -7,13 +7,14 @@ from sottovoce.quantizers.grids import Grid
 
 RANGES = ("mse", "lsq", "max")
 _CLIPPING = torch.linspace(1.0, 0.1, 46)
+_OF_ZEROS = 2.0**-20
 
 
 def initial_scale(weight: Tensor, grid: Grid, granularity: str, rule: str) -> Tensor:
     """The scale to start learning from.
 
     - ``max``: the largest weight falls on the grid's last level.
-    - ``lsq``: s = 2 mean|w| / sqrt(highest), as LSQ (arXiv 1902.08153, section 2.1). At 8 bits it
+    - ``lsq``: s = 2 mean|w| / sqrt(largest), as LSQ (arXiv 1902.08153, section 2.1). At 8 bits it
       clips nothing but wastes most of the range.
     - ``mse``: of 46 clippings c of the `max` scale, the one of least sum (w - w_hat)^2.
 
@@ -22,15 +23,16 @@ def initial_scale(weight: Tensor, grid: Grid, granularity: str, rule: str) -> Te
         granularity: "tensor" or "channel".
 
     Returns:
-        Positive scales, [1, 1] or [rows, 1]. A row of zeros gets the scale 1.
+        Positive scales, [1, 1] or [rows, 1]. A row of zeros gets 2^-20: the `half` grid has no
+        zero, and its levels must not be far from it.
     """
     magnitude = weight.detach().float().abs()
     grouped = magnitude if granularity == "channel" else magnitude.reshape(1, -1)
     if rule == "lsq":
         scale = 2 * grouped.mean(1, keepdim=True) / grid.largest**0.5
-        return torch.where(scale > 0, scale, 1.0)
+        return torch.where(scale > 0, scale, _OF_ZEROS)
     largest = grouped.amax(1, keepdim=True) / grid.largest
-    largest = torch.where(largest > 0, largest, 1.0)
+    largest = torch.where(largest > 0, largest, _OF_ZEROS)
     return largest if rule == "max" else _least_squares(weight.detach().float(), grid, largest)
 
 

@@ -1,0 +1,77 @@
+import re
+
+import pytest
+import torch
+
+from sottovoce.plan import STORABLE_BITS
+from sottovoce.quantizers import grids
+from sottovoce.quantizers.grids import GRIDS, grid_of
+
+EVERY_GRID = [(name, bits) for name in GRIDS for bits in STORABLE_BITS]
+
+
+def _documented() -> dict[str, list[str]]:
+    """The table of the module's docstring: grid -> its cells."""
+    rows = re.findall(r"^\|(.+)\|$", grids.__doc__ or "", re.MULTILINE)
+    cells = [[cell.strip() for cell in row.split("|")] for row in rows]
+    return {name: rest for name, *rest in cells[2:]}
+
+
+def _number(formula: str, bits: int) -> float:
+    python = formula.replace("^", "**").replace("2**(b-1)", "(2**(b-1))")
+    return float(eval(python, {"b": bits}))
+
+
+def test_the_documented_table_names_every_grid() -> None:
+    assert list(_documented()) == list(GRIDS)
+
+
+@pytest.mark.parametrize(("name", "bits"), EVERY_GRID)
+def test_grids_are_as_documented(name: str, bits: int) -> None:
+    lowest, highest, shift, _ = _documented()[name]
+    grid = grid_of(name, bits)
+    assert (grid.lowest, grid.highest, grid.shift) == (
+        _number(lowest, bits),
+        _number(highest, bits),
+        _number(shift, bits),
+    )
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_two_bit_levels_are_as_documented(name: str) -> None:
+    levels = _documented()[name][3].removeprefix("ternary: ").split(", ")
+    factors = [re.sub(r"(?<![\d.])s", "1s", level).removesuffix("s") for level in levels]
+    assert grid_of(name, 2).levels.tolist() == [float(factor) for factor in factors]
+
+
+def test_half_grid_has_four_balanced_levels_at_two_bits() -> None:
+    assert grid_of("half", 2).levels.tolist() == [-1.5, -0.5, 0.5, 1.5]
+
+
+@pytest.mark.parametrize(("name", "bits"), EVERY_GRID)
+def test_codes_fit_their_bits(name: str, bits: int) -> None:
+    grid = grid_of(name, bits)
+    assert 2 ** (bits - 1) < grid.highest - grid.lowest + 1 <= 2**bits
+
+
+@pytest.mark.parametrize(("name", "bits"), EVERY_GRID)
+def test_every_level_is_its_own_nearest(name: str, bits: int) -> None:
+    grid = grid_of(name, bits)
+    scale = torch.tensor([[0.37], [2.0**-9]])
+    codes = torch.arange(grid.lowest, grid.highest + 1).float().repeat(2, 1)
+    assert torch.equal(grid.round_to_codes(grid.values(codes, scale), scale), codes)
+
+
+@pytest.mark.parametrize(("name", "bits"), EVERY_GRID)
+def test_weights_go_to_the_nearest_level(name: str, bits: int) -> None:
+    grid = grid_of(name, bits)
+    weight = torch.linspace(-1.7, 1.7, 997).unsqueeze(0) * grid.largest
+    rounded = grid.values(grid.round_to_codes(weight, torch.ones(1, 1)), torch.ones(1, 1))
+    distances = (weight.squeeze(0).unsqueeze(1) - grid.levels).abs()
+    assert torch.equal((weight - rounded).abs().squeeze(0), distances.amin(1))
+
+
+@pytest.mark.parametrize(("name", "bits"), EVERY_GRID)
+def test_largest_is_the_last_level(name: str, bits: int) -> None:
+    grid = grid_of(name, bits)
+    assert grid.largest == grid.levels.max() == grid.levels[-1]
