@@ -16,15 +16,15 @@ EVERY_CASE = [
 
 def _weights(kind: str) -> Tensor:
     generator = torch.Generator().manual_seed(0)
-    normal = torch.randn(24, 160, generator=generator)
-    if kind == "gaussian":
-        return 0.05 * normal
-    # Student's t with 4 degrees of freedom: a few weights of a row lie far outside.
-    squares = torch.randn(4, 24, 160, generator=generator).square().mean(0)
-    return 0.05 * normal / squares.sqrt()
+    weight = 0.05 * torch.randn(24, 300, generator=generator)
+    if kind == "heavy-tailed":  # Student's t with 4 degrees of freedom
+        weight /= torch.randn(4, 24, 300, generator=generator).square().mean(0).sqrt()
+    if kind == "one outlier":
+        weight[:, 0] = 2.0
+    return weight
 
 
-@pytest.mark.parametrize("kind", ["gaussian", "heavy-tailed"])
+@pytest.mark.parametrize("kind", ["gaussian", "heavy-tailed", "one outlier"])
 @pytest.mark.parametrize(("name", "bits", "granularity"), EVERY_CASE)
 def test_mse_has_the_least_squared_error(name: str, bits: int, granularity: str, kind: str) -> None:
     weight, grid = _weights(kind), grid_of(name, bits)
@@ -32,9 +32,9 @@ def test_mse_has_the_least_squared_error(name: str, bits: int, granularity: str,
         rule: squared_error(weight, initial_scale(weight, grid, granularity, rule), grid).sum()
         for rule in RANGES
     }
-    # The clippings are 2% of the largest weight apart: LSQ may fall between two of them.
+    # Clippings are 7.6% apart, and LSQ may fall between two of them.
     assert errors["mse"] <= errors["max"]
-    assert errors["mse"] <= 1.02 * errors["lsq"]
+    assert errors["mse"] <= 1.01 * errors["lsq"]
 
 
 @pytest.mark.parametrize("rule", RANGES)
