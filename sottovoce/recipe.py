@@ -5,7 +5,7 @@ nowhere else.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
@@ -45,6 +45,9 @@ class Training:
     evaluations: int = dial(5, "how often the dev speech is recognised during training")
     mixed_precision: str = dial(
         "no", "arithmetic of the networks while training", allowed=("no", "bf16")
+    )
+    train_front_end: bool = dial(
+        False, "train the convolutional front end too, as training from scratch needs it"
     )
     seed: int = dial(0, "of data order, dropout, masks and Gumbel noise")
 
@@ -117,7 +120,8 @@ class Recipe(Training):
     kl_mixed: float = dial(1.0, "beta_mp: weight of KL(teacher || mixed network)")
     kl_students: float = dial(0.05, "beta_kl: weight of the students' KL terms")
     student_ctc: PerBits = dial(
-        ((2, 0.0), (4, 1.0), (8, 1.0)), "lambda_i: weight of each student's CTC loss; 0 if not named"
+        ((2, 0.0), (4, 1.0), (8, 1.0)),
+        "lambda_i: weight of each student's CTC loss; 0 if not named",
     )
     student_kl: PerBits = dial(
         ((2, 1.0), (4, 1.0), (8, 0.0)), "beta_i: weight of each student's KL term; 0 if not named"
@@ -149,7 +153,9 @@ class Recipe(Training):
 def named_recipes() -> list[str]:
     """Names that `read_recipe` knows."""
     folder = resources.files("sottovoce.recipes")
-    return sorted(path.name.removesuffix(".toml") for path in folder.iterdir() if ".toml" in path.name)
+    return sorted(
+        path.name.removesuffix(".toml") for path in folder.iterdir() if ".toml" in path.name
+    )
 
 
 def read_recipe(name_or_file: str) -> Recipe:
@@ -185,21 +191,33 @@ def _written(value: Any) -> Any:
 
 def _read(kind: Any, value: Any) -> Any:
     """A dial's value from TOML, a flag's text or Python, by the dial's declared type."""
+    if value is None:
+        return None
     try:
-        if value is None:
-            return None
-        if kind == tuple[int, ...]:
-            parts = value.split(",") if isinstance(value, str) else value
-            return tuple(int(part) for part in parts)
-        if kind == PerBits:
-            if isinstance(value, str):
-                value = [part.split(":") for part in value.split(",")]
-            pairs = value.items() if isinstance(value, Mapping) else value
-            return tuple((int(bits), float(weight)) for bits, weight in pairs)
-        if kind in (int, int | None):
-            return int(value)
-        if kind in (float, float | None):
-            return float(value)
-        return str(value)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{value!r} does not suit a dial of type {kind}") from error
+        return _READERS[kind](value)
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        name = getattr(kind, "__name__", str(kind))
+        raise InputError(f"{value!r} does not suit a dial of type {name}") from error
+
+
+def _read_widths(value: Any) -> tuple[int, ...]:
+    return tuple(int(part) for part in (value.split(",") if isinstance(value, str) else value))
+
+
+def _read_per_bits(value: Any) -> PerBits:
+    if isinstance(value, str):
+        value = [part.split(":") for part in value.split(",")]
+    pairs = value.items() if isinstance(value, Mapping) else value
+    return tuple((int(bits), float(weight)) for bits, weight in pairs)
+
+
+_READERS: dict[Any, Callable[[Any], Any]] = {
+    str: str,
+    int: int,
+    int | None: int,
+    float: float,
+    float | None: float,
+    bool: lambda value: {"true": True, "false": False}[str(value).lower()],
+    tuple[int, ...]: _read_widths,
+    PerBits: _read_per_bits,
+}

@@ -92,6 +92,9 @@ class SottovoceQuantizer(HfQuantizer):
     def _process_model_after_weight_loading(self, model: PreTrainedModel, **_: Any) -> None:
         check_finite(model.state_dict())
         check_codes(packed_layers(model))
+        # transformers 5.0 would save under the names of older checkpoints; `check_header` has seen
+        # that nothing was renamed on the way in.
+        model._weight_conversions = []  # type: ignore[assignment]
 
     def get_state_dict_and_metadata(
         self, model: PreTrainedModel

@@ -93,9 +93,7 @@ def packed_state(
 
     replaced = tuple(f"{name}." for name in packed)
     state = {
-        name: tensor
-        for name, tensor in model.state_dict().items()
-        if not name.startswith(replaced)
+        name: tensor for name, tensor in model.state_dict().items() if not name.startswith(replaced)
     }
     for name, layer in packed.items():
         state |= layer.state_dict(prefix=f"{name}.")

@@ -7,11 +7,16 @@ from typing import Any
 import torch
 import transformers
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoProcessor
+from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
+    AutoProcessor,
+    Wav2Vec2FeatureExtractor,
+)
 
 from sottovoce.artifact.reader import read_artifact
 from sottovoce.errors import InputError
-from sottovoce.models.families import FAMILIES, family_of
+from sottovoce.models.families import family_of
 from sottovoce.models.recogniser import Recogniser
 
 
@@ -38,9 +43,7 @@ def load_checkpoint(source: str | Path) -> Recogniser:
         source,
     )
     if any(name.startswith("lm_head") for name in report["missing_keys"]):
-        raise InputError(
-            f"{source} has no CTC head; `sottovoce finetune {source} ...` trains one"
-        )
+        raise InputError(f"{source} has no CTC head; `sottovoce finetune {source} ...` trains one")
     if report["missing_keys"]:
         raise InputError(f"{source} lacks {', '.join(sorted(report['missing_keys'])[:3])}")
     _refuse_non_finite(model, source)
@@ -80,6 +83,14 @@ def load_backbone(source: str | Path, vocabulary: dict[str, int]) -> Any:
     return model
 
 
+def load_feature_extractor(source: str | Path) -> Wav2Vec2FeatureExtractor:
+    """The checkpoint's feature extractor; raises InputError where it has none."""
+    extractor: Wav2Vec2FeatureExtractor = _read(
+        lambda: AutoFeatureExtractor.from_pretrained(source), source
+    )
+    return extractor
+
+
 def is_artifact(source: str | Path) -> bool:
     """Whether `source` is a folder with our quantization config in it."""
     path = Path(source) / "config.json"
@@ -97,8 +108,7 @@ def has_ctc_head(source: str | Path) -> bool:
 
 def _read_config(source: str | Path) -> Any:
     config = _read(lambda: AutoConfig.from_pretrained(source), source)
-    if config.model_type not in FAMILIES:
-        family_of(config.model_type)
+    family_of(config.model_type)
     return config
 
 

@@ -73,19 +73,20 @@ class Recogniser:
             return 0
         return int(self.model._get_feat_extract_output_lengths(samples))
 
-    @torch.no_grad()
     def features(self, waveforms: Sequence[np.ndarray]) -> Features:
-        """Run the frozen front end.
+        """Run the front end; gradients are recorded only where its parameters want them.
 
         Args:
             waveforms: mono float32 at `sampling_rate`, each at least `shortest` samples long.
         """
         front_end = self.backbone.get_submodule(self.family.front_end)
         extractor = self.processor.feature_extractor
+        trained = any(one.requires_grad for one in front_end.parameters())
         each = []
         for waveform in waveforms:
             inputs = extractor(waveform, sampling_rate=self.sampling_rate, return_tensors="pt")
-            each.append(front_end(inputs.input_values.to(self.device))[0].T)
+            with torch.set_grad_enabled(trained and torch.is_grad_enabled()):
+                each.append(front_end(inputs.input_values.to(self.device))[0].T)
         samples = torch.tensor([len(waveform) for waveform in waveforms], device=self.device)
         positions = torch.arange(int(samples.max()), device=self.device)
         return Features(

@@ -6,6 +6,8 @@ import shlex
 import shutil
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,7 +39,8 @@ from sottovoce.report.html import write_report
 from sottovoce.report.record import RunRecord
 from sottovoce.scoring import Score
 from sottovoce.search.joint import JointObjective
-from sottovoce.speech.corpora import Corpus, read_corpus
+from sottovoce.speech.corpora import read_corpus
+from sottovoce.speech.corpus import Corpus
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.loop import train
 from sottovoce.training.state import WorkFolder, write_atomically
@@ -115,8 +118,12 @@ def compress(
 
     finished = work.path / "finished"
     shutil.rmtree(finished, ignore_errors=True)
+    expected = _probe(objective.deployed)
     _pack(objective, learnt, finished)
-    packed = _verified(finished, objective, learnt)
+    packed = load(finished)
+    packed.model.to(accelerator.device)
+    if not torch.equal(expected, _probe(lambda: nullcontext(packed))):
+        raise InputError(f"{finished} computes other logits than were trained; please report this")
     after = scored(packed, evaluation, "compressed", console)
     record = RunRecord(
         version=__version__,
@@ -149,40 +156,27 @@ def _baseline(model: str | Path, evaluation: Corpus, console: Console) -> Measur
     return Measured(float_system(described(model), recogniser, own), own)
 
 
+def _probe(deployed: Callable[[], AbstractContextManager[Recogniser]]) -> torch.Tensor:
+    """Logits of a second of noise."""
+    with torch.inference_mode(), deployed() as recogniser:
+        noise = np.random.default_rng(0).standard_normal(recogniser.sampling_rate)
+        return recogniser.logits(recogniser.features([noise.astype(np.float32)]))
+
+
 def _pack(objective: JointObjective, plan: Plan, folder: Path) -> None:
     layers = objective.supernet.layers
-    packed = {}
-    for name, precision in plan.items():
-        scale = layers[name].scale_of(precision.bits)
-        packed[name] = PackedLinear.from_weight(
-            layers[name].latent, scale, precision, layers[name].bias
+    packed = {
+        name: PackedLinear.from_weight(
+            layers[name].latent, layers[name].scale_of(precision.bits), precision, layers[name].bias
         )
-    write_artifact(
-        folder, objective.recogniser.model, objective.recogniser.processor, packed, plan
-    )
+        for name, precision in plan.items()
+    }
+    objective.supernet.dismantle()
+    recogniser = objective.recogniser
+    write_artifact(folder, recogniser.model, recogniser.processor, packed, plan)
 
 
-def _verified(folder: Path, objective: JointObjective, plan: Plan) -> Recogniser:
-    """The packed recogniser, read back, once it gives the trained one's logits bit for bit.
-
-    Raises:
-        InputError: it does not; the folder is not to be trusted.
-    """
-    packed = load(folder)
-    noise = np.random.default_rng(0).standard_normal(packed.sampling_rate).astype(np.float32)
-    packed.model.to(objective.recogniser.device)
-    with torch.inference_mode(), objective.supernet.deployed(plan) as trained:
-        same = torch.equal(
-            trained.logits(trained.features([noise])), packed.logits(packed.features([noise]))
-        )
-    if not same:
-        raise InputError(f"{folder}: the packed model differs from the trained one; report this")
-    return packed
-
-
-def _write_papers(
-    folder: Path, record: RunRecord, recipe: Recipe, score: Score, name: str
-) -> None:
+def _write_papers(folder: Path, record: RunRecord, recipe: Recipe, score: Score, name: str) -> None:
     metrics = json.dumps(record.to_json(), indent=1, ensure_ascii=False)
     write_atomically(folder / "metrics.json", metrics.encode())
     write_atomically(folder / "recipe.toml", recipe.to_toml().encode())

@@ -12,7 +12,7 @@ from sottovoce.plan import Plan, Shape
 from sottovoce.report.record import Change, Comparison, LayerRow, System
 from sottovoce.runtime.recognition import recognise, references
 from sottovoce.scoring import Score, matched_pairs, score
-from sottovoce.speech.corpora import Corpus
+from sottovoce.speech.corpus import Corpus
 
 _FLOAT_BITS = 32.0
 
@@ -96,7 +96,9 @@ def got_worse(before: Score, after: Score, most: int = 20) -> tuple[Change, ...]
     return tuple(changes[:most])
 
 
-def layer_rows(recogniser: Recogniser, plan: Plan, shapes: dict[str, Shape]) -> tuple[LayerRow, ...]:
+def layer_rows(
+    recogniser: Recogniser, plan: Plan, shapes: dict[str, Shape]
+) -> tuple[LayerRow, ...]:
     """The plan as the report's rows."""
     rows = []
     for matrix in recogniser.family.encoder_matrices(recogniser.model):

@@ -128,8 +128,9 @@ class _QuantizeCandidates(torch.autograd.Function):
                     of_scales[index] += of_scale.sum()
                 else:
                     of_scales[index][rows] += of_scale.unsqueeze(1)
-        for grid, scale, of_scale in zip(wanted.grids, scales, of_scales, strict=True):
-            of_scale *= (weight.numel() / scale.numel() * grid.largest) ** -0.5
+        for grid, of_scale in zip(wanted.grids, of_scales, strict=True):
+            shared_by = weight.numel() / of_scale.numel()
+            of_scale.mul_((shared_by * grid.largest) ** -0.5)
         return of_weight, of_mixture, None, *of_scales
 
 

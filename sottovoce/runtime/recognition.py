@@ -1,7 +1,9 @@
 """A recogniser run over a corpus."""
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
@@ -9,9 +11,11 @@ from rich.progress import track
 from sottovoce.errors import InputError
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.scoring import Transcripts
+from sottovoce.speech.audio import read_audio
 from sottovoce.speech.batching import evaluation_batches
-from sottovoce.speech.corpora import Corpus
+from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.loading import prefetched
+from sottovoce.speech.utterance import AudioClip
 
 
 @dataclass(frozen=True)
@@ -79,3 +83,18 @@ def references(recogniser: Recogniser, corpus: Corpus) -> Transcripts:
         for one in corpus.utterances
     }
     return Transcripts("reference", words)
+
+
+def transcribe_files(recogniser: Recogniser, files: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """Each file with what is said in it, in order. Any rate and format that soundfile reads.
+
+    Raises:
+        InputError: a file cannot be read, or is too short for a single frame.
+    """
+    for file in files:
+        waveform = read_audio(AudioClip(file), recogniser.sampling_rate)
+        if len(waveform) < recogniser.shortest:
+            raise InputError(
+                f"{file} has {len(waveform)} samples; the model needs {recogniser.shortest}"
+            )
+        yield file, recogniser.recognise([waveform])[0]

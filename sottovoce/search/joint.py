@@ -67,7 +67,8 @@ class JointObjective:
         self.importance = Importance(self.group_sizes, recipe.candidates)
         recogniser.model.to(accelerator.device).train()
         self.importance.to(accelerator.device)
-        freeze_front_end(recogniser)
+        if not recipe.train_front_end:
+            freeze_front_end(recogniser)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         scales = [one for layer in self.supernet.layers.values() for one in layer.log_scales]
@@ -92,9 +93,7 @@ class JointObjective:
             return {"loss": loss, "hard_bits": self.plan.nominal_bits(self.supernet.shapes)}
 
         progress = update.index / max(1, searched)
-        temperature = annealed(
-            progress, self.recipe.temperature_start, self.recipe.temperature_end
-        )
+        temperature = annealed(progress, self.recipe.temperature_start, self.recipe.temperature_end)
         log_probabilities = self.importance.log_probabilities(self._budget(progress))
         noise = torch.rand(log_probabilities.shape).to(log_probabilities.device)
         shares = gumbel_softmax(log_probabilities, temperature, noise)
@@ -143,7 +142,12 @@ class JointObjective:
         return total
 
     def _network(
-        self, batch: Batch, features: Features, step: QuantizedStep, network: str | int, update: Update
+        self,
+        batch: Batch,
+        features: Features,
+        step: QuantizedStep,
+        network: str | int,
+        update: Update,
     ) -> tuple[Tensor, Tensor]:
         """Logits and CTC loss of one network, under the same masks as every other of the update."""
         set_seed(self._draws(update))

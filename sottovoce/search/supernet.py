@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sottovoce.models.family import Matrix
 from sottovoce.models.recogniser import Recogniser
@@ -72,6 +72,14 @@ class Supernet:
             keys = (*widths, MIXED) if mixtures else widths
             quantized[name] = dict(zip(keys, results, strict=True))
         return QuantizedStep(self.layers, quantized, plan)
+
+    def dismantle(self) -> None:
+        """Put plain linear layers back, with the latent weights: the trained float model."""
+        for name, layer in self.layers.items():
+            rows, columns = self.shapes[name]
+            linear = nn.Linear(columns, rows, bias=layer.bias is not None, device="meta")
+            linear.weight, linear.bias = layer.latent, layer.bias
+            self.recogniser.model.set_submodule(name, linear)
 
     @contextmanager
     def deployed(self, plan: Plan) -> Iterator[Recogniser]:
@@ -141,4 +149,3 @@ def groups_of(matrices: Sequence[Matrix], granularity: str) -> list[int]:
     keys = [shared[granularity](matrix) for matrix in matrices]
     order = list(dict.fromkeys(keys))
     return [order.index(key) for key in keys]
-

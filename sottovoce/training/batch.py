@@ -8,7 +8,7 @@ import numpy as np
 from sottovoce.errors import InputError
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.speech.batching import bucketed_batches
-from sottovoce.speech.corpora import Corpus
+from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.labels import least_frames
 from sottovoce.speech.loading import prefetched
 

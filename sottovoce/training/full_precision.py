@@ -16,14 +16,15 @@ from sottovoce.training.state import Saved
 
 
 class FullPrecision:
-    """The CTC loss alone. The convolutional front end stays frozen."""
+    """The CTC loss alone. The convolutional front end stays frozen unless the recipe trains it."""
 
     def __init__(self, recogniser: Recogniser, recipe: Training, accelerator: Accelerator) -> None:
         self.recogniser = recogniser
         self.recipe = recipe
         self.accelerator = accelerator
         self.recogniser.model.to(accelerator.device).train()
-        freeze_front_end(recogniser)
+        if not recipe.train_front_end:
+            freeze_front_end(recogniser)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         return weight_groups(self.recogniser.model, self.recipe)

@@ -37,6 +37,6 @@ def kl_divergence(teacher: Tensor, student: Tensor, frame_mask: Tensor) -> Tenso
         frame_mask: [utterances, frames], True where a frame counts.
     """
     target = teacher.detach()[frame_mask].log_softmax(1)
-    return F.kl_div(student[frame_mask].log_softmax(1), target, reduction="sum", log_target=True) / (
-        len(target)
-    )
+    return F.kl_div(
+        student[frame_mask].log_softmax(1), target, reduction="sum", log_target=True
+    ) / (len(target))

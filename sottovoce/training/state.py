@@ -72,7 +72,9 @@ class WorkFolder:
     def save(self, state: Saved) -> None:
         """Replace the saved state. Raises InputError where the disk is full."""
         temporary = self.path / f"{_STATE}.writing"
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
+        tensors = {
+            name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()
+        }
         try:
             save_file(tensors, temporary, metadata={"facts": json.dumps(state.facts)})
             os.replace(temporary, self.path / _STATE)

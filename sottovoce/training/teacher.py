@@ -30,7 +30,9 @@ class CachedTeacher:
     """Log-probabilities of every training utterance, read from `folder` as they are needed."""
 
     def __init__(self, folder: Path) -> None:
-        self._shards = [safe_open(path, framework="pt") for path in sorted(folder.glob("*.safetensors"))]
+        self._shards = [
+            safe_open(path, framework="pt") for path in sorted(folder.glob("*.safetensors"))
+        ]
         self._shard_of = {name: shard for shard in self._shards for name in shard.keys()}  # noqa: SIM118
 
     def log_probabilities(self, ids: Sequence[str], device: torch.device) -> Tensor:

@@ -1,0 +1,36 @@
+"""sottovoce: speech foundation models made small and fast, and the proof that nothing was lost.
+
+    import sottovoce
+    sottovoce.compress("checkpoint", "train.jsonl", "dev.jsonl", "small", sottovoce.Recipe(bits=4))
+    recogniser = sottovoce.load("small")
+
+Importing the package also teaches `transformers` to read what it writes:
+`AutoModelForCTC.from_pretrained("small")`.
+"""
+
+import sottovoce.artifact  # noqa: F401 - registers with transformers
+from sottovoce.errors import InputError, Interrupted
+from sottovoce.models.checkpoint import load
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.pipelines.comparing import compare_systems as compare
+from sottovoce.pipelines.full_precision import finetune
+from sottovoce.pipelines.joint import compress
+from sottovoce.plan import Plan, Precision
+from sottovoce.recipe import Recipe, Training, read_recipe
+from sottovoce.version import __version__
+
+__all__ = [
+    "InputError",
+    "Interrupted",
+    "Plan",
+    "Precision",
+    "Recipe",
+    "Recogniser",
+    "Training",
+    "__version__",
+    "compare",
+    "compress",
+    "finetune",
+    "load",
+    "read_recipe",
+]

@@ -1,0 +1,38 @@
+"""The program `sottovoce`."""
+
+import sys
+
+import typer
+
+from sottovoce.cli import compare, compress, demo, evaluate, finetune, inspect, transcribe
+from sottovoce.errors import InputError, Interrupted
+
+app = typer.Typer(
+    help="Makes speech recognisers small and fast, and proves that nothing was lost.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(compress.compress)
+app.command()(finetune.finetune)
+app.command()(evaluate.evaluate)
+app.command()(compare.compare)
+app.command()(transcribe.transcribe)
+app.command()(inspect.inspect)
+app.command()(demo.demo)
+
+
+def run() -> None:
+    """Run the program; a user's mistake is one sentence and exit status 2."""
+    try:
+        app()
+    except InputError as error:
+        sys.exit(_told(f"error: {error}", 2))
+    except Interrupted as stopped:
+        sys.exit(_told(str(stopped), 130))
+
+
+def _told(message: str, status: int) -> int:
+    print(message, file=sys.stderr)
+    return status

@@ -1,0 +1,21 @@
+"""Arguments that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+CORPUS = "a JSONL manifest, a LibriSpeech folder, lhotse cuts, or a saved HF dataset"
+
+Checkpoint = Annotated[
+    str, typer.Argument(help="Hub id, or folder written by transformers, of a CTC recogniser.")
+]
+Model = Annotated[
+    str,
+    typer.Argument(help="A compressed folder, or a full-precision checkpoint (hub id, folder)."),
+]
+Train = Annotated[Path, typer.Option(help=f"Training speech: {CORPUS}.")]
+Dev = Annotated[Path, typer.Option(help=f"Speech to evaluate on: {CORPUS}.")]
+Data = Annotated[Path, typer.Option(help=f"Speech: {CORPUS}.")]
+Out = Annotated[Path, typer.Option(help="Folder to write; it must not exist.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]

@@ -1,0 +1,31 @@
+"""`sottovoce compare`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sottovoce.cli.arguments import CORPUS
+
+
+def compare(
+    a: Annotated[str, typer.Argument(help="The baseline: a model, or its saved .trn.")],
+    b: Annotated[str, typer.Argument(help="The candidate: a model, or its saved .trn.")],
+    data: Annotated[
+        Path, typer.Option(help=f"Speech with transcripts ({CORPUS}), or a reference .trn.")
+    ],
+) -> None:
+    """Is B worse than A? The matched-pairs test (MAPSSWE) and what it could have detected.
+
+    Example: sottovoce compare start small --data dev-clean
+    """
+    from sottovoce.pipelines.comparing import compare_systems
+
+    result = compare_systems(a, b, data, Console(stderr=True))
+    shown = Console(soft_wrap=True)
+    shown.print(
+        f"{result.test}: Z = {result.z:.3f}, p = {result.p:.3f}, {result.segments} segments, "
+        f"{result.errors_a} against {result.errors_b} errors in {result.words} words"
+    )
+    shown.print(f"{result.verdict}. {result.sentence}")

@@ -1,0 +1,54 @@
+"""`sottovoce compress`."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from sottovoce.cli.arguments import Checkpoint, Dev, Out, Resume, Train
+from sottovoce.cli.dials import with_dials
+from sottovoce.recipe import Recipe, read_recipe
+
+
+@with_dials(Recipe)
+def compress(
+    checkpoint: Checkpoint,
+    train: Train,
+    dev: Dev,
+    out: Out,
+    recipe: Annotated[
+        str, typer.Option(help="A recipe's name (default, paper, ...) or a TOML file.")
+    ] = "default",
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="Test the result against this recogniser too, such as a fine-tuned one."),
+    ] = None,
+    resume: Resume = False,
+    **dials: Any,
+) -> None:
+    """Learn each layer's bit-width and the quantized weights in one training, and pack them.
+
+    Joint mixed-precision learning (arXiv 2501.03643, Pass 1). OUT becomes a folder that
+    `transformers` loads after `import sottovoce`: packed weights, model card, metrics and a report
+    to look at, with a significance test against CHECKPOINT.
+
+    Example: sottovoce compress facebook/wav2vec2-base-100h --train train-clean-100 --dev dev-clean
+    --bits 4 --out small
+    """
+    from sottovoce.cli.summary import print_summary
+    from sottovoce.pipelines.joint import compress as run
+
+    if "eta" in dials:
+        dials.setdefault("bits", None)
+    settings = read_recipe(recipe).replaced(dials)
+    record = run(
+        checkpoint,
+        train,
+        dev,
+        out,
+        settings,
+        baseline=baseline,
+        resume=resume,
+        console=Console(stderr=True),
+    )
+    print_summary(record, out)

@@ -1,0 +1,25 @@
+"""`sottovoce demo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sottovoce.cli.arguments import Out
+
+
+def demo(
+    out: Out = Path("demo-output"),
+    bits: Annotated[
+        float, typer.Option(help="Target: nominal bits of the encoder's matrices.")
+    ] = 3.0,
+) -> None:
+    """Speak a small corpus and compress the embedded recogniser on it: the whole job in minutes.
+
+    Example: sottovoce demo
+    """
+    from sottovoce.cli.summary import print_summary
+    from sottovoce.demo.run import run_demo
+
+    print_summary(run_demo(out, bits, Console(stderr=True)), out)

@@ -1,0 +1,39 @@
+"""`sottovoce evaluate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sottovoce.cli.arguments import Data, Model
+
+
+def evaluate(
+    model: Model,
+    data: Data,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for reference.trn, hypothesis.trn (for sclite) and score.json."),
+    ] = None,
+) -> None:
+    """Word error rate with its 95% interval, and the real-time factor.
+
+    Example: sottovoce evaluate small --data dev-clean --out scores
+    """
+    from sottovoce.models.checkpoint import load
+    from sottovoce.runtime.recognition import recognise, references
+    from sottovoce.scoring import score
+    from sottovoce.speech.corpora import read_corpus
+
+    recogniser, corpus = load(model), read_corpus(data)
+    recognised = recognise(recogniser, corpus, console=Console(stderr=True))
+    own = score(references(recogniser, corpus), recognised.transcripts)
+    print(own.sentence)
+    print(
+        f"{recognised.seconds:.1f} s for {recognised.seconds_of_audio:.0f} s of audio: "
+        f"real-time factor {recognised.real_time_factor:.4f}"
+    )
+    if out is not None:
+        own.write(out, real_time_factor=recognised.real_time_factor)
+        print(f"written: {out}")

@@ -1,0 +1,36 @@
+"""`sottovoce inspect`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+
+def inspect(
+    folder: Annotated[Path, typer.Argument(help="A folder that `compress` wrote.")],
+) -> None:
+    """A compressed model's plan: layer, bits, grid and bytes; totals and compression ratio.
+
+    Example: sottovoce inspect small
+    """
+    from sottovoce.artifact.packed_linear import plan_of
+    from sottovoce.artifact.sizing import artifact_bytes, float_bytes
+    from sottovoce.errors import InputError
+    from sottovoce.models.checkpoint import is_artifact, load
+    from sottovoce.pipelines.measured import layer_rows
+    from sottovoce.report import numbers
+    from sottovoce.report.tables import plan_table
+
+    if not is_artifact(folder):
+        raise InputError(f"{folder} is not a folder that `sottovoce compress` wrote")
+    recogniser = load(folder)
+    plan, shapes = plan_of(recogniser.model), recogniser.family.shapes(recogniser.model)
+    before, after = float_bytes(recogniser.model), artifact_bytes(folder)
+    console = Console()
+    console.print(plan_table(layer_rows(recogniser, plan, shapes)))
+    console.print(
+        f"{plan.nominal_bits(shapes):.2f} nominal bits, {plan.effective_bits(shapes):.2f} "
+        f"effective; {numbers.size(before)} -> {numbers.size(after)}, "
+        f"{numbers.ratio(before / after)}"
+    )

@@ -1,0 +1,17 @@
+"""What a compression prints at its end."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from sottovoce.report.record import RunRecord
+from sottovoce.report.tables import summary_table
+
+
+def print_summary(record: RunRecord, folder: Path) -> None:
+    """The short table, the verdict against each baseline, and where the report is."""
+    console = Console(soft_wrap=True)
+    console.print(summary_table(record))
+    for one in record.comparisons:
+        console.print(f"Against {one.baseline}: {one.sentence}", highlight=False)
+    console.print(f"Report: {folder / 'report.html'}", highlight=False)

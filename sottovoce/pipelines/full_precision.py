@@ -1,0 +1,109 @@
+"""Full-precision fine-tuning from end to end: the start point of a compression, and P1's U1."""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from rich.console import Console
+from transformers import set_seed
+
+from sottovoce.models.checkpoint import (
+    has_ctc_head,
+    load_backbone,
+    load_checkpoint,
+    load_feature_extractor,
+)
+from sottovoce.models.families import family_of
+from sottovoce.models.processor import new_processor
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.pipelines.measured import Measured, float_system, scored
+from sottovoce.recipe import Training
+from sottovoce.speech.corpora import read_corpus
+from sottovoce.speech.corpus import Corpus
+from sottovoce.speech.labels import new_vocabulary
+from sottovoce.training.batch import TrainingSpeech
+from sottovoce.training.full_precision import FullPrecision
+from sottovoce.training.loop import train
+from sottovoce.training.state import WorkFolder, write_atomically
+
+
+def finetune(
+    source: str | Path,
+    train_on: str | Path,
+    evaluate_on: str | Path,
+    out: str | Path,
+    recipe: Training | None = None,
+    *,
+    resume: bool = False,
+    console: Console | None = None,
+) -> Measured:
+    """Fine-tune a recogniser in full precision with the CTC loss.
+
+    Args:
+        source: hub id or folder. A checkpoint without a CTC head gets one, over the characters of
+            the training transcripts, with the processor to match.
+        train_on, evaluate_on: corpora, in any form that `read_corpus` reads.
+        out: folder to write; it must not exist.
+
+    Returns:
+        The result's score on `evaluate_on`.
+
+    Raises:
+        InputError: something given cannot be used; nothing has been written then.
+    """
+    recipe, out = recipe or Training(), Path(out)
+    console = console or Console(stderr=True)
+    speech_corpus, evaluation = read_corpus(train_on), read_corpus(evaluate_on)
+    set_seed(recipe.seed)  # the start of a new head
+    if has_ctc_head(source):
+        recogniser = load_checkpoint(source)
+    else:
+        recogniser = _with_new_head(source, speech_corpus)
+        console.print(f"{source} has no CTC head: a new one over {_letters(recogniser)}")
+    speech = TrainingSpeech(speech_corpus, recogniser)
+    settings = {"source": str(source), "train": str(train_on), "recipe": asdict(recipe)}
+    work = WorkFolder.open(out, settings, resume)
+
+    def dev_wer(present: Recogniser) -> float:
+        return scored(present, evaluation, "evaluating", console).wer
+
+    objective = FullPrecision(
+        recogniser, recipe, Accelerator(mixed_precision=recipe.mixed_precision)
+    )
+    history = train(objective, speech, recipe, work, dev_wer, console)
+    after = scored(recogniser, evaluation, "fine-tuned", console)
+    measured = Measured(float_system("full precision, fine-tuned", recogniser, after), after)
+
+    finished = work.path / "finished"
+    shutil.rmtree(finished, ignore_errors=True)
+    recogniser.model.save_pretrained(finished)
+    recogniser.processor.save_pretrained(finished)
+    facts: dict[str, Any] = {
+        "system": asdict(measured.system),
+        "recipe": asdict(recipe),
+        "history": [asdict(point) for point in history],
+    }
+    write_atomically(finished / "metrics.json", json.dumps(facts, indent=1).encode())
+    write_atomically(finished / "recipe.toml", recipe.to_toml().encode())
+    os.replace(finished, out)
+    shutil.rmtree(work.path)
+    return measured
+
+
+def _with_new_head(source: str | Path, corpus: Corpus) -> Recogniser:
+    vocabulary = new_vocabulary(utterance.text for utterance in corpus.utterances)
+    model = load_backbone(source, vocabulary)
+    extractor = load_feature_extractor(source)
+    return Recogniser(
+        model, new_processor(vocabulary, extractor), family_of(model.config.model_type)
+    )
+
+
+def _letters(recogniser: Recogniser) -> str:
+    written: Sequence[str] = [one for one in recogniser.labels.written.values() if one.strip()]
+    return f"{len(written)} characters ({''.join(written)})"

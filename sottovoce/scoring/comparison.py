@@ -1,0 +1,105 @@
+"""The outcome of a matched-pairs test: its figures, its verdict and the sentence that says it."""
+
+import math
+from dataclasses import dataclass
+
+MAPSSWE = "MAPSSWE"
+SIGN_TEST = "exact sign test"
+FEWEST_SEGMENTS = 30
+"""Below it the normal distribution is no guide, and the sign test decides."""
+
+
+@dataclass(frozen=True)
+class MatchedPairs:
+    """Candidate B against baseline A on the same utterances.
+
+    Attributes:
+        test: the test that decides: "MAPSSWE" or "exact sign test".
+        segments: how many segments hold an error of either system.
+        mean, sd: of A's errors minus B's in a segment; both 0 where there are no segments.
+        z: MAPSSWE's statistic, as sc_stats computes it; above 0 where B errs less.
+        p: two-sided, of the deciding test.
+        words: reference words.
+        detectable: smallest loss that MAPSSWE would find with 80% power at this variance, as a
+            fraction of A's errors; None where A makes no error or all segments differ alike.
+        tolerated: largest loss, as `detectable`, that may go unfound under "lossless".
+        words_needed: reference words of such speech that would bring `detectable` down to
+            `tolerated` and the segments up to 30; None where `detectable` is.
+        verdict: "better", "worse", "lossless" or "inconclusive".
+    """
+
+    test: str
+    segments: int
+    mean: float
+    sd: float
+    z: float
+    p: float
+    errors_a: int
+    errors_b: int
+    words: int
+    detectable: float | None
+    tolerated: float
+    words_needed: int | None
+    verdict: str
+
+    @property
+    def mapsswe_p(self) -> float:
+        """MAPSSWE's p, as sc_stats prints it, whichever test decides."""
+        return two_sided(self.z)
+
+    @property
+    def sentence(self) -> str:
+        """The verdict, and the figures that led to it, for a person to read."""
+        if self.segments == 0:
+            return (
+                f"Inconclusive: neither system errs in {self.words:,} words, so there is nothing "
+                f"to test."
+            )
+        found = (
+            f"{self.errors_b:,} errors against {self.errors_a:,} ({_p(self.p)}, {self.test} over "
+            f"{self.segments:,} segment{'s' * (self.segments != 1)})"
+        )
+        if self.verdict == "lossless":
+            return (
+                f"No loss shown: {found}; a loss of {self.detectable:.1%} would have been detected."
+            )
+        if self.verdict == "inconclusive":
+            return f"Inconclusive: {found}; {self._what_is_lacking()}."
+        return f"{self.verdict.capitalize()}: {found}{self._change()}."
+
+    def _what_is_lacking(self) -> str:
+        if self.errors_a == 0:
+            return "the baseline makes no error, so no relative loss can be told"
+        if self.detectable is None or self.words_needed is None:
+            return "all segments differ alike, so what loss it could detect is unknown"
+        enough = f"about {_rounded_up(self.words_needed):,} words of such speech"
+        have = f"(these are {self.words:,})"
+        if self.segments < FEWEST_SEGMENTS and self.detectable <= self.tolerated:
+            return f"{FEWEST_SEGMENTS} segments are the fewest to tell by, it takes {enough} {have}"
+        return (
+            f"a loss below {self.detectable:.1%} would not have been detected, detecting "
+            f"{self.tolerated:.1%} takes {enough} {have}"
+        )
+
+    def _change(self) -> str:
+        if self.errors_a == 0:
+            return ""
+        change = self.errors_b / self.errors_a - 1
+        return f", {abs(change):.1%} {'more' if change > 0 else 'fewer'}"
+
+
+def two_sided(z: float) -> float:
+    """Probability that a standard normal variable lies as far from 0 as `z`, on either side."""
+    return math.erfc(abs(z) / math.sqrt(2))
+
+
+def _p(p: float) -> str:
+    if p < 0.001:
+        return "p < 0.001"
+    return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def _rounded_up(number: int) -> int:
+    """To two significant digits."""
+    unit = 10 ** max(0, len(str(number)) - 2)
+    return math.ceil(number / unit) * unit
