@@ -46,6 +46,9 @@ class Training:
     mixed_precision: str = dial(
         "no", "arithmetic of the networks while training", allowed=("no", "bf16")
     )
+    augment: bool = dial(
+        False, "vary the training speech: spectral tilt, echo, gain and noise (same length)"
+    )
     train_front_end: bool = dial(
         False, "train the convolutional front end too, as training from scratch needs it"
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -64,7 +65,8 @@ class Family:
         """(rows, columns) of every encoder matrix."""
         shapes = {}
         for matrix in self.encoder_matrices(model):
-            rows, columns = model.get_submodule(matrix.name).weight.shape  # type: ignore[union-attr]
+            weight: Any = model.get_submodule(matrix.name).weight
+            rows, columns = weight.shape
             shapes[matrix.name] = (int(rows), int(columns))
         return shapes
 

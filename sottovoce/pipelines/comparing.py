@@ -39,7 +39,8 @@ def compare_systems(
         )
     if reference is None:
         reference = _as_written(read_corpus(data))
-    return matched_pairs(*(score(reference, hypothesis) for hypothesis in hypotheses))
+    baseline, candidate = (score(reference, hypothesis) for hypothesis in hypotheses)
+    return matched_pairs(baseline, candidate)
 
 
 def _as_written(corpus: Corpus) -> Transcripts:

@@ -4,7 +4,7 @@ With Z_i = errors of A - errors of B in segment i of n,
 
     Z = mean(Z_i) / (sd(Z_i) / sqrt(n))        p = 2 * (1 - Phi(|Z|))        sd with n - 1
 
-(MAPSSWE: Gillick & Cox, ICASSP 1989). `mean`, `sd`, `z` and `mapsswe_p` are what NIST's sc_stats
+(MAPSSWE: Gillick & Cox, ICASSP 1989). `segments`, `mean`, `sd` and `z` are what NIST's sc_stats
 computes; it puts Z = 0 where all Z_i are equal, even where one system errs in every segment.
 
 There, and below 30 segments, an exact sign test decides: of the segments that one system got worse

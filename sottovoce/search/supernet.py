@@ -69,7 +69,7 @@ class Supernet:
         for name, layer in self.layers.items():
             widths = tuple(sorted({*students, *([plan[name].bits] if plan else [])}))
             results = layer.quantized(widths, mixtures[name] if mixtures else None)
-            keys = (*widths, MIXED) if mixtures else widths
+            keys: tuple[str | int, ...] = (*widths, MIXED) if mixtures else widths
             quantized[name] = dict(zip(keys, results, strict=True))
         return QuantizedStep(self.layers, quantized, plan)
 

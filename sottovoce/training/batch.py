@@ -7,10 +7,13 @@ import numpy as np
 
 from sottovoce.errors import InputError
 from sottovoce.models.recogniser import Recogniser
+from sottovoce.recipe import Training
+from sottovoce.speech.augmentation import augmented
 from sottovoce.speech.batching import bucketed_batches
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.labels import least_frames
 from sottovoce.speech.loading import prefetched
+from sottovoce.speech.utterance import Utterance
 
 
 @dataclass(frozen=True)
@@ -62,22 +65,29 @@ class TrainingSpeech:
         """Batches in one pass over the corpus."""
         return len(bucketed_batches(self.durations, seconds, seed, 0))
 
-    def batches(self, seconds: float, seed: int, first_update: int) -> Iterator[Batch]:
+    def batches(self, recipe: Training, first_update: int) -> Iterator[Batch]:
         """Endless batches; the k-th is the same however often training was interrupted.
 
         Args:
-            seconds: of padded audio in a batch.
             first_update: index of the first batch to yield.
         """
-        for chosen in prefetched(self._chosen(seconds, seed, first_update), self.sampling_rate):
+        chosen = self._chosen(recipe.seconds_per_batch, recipe.seed, first_update)
+        decoded = prefetched(chosen, self.sampling_rate)
+        for update, batch in enumerate(decoded, first_update):
+            waveforms = [waveform for _, waveform in batch]
+            if recipe.augment:
+                generator = np.random.default_rng((recipe.seed, update))
+                waveforms = [augmented(one, self.sampling_rate, generator) for one in waveforms]
             yield Batch(
-                ids=tuple(utterance.id for utterance, _ in chosen),
-                waveforms=tuple(waveform for _, waveform in chosen),
-                labels=tuple(self.labels[utterance.id] for utterance, _ in chosen),
-                seconds=sum(len(waveform) for _, waveform in chosen) / self.sampling_rate,
+                ids=tuple(utterance.id for utterance, _ in batch),
+                waveforms=tuple(waveforms),
+                labels=tuple(self.labels[utterance.id] for utterance, _ in batch),
+                seconds=sum(map(len, waveforms)) / self.sampling_rate,
             )
 
-    def _chosen(self, seconds: float, seed: int, first_update: int) -> Iterator[Sequence]:  # type: ignore[type-arg]
+    def _chosen(
+        self, seconds: float, seed: int, first_update: int
+    ) -> Iterator[Sequence[Utterance]]:
         epoch, passed = 0, 0
         while True:
             batches = bucketed_batches(self.durations, seconds, seed, epoch)

@@ -109,7 +109,7 @@ def train(
 
     with _bar(console) as bar, _interruption() as interrupted:
         task = bar.add_task("training", total=total, completed=len(history), told="")
-        batches = speech.batches(recipe.seconds_per_batch, recipe.seed, len(history))
+        batches = speech.batches(recipe, len(history))
         for index in range(len(history), total):
             batch = next(batches)
             told = make_update(objective, groups, optimizer, batch, Update(index, total), recipe)
