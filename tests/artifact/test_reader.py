@@ -132,9 +132,7 @@ def _first(number: float) -> Callable[[Tensor], Tensor]:
         ),
     ],
 )
-def test_tensors(
-    artifact: Path, edit: Callable[[dict[str, Tensor]], object], message: str
-) -> None:
+def test_tensors(artifact: Path, edit: Callable[[dict[str, Tensor]], object], message: str) -> None:
     _edit_tensors(artifact, edit)
     _refused(artifact, message)
 
