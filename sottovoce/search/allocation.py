@@ -32,12 +32,13 @@ def best_choice(
         candidates: the widths, in the order of the columns.
         budget: mean bits of a weight, at least the least candidate.
     """
-    total = sum(weights)
-    unit = gcd(*(weight * bits for weight in weights for bits in candidates))
-    unit = max(unit, -(-total * max(candidates) // _MOST_UNITS))
-    # Sizes round up, so that a choice that fits in units fits in weights.
-    sizes = np.array([[-(-weight * bits // unit) for bits in candidates] for weight in weights])
-    capacity = max(int(budget * total / unit + 1e-9), int(sizes.min(1).sum()))
+    total, least = sum(weights), min(candidates)
+    # Sizes are counted above the least candidate's, which always fits.
+    unit = gcd(*(weight * (bits - least) for weight in weights for bits in candidates))
+    unit = max(unit, 1, -(-total * (max(candidates) - least) // _MOST_UNITS))
+    # They round up, so that a choice that fits in units fits in weights.
+    sizes = np.array([[-(-w * (bits - least) // unit) for bits in candidates] for w in weights])
+    capacity = int((budget - least) * total / unit + 1e-9)
 
     best = np.full(capacity + 1, -np.inf)
     best[0] = 0.0
@@ -55,7 +56,8 @@ def best_choice(
 
     reachable = np.flatnonzero(np.isfinite(best))
     nearest = int(reachable[-1])
-    lowest = min(nearest, int(np.ceil((budget - TOLERANCE_BITS) * total / unit)))
+    wanted = int(np.ceil((budget - TOLERANCE_BITS - least) * total / unit))
+    lowest = max(0, min(nearest, wanted))
     size = lowest + int(np.argmax(best[lowest : capacity + 1]))
     picked = []
     for group in reversed(range(len(weights))):
