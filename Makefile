@@ -1,0 +1,43 @@
+PYTHON ?= python3.11
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: help demo test check format lint types slow bench
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+demo: $(INSTALLED) ## speak a small corpus, compress a tiny recogniser on it, write demo-output/ anew
+	rm -rf demo-output
+	$(BIN)/sottovoce demo --out demo-output
+
+test: $(INSTALLED) ## run the fast tests
+	$(BIN)/pytest
+
+check: format lint types test ## all that must pass before a commit: format, lint, types, fast tests
+
+format: $(INSTALLED) ## say which files are not formatted
+	$(BIN)/ruff format --check
+
+lint: $(INSTALLED) ## run ruff's checks
+	$(BIN)/ruff check
+
+types: $(INSTALLED) ## run mypy
+	$(BIN)/mypy
+
+slow: $(INSTALLED) ## run the tests that take minutes
+	$(BIN)/pytest -m slow --timeout 3600
+
+bench: $(INSTALLED) ## measure what benchmarks/RESULTS.md reports
+	$(BIN)/python benchmarks/step_cost.py
+	$(BIN)/python benchmarks/bytes_on_disk.py
+	$(BIN)/python benchmarks/commands.py
+
+# torch goes first and alone: asked for by another package, pip may take a build with gigabytes of
+# CUDA where a CPU build of the pinned version is at hand.
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -c constraints.txt torch
+	$(BIN)/pip install -c constraints.txt -e '.[dev]'
+	touch $@
