@@ -1,11 +1,13 @@
 """Reading a checkpoint: a hub id, a folder that transformers wrote, or a folder that we packed."""
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
@@ -17,7 +19,10 @@ from transformers import (
 from sottovoce.artifact.reader import read_artifact
 from sottovoce.errors import InputError
 from sottovoce.models.families import family_of
+from sottovoce.models.family import Family
 from sottovoce.models.recogniser import Recogniser
+
+_MASK_EMBEDDING = "masked_spec_embed"
 
 
 def load_checkpoint(source: str | Path) -> Recogniser:
@@ -28,8 +33,9 @@ def load_checkpoint(source: str | Path) -> Recogniser:
             with `weights_only=True`.
 
     Raises:
-        InputError: nothing there, an unsupported family, no CTC head, a weight that is not
-            finite, or a folder that is compressed already.
+        InputError: nothing there, an unsupported family, no CTC head, a weight that is missing or
+            not finite, encoder layers that the config leaves out, or a folder that is compressed
+            already.
     """
     if is_artifact(source):
         raise InputError(f"{source} is compressed already; give the full-precision checkpoint")
@@ -44,8 +50,7 @@ def load_checkpoint(source: str | Path) -> Recogniser:
     )
     if any(name.startswith("lm_head") for name in report["missing_keys"]):
         raise InputError(f"{source} has no CTC head; `sottovoce finetune {source} ...` trains one")
-    if report["missing_keys"]:
-        raise InputError(f"{source} lacks {', '.join(sorted(report['missing_keys'])[:3])}")
+    _refuse_gaps(model, report, family, source)
     _refuse_non_finite(model, source)
     return Recogniser(model.eval(), _read_processor(source), family)
 
@@ -66,9 +71,9 @@ def load_backbone(source: str | Path, vocabulary: dict[str, int]) -> Any:
     Raises:
         InputError: as `load_checkpoint`.
     """
-    config = _read_config(source)
-    ctc_class = getattr(transformers, family_of(config.model_type).ctc_class)
-    model = _read(
+    family = family_of(_read_config(source).model_type)
+    ctc_class = getattr(transformers, family.ctc_class)
+    model, report = _read(
         lambda: ctc_class.from_pretrained(
             source,
             dtype=torch.float32,
@@ -76,9 +81,11 @@ def load_backbone(source: str | Path, vocabulary: dict[str, int]) -> Any:
             vocab_size=len(vocabulary),
             pad_token_id=vocabulary["<pad>"],
             ignore_mismatched_sizes=True,
+            output_loading_info=True,
         ),
         source,
     )
+    _refuse_gaps(model, report, family, source)
     _refuse_non_finite(model, source)
     return model
 
@@ -125,12 +132,46 @@ def _read_processor(source: str | Path) -> Any:
 def _read(read: Any, source: str | Path) -> Any:
     try:
         return read()
-    except (OSError, ValueError, KeyError, SafetensorError, RuntimeError) as error:
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{source} has a .bin file that holds more than tensors, and reading it could run what "
+            "it holds; save the model as safetensors"
+        ) from error
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        RuntimeError,
+        SafetensorError,
+        StrictDataclassError,
+    ) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise InputError(
             f"cannot read the checkpoint {source}: {reason} "
             "(give a folder written by transformers' save_pretrained, or a hub id)"
         ) from error
+
+
+def _refuse_gaps(model: Any, report: Any, family: Family, source: str | Path) -> None:
+    """Everything but the head must have come from the checkpoint, and all of its layers be used.
+
+    SpecAugment's mask embedding may be missing, as it is in facebook/wav2vec2-base-960h. It is set
+    to zeros then: transformers leaves it at random.
+    """
+    mismatched = [name for name, *_ in report["mismatched_keys"]]
+    missing = {name for name in (*report["missing_keys"], *mismatched) if "lm_head" not in name}
+    for name in [name for name in missing if name.endswith(_MASK_EMBEDDING)]:
+        missing.remove(name)
+        model.get_parameter(name).data.zero_()
+    if missing:
+        raise InputError(
+            f"{source} lacks {', '.join(sorted(missing)[:3])}, which its config.json asks for"
+        )
+    unused = sorted(name for name in report["unexpected_keys"] if f"{family.layers}." in name)
+    if unused:
+        raise InputError(
+            f"{source} has {unused[0]}, which its config.json has no place for; correct the config"
+        )
 
 
 def _refuse_non_finite(model: Any, source: str | Path) -> None:

@@ -26,7 +26,13 @@ from sottovoce.search.importance import Importance, annealed, gumbel_softmax
 from sottovoce.search.supernet import FULL, MIXED, PLAN, QuantizedStep, Supernet, groups_of
 from sottovoce.training.batch import Batch
 from sottovoce.training.full_precision import freeze_front_end, weight_groups
-from sottovoce.training.loop import ParameterGroup, Update, restore_module, tensors_of
+from sottovoce.training.loop import (
+    ParameterGroup,
+    Update,
+    draws,
+    restore_module,
+    tensors_of,
+)
 from sottovoce.training.losses import ctc_loss, kl_divergence
 from sottovoce.training.state import Saved
 from sottovoce.training.teacher import CachedTeacher
@@ -150,7 +156,7 @@ class JointObjective:
         update: Update,
     ) -> tuple[Tensor, Tensor]:
         """Logits and CTC loss of one network, under the same masks as every other of the update."""
-        set_seed(self._draws(update))
+        set_seed(draws(self.recipe.seed, update))
         with step.running(network), self.accelerator.autocast():
             logits = self.recogniser.logits(features)
         blank = self.recogniser.labels.blank
@@ -160,16 +166,13 @@ class JointObjective:
         self.accelerator.backward(loss)
         return loss.item()
 
-    def _draws(self, update: Update) -> int:
-        return self.recipe.seed * 1_000_003 + update.index
-
     def _students(self, update: Update) -> tuple[int, ...]:
         """Widths of the uniform networks that run at this update."""
         if self.recipe.students == "none":
             return ()
         if self.recipe.students == "all":
             return self.recipe.candidates
-        return (random.Random(self._draws(update)).choice(self.recipe.candidates),)  # noqa: S311
+        return (random.Random(draws(self.recipe.seed, update)).choice(self.recipe.candidates),)  # noqa: S311
 
     def _budget(self, progress: float) -> float | None:
         """Expected bits allowed now: falls from the widths' start to the target over the ramp."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from transformers import set_seed
 
+from sottovoce.errors import InputError, Interrupted
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.recipe import Training
 from sottovoce.report.record import TrainingPoint
@@ -85,8 +86,8 @@ def train(
         evaluate: dev word error rate of a recogniser, a fraction.
 
     Raises:
-        KeyboardInterrupt: after Ctrl-C, once the update under way is finished and saved.
-        FloatingPointError: the loss is no longer finite.
+        Interrupted: after Ctrl-C, once the update under way is finished and saved.
+        InputError: the loss is no longer finite.
     """
     total = updates(speech, recipe)
     groups = objective.parameter_groups()
@@ -125,7 +126,10 @@ def train(
                 save()
                 last_save = time.monotonic()
             if interrupted():
-                raise KeyboardInterrupt
+                raise Interrupted(
+                    f"interrupted after update {point.step} of {total}; it is kept in {work.path}, "
+                    "and the same command with --resume goes on"
+                )
         save()
     return tuple(history)
 
@@ -150,13 +154,14 @@ def make_update(
         Fields of `TrainingPoint`: what the objective told, and `learning_rate`.
 
     Raises:
-        FloatingPointError: the loss is no longer finite; the parameters are as they were.
+        InputError: the loss is no longer finite; the parameters are as they were.
     """
-    set_seed(recipe.seed * 1_000_003 + update.index)
+    set_seed(draws(recipe.seed, update))
     told = objective.update(batch, update)
     if not math.isfinite(told["loss"]):
-        raise FloatingPointError(
-            f"the loss is {told['loss']} at update {update.index + 1}; lower the learning rate"
+        raise InputError(
+            f"the loss is {told['loss']} at update {update.index + 1}; "
+            "lower --learning-rate, or look for broken audio in the training speech"
         )
     parameters = [parameter for one in groups for parameter in one.parameters]
     torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm)
@@ -166,6 +171,11 @@ def make_update(
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return {**told, "learning_rate": recipe.learning_rate * factor}
+
+
+def draws(seed: int, update: Update) -> int:
+    """The state that all random numbers of an update start from; 32 bits, as NumPy wants it."""
+    return (seed * 1_000_003 + update.index) % 2**32
 
 
 def updates(speech: TrainingSpeech, recipe: Training) -> int:

@@ -20,7 +20,9 @@ def ctc_loss(logits: Tensor, frames: Tensor, labels: Sequence[Sequence[int]], bl
         frames: [utterances], frames that are not padding.
         labels: each utterance's label ids.
     """
-    targets = torch.tensor([label for one in labels for label in one], device=logits.device)
+    targets = torch.tensor(
+        [label for one in labels for label in one], dtype=torch.long, device=logits.device
+    )
     lengths = torch.tensor([len(one) for one in labels], device=logits.device)
     log_probabilities = logits.log_softmax(2).transpose(0, 1)
     total = F.ctc_loss(

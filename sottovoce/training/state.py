@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -78,7 +78,7 @@ class WorkFolder:
         try:
             save_file(tensors, temporary, metadata={"facts": json.dumps(state.facts)})
             os.replace(temporary, self.path / _STATE)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             temporary.unlink(missing_ok=True)
             raise InputError(f"cannot save the training state in {self.path}: {error}") from error
 
