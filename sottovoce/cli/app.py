@@ -2,6 +2,7 @@
 
 import sys
 
+import transformers
 import typer
 
 from sottovoce.cli import compare, compress, demo, evaluate, finetune, inspect, transcribe
@@ -25,6 +26,7 @@ app.command()(demo.demo)
 
 def run() -> None:
     """Run the program; a user's mistake is one sentence and exit status 2."""
+    transformers.logging.disable_progress_bar()
     try:
         app()
     except InputError as error:

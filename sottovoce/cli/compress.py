@@ -1,5 +1,6 @@
 """`sottovoce compress`."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +23,12 @@ def compress(
     baseline: Annotated[
         str | None,
         typer.Option(help="Test the result against this recogniser too, such as a fine-tuned one."),
+    ] = None,
+    teacher_cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep the cached teacher's outputs here, for other runs from CHECKPOINT."
+        ),
     ] = None,
     resume: Resume = False,
     **dials: Any,
@@ -48,6 +55,7 @@ def compress(
         out,
         settings,
         baseline=baseline,
+        teacher_cache=teacher_cache,
         resume=resume,
         console=Console(stderr=True),
     )

@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from rich.console import Console
 from transformers import set_seed
 
+from sottovoce.files import write_text
 from sottovoce.models.checkpoint import (
     has_ctc_head,
     load_backbone,
@@ -29,7 +30,7 @@ from sottovoce.speech.labels import new_vocabulary
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.full_precision import FullPrecision
 from sottovoce.training.loop import train
-from sottovoce.training.state import WorkFolder, write_atomically
+from sottovoce.training.state import WorkFolder
 
 
 def finetune(
@@ -88,8 +89,8 @@ def finetune(
         "recipe": asdict(recipe),
         "history": [asdict(point) for point in history],
     }
-    write_atomically(finished / "metrics.json", json.dumps(facts, indent=1).encode())
-    write_atomically(finished / "recipe.toml", recipe.to_toml().encode())
+    write_text(finished / "metrics.json", json.dumps(facts, indent=1))
+    write_text(finished / "recipe.toml", recipe.to_toml())
     os.replace(finished, out)
     shutil.rmtree(work.path)
     return measured

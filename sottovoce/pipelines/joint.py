@@ -20,6 +20,7 @@ from rich.console import Console
 from sottovoce.artifact.packed_linear import PackedLinear
 from sottovoce.artifact.writer import write_artifact
 from sottovoce.errors import InputError
+from sottovoce.files import write_text
 from sottovoce.models.checkpoint import load, load_checkpoint
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.pipelines.measured import (
@@ -43,7 +44,7 @@ from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.loop import train
-from sottovoce.training.state import WorkFolder, write_atomically
+from sottovoce.training.state import WorkFolder
 from sottovoce.training.teacher import CachedTeacher
 from sottovoce.version import __version__
 
@@ -57,6 +58,7 @@ def compress(
     *,
     baseline: str | Path | None = None,
     plan: Plan | None = None,
+    teacher_cache: str | Path | None = None,
     resume: bool = False,
     console: Console | None = None,
 ) -> RunRecord:
@@ -70,6 +72,8 @@ def compress(
         recipe: all dials; the default recipe where none is given.
         baseline: another recogniser to test the result against, such as U1.
         plan: train this plan instead of learning one.
+        teacher_cache: folder that keeps a cached teacher's outputs for later runs from the same
+            start point on the same speech; None computes them for this run alone.
         resume: go on with an interrupted run.
         console: where progress is shown; None shows it on standard error.
 
@@ -105,7 +109,11 @@ def compress(
     teacher = None
     if recipe.teacher == "cached":
         teacher = CachedTeacher.computed(
-            recogniser, speech, recipe.seconds_per_batch, work.path / "teacher", console
+            recogniser,
+            speech,
+            recipe.seconds_per_batch,
+            Path(teacher_cache or work.path / "teacher"),
+            console,
         )
     shapes = recogniser.family.shapes(recogniser.model)
     objective = JointObjective(recogniser, recipe, accelerator, teacher, plan)
@@ -178,8 +186,8 @@ def _pack(objective: JointObjective, plan: Plan, folder: Path) -> None:
 
 def _write_papers(folder: Path, record: RunRecord, recipe: Recipe, score: Score, name: str) -> None:
     metrics = json.dumps(record.to_json(), indent=1, ensure_ascii=False)
-    write_atomically(folder / "metrics.json", metrics.encode())
-    write_atomically(folder / "recipe.toml", recipe.to_toml().encode())
+    write_text(folder / "metrics.json", metrics)
+    write_text(folder / "recipe.toml", recipe.to_toml())
     score.reference.write_trn(folder / "reference.trn")
     score.hypothesis.write_trn(folder / "compressed.trn")
     write_report(record, folder / "report.html")

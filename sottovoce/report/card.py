@@ -5,8 +5,8 @@ from pathlib import Path
 
 from huggingface_hub import ModelCardData
 
+from sottovoce.files import write_text
 from sottovoce.report import numbers
-from sottovoce.report.files import write_text
 from sottovoce.report.layers import depth_by_matrix, share_of
 from sottovoce.report.markdown import fenced, table, text
 from sottovoce.report.record import RunRecord
@@ -42,7 +42,7 @@ def card(record: RunRecord, model_folder_name: str) -> str:
     compressed = record.systems[-1]
     parts = (
         f"---\n{_header(record)}\n---",
-        f"# {text(record.source)}, compressed to {numbers.bits(compressed.nominal_bits)} bits",
+        f"# {text(record.source_name)}, compressed to {numbers.bits(compressed.nominal_bits)} bits",
         _verdicts(record),
         "## Load it",
         fenced(LOADING.format(folder=model_folder_name), "python"),

@@ -3,13 +3,13 @@
 from importlib.resources import files
 from pathlib import Path
 
+from sottovoce.files import write_text
 from sottovoce.report import numbers, word_diff
 from sottovoce.report.charts.bit_map import bit_map, width_shares
 from sottovoce.report.charts.curves import training_curves
 from sottovoce.report.charts.error_rates import error_rate_whiskers
 from sottovoce.report.charts.legend import swatches
 from sottovoce.report.charts.sizes import size_bars
-from sottovoce.report.files import write_text
 from sottovoce.report.headline import key_figures, verdict_block
 from sottovoce.report.layers import share_of
 from sottovoce.report.markup import Markup, join, tag
@@ -38,7 +38,7 @@ def write_report(record: RunRecord, path: Path) -> None:
 
 def page(record: RunRecord) -> str:
     """The report as text, with its style and figures inside."""
-    title = f"{record.source}, compressed"
+    title = f"{record.source_name}, compressed"
     return "<!doctype html>\n" + tag(
         "html",
         tag(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from sottovoce.errors import InputError
@@ -125,6 +126,12 @@ class RunRecord:
     history: tuple[TrainingPoint, ...]
     got_worse: tuple[Change, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def source_name(self) -> str:
+        """The source without the folders that it lies in; a hub id stays whole."""
+        folder = Path(self.source)
+        return folder.name if folder.exists() or folder.is_absolute() else self.source
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

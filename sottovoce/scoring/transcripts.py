@@ -15,7 +15,7 @@ from types import MappingProxyType
 from urllib.parse import unquote
 
 from sottovoce.errors import InputError
-from sottovoce.scoring.files import write_text
+from sottovoce.files import write_text
 
 Utterance = tuple[str, tuple[str, ...]]
 """(speaker, words); the speaker is empty where unknown."""

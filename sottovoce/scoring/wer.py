@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from sottovoce.errors import InputError
+from sottovoce.files import write_text
 from sottovoce.scoring.alignment import Alignment, align
-from sottovoce.scoring.files import write_text
 from sottovoce.scoring.transcripts import Transcripts
 
 _NAMED = 3

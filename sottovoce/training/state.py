@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sottovoce.errors import InputError
+from sottovoce.files import write_text
 
 _STATE = "state.safetensors"
 
@@ -66,7 +67,7 @@ class WorkFolder:
                 )
         else:
             path.mkdir(parents=True, exist_ok=True)
-            write_atomically(settings_file, json.dumps(wanted, indent=2).encode())
+            write_text(settings_file, json.dumps(wanted, indent=2))
         return cls(path)
 
     def save(self, state: Saved) -> None:
@@ -90,13 +91,6 @@ class WorkFolder:
         with safe_open(path, framework="pt") as file:
             facts = json.loads(file.metadata()["facts"])
         return Saved(load_file(path), facts)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is whole or not there."""
-    temporary = path.with_name(path.name + ".writing")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

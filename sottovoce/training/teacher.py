@@ -5,6 +5,7 @@ needs no network at all during training: its log-probabilities for the whole tra
 small file (16-bit, 50 frames a second). It sees the speech unmasked and without dropout.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -49,8 +50,14 @@ class CachedTeacher:
         folder: Path,
         console: Console,
     ) -> "CachedTeacher":
-        """Run the recogniser over the training speech; shards that exist are kept."""
-        folder.mkdir(exist_ok=True)
+        """Run the recogniser over the training speech; what is there already is kept.
+
+        Args:
+            seconds: of padded audio in a batch.
+            folder: may serve several recognisers and corpora; each pair has a subfolder.
+        """
+        folder = folder / _fingerprint(recogniser, speech)
+        folder.mkdir(parents=True, exist_ok=True)
         utterances = speech.corpus.utterances
         starts = range(0, len(utterances), _UTTERANCES_A_SHARD)
         recogniser.model.eval()
@@ -73,3 +80,14 @@ class CachedTeacher:
             save_file(results, temporary, metadata={"utterances": json.dumps(len(results))})
             os.replace(temporary, path)
         return cls(folder)
+
+
+def _fingerprint(recogniser: Recogniser, speech: TrainingSpeech) -> str:
+    """A name for the weights and the utterances that the distributions follow from."""
+    digest = hashlib.sha256()
+    for name, tensor in recogniser.model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    for utterance in speech.corpus.utterances:
+        digest.update(f"{utterance.id} {utterance.audio} {utterance.duration}".encode())
+    return digest.hexdigest()[:16]

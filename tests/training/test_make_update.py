@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from sottovoce.errors import InputError
 from sottovoce.recipe import Training
 from sottovoce.training.batch import Batch
 from sottovoce.training.loop import ParameterGroup, Update, make_update, optimizer_of
@@ -61,6 +62,6 @@ def test_gradients_are_clipped_together_and_then_cleared() -> None:
 
 def test_a_loss_that_is_not_finite_stops_before_anything_moves() -> None:
     objective = Slope(float("inf"))
-    with pytest.raises(FloatingPointError, match="at update 3; lower the learning rate"):
+    with pytest.raises(InputError, match="at update 3; lower --learning-rate"):
         made(objective, 2)
     assert objective.constant.eq(0).all()

@@ -1,0 +1,218 @@
+"""Real speech: the reference recogniser on `commands`, compressed to 4, 3.5, 3 and 2.5 bits.
+
+    python benchmarks/commands.py            # the main table: U1, then joint learning at each size
+    python benchmarks/commands.py --plans    # is the plan worth learning? against other plans
+
+Every row is a whole run, kept in `benchmarks/results/commands.json`; an interrupted benchmark goes
+on with the next row, and an unfinished training where it stopped. Trained models stay in `runs/`.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rows import RESULTS, Row, row_of
+
+from sottovoce.models.checkpoint import load, load_checkpoint
+from sottovoce.pipelines.full_precision import finetune
+from sottovoce.pipelines.joint import compress
+from sottovoce.plan import Plan, Precision
+from sottovoce.quantizers.grids import grid_of
+from sottovoce.quantizers.ranges import initial_scale, squared_error
+from sottovoce.recipe import Recipe, Training, read_recipe
+from sottovoce.report.record import RunRecord
+from sottovoce.search.allocation import best_choice
+from sottovoce.speech.batching import evaluation_batches
+from sottovoce.speech.corpora import read_corpus
+from sottovoce.speech.loading import prefetched
+from sottovoce.training.losses import kl_divergence
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+CHECKPOINT = SHARED / "models" / "commands-wav2vec2"
+TRAIN = SHARED / "data" / "commands" / "train.jsonl"
+DEV = SHARED / "data" / "commands" / "dev.jsonl"
+RUNS = ROOT / "runs" / "commands"
+ROWS = RESULTS / "commands.json"
+
+COMMON = {"learning_rate": 2e-4, "evaluations": 3}
+MAIN_STEPS = 300
+SIZES = (4.0, 3.5, 3.0, 2.5)
+PLAN_STEPS = 120
+PLAN_BITS = 2.5
+SEEDS = (0, 1, 2)
+RANDOM_PLANS = 5
+
+console = Console()
+
+
+def main() -> None:
+    """Measure the rows that are missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plans", action="store_true", help="compare plans instead of sizes")
+    if parser.parse_args().plans:
+        compare_plans()
+    else:
+        compare_sizes()
+
+
+def compare_sizes() -> None:
+    """U1, then joint learning at every size, all with the same updates."""
+    u1 = RUNS / "u1"
+    row_of(ROWS, {"table": "sizes", "system": "U1", "steps": MAIN_STEPS}, lambda: _u1(u1))
+    for bits in SIZES:
+        recipe = read_recipe("default").replaced({**COMMON, "steps": MAIN_STEPS, "bits": bits})
+        key = {"table": "sizes", "system": f"joint {bits:g}", "steps": MAIN_STEPS}
+        row_of(ROWS, key, _compressing(f"joint-{bits:g}", recipe, baseline=u1))
+
+
+def compare_plans() -> None:
+    """The learnt plan against random ones and the one of least squared weight error.
+
+    Every plan is trained alone, from the start point, with the same updates and data; the joint
+    runs that learnt the plans stand beside them, three seeds for the rank correlation.
+    """
+    base = read_recipe("default").replaced({**COMMON, "steps": PLAN_STEPS, "bits": PLAN_BITS})
+    learnt = []
+    for seed in SEEDS:
+        recipe = base.replaced({"seed": seed})
+        row = _plan_row(f"joint, seed {seed}", f"plans-joint-{seed}", recipe)
+        learnt.append(row["plan"])
+    plans = {f"learnt, seed {seed}": plan for seed, plan in zip(SEEDS[:1], learnt, strict=False)}
+    plans |= {f"random {k + 1}": _random_plan(base, k) for k in range(RANDOM_PLANS)}
+    plans["least squared weight error"] = _least_squares_plan(base)
+    for name, bits in plans.items():
+        folder = "plans-" + name.replace(", ", "-").replace(" ", "-")
+        _plan_row(f"fixed: {name}", folder, base, _plan_of(base, bits))
+
+
+def _plan_row(name: str, folder: str, recipe: Recipe, plan: Plan | None = None) -> Row:
+    key = {"table": "plans", "system": name, "steps": recipe.steps, "bits": PLAN_BITS}
+    return row_of(ROWS, key, _compressing(folder, recipe, plan=plan))
+
+
+def _u1(out: Path) -> Mapping[str, Any]:
+    recipe = Training().replaced({**COMMON, "steps": MAIN_STEPS})
+    measured = finetune(
+        CHECKPOINT, TRAIN, DEV, out, recipe, resume=_unfinished(out), console=console
+    )
+    return {
+        "wer": measured.system.wer,
+        "interval": [measured.system.low, measured.system.high],
+        "bytes": measured.system.bytes,
+        "words": measured.system.words,
+    }
+
+
+def _compressing(
+    folder: str, recipe: Recipe, baseline: Path | None = None, plan: Plan | None = None
+) -> Callable[[], Mapping[str, Any]]:
+    def measure() -> Mapping[str, Any]:
+        out = RUNS / folder
+        console.rule(folder)
+        record = compress(
+            CHECKPOINT,
+            TRAIN,
+            DEV,
+            out,
+            recipe,
+            baseline=baseline,
+            plan=plan,
+            teacher_cache=RUNS / "teacher",
+            resume=_unfinished(out),
+            console=console,
+        )
+        return {**_facts(record), "kl": _dev_kl(out)}
+
+    return measure
+
+
+def _facts(record: RunRecord) -> Mapping[str, Any]:
+    before, after = record.systems[0], record.systems[-1]
+    return {
+        "wer": after.wer,
+        "interval": [after.low, after.high],
+        "input_wer": before.wer,
+        "verdicts": {
+            one.baseline: {
+                "verdict": one.verdict,
+                "p": one.p,
+                "detectable": one.detectable,
+                "sentence": one.sentence,
+            }
+            for one in record.comparisons
+        },
+        "nominal_bits": after.nominal_bits,
+        "effective_bits": after.effective_bits,
+        "bytes": after.bytes,
+        "ratio": before.bytes / after.bytes,
+        "plan": [row.bits for row in record.layers],
+        "training_seconds": record.history[-1].seconds,
+        "seconds": record.seconds,
+        "recipe": record.recipe,
+    }
+
+
+def _unfinished(out: Path) -> bool:
+    return out.with_name(out.name + ".unfinished").exists()
+
+
+@torch.inference_mode()
+def _dev_kl(folder: Path) -> float:
+    """KL(input checkpoint || compressed) on the dev speech, nats a frame."""
+    teacher, student = load_checkpoint(CHECKPOINT), load(folder)
+    utterances = read_corpus(DEV).utterances
+    order = evaluation_batches([one.duration for one in utterances], 60.0)
+    total = frames = 0.0
+    for batch in prefetched(
+        ([utterances[index] for index in chosen] for chosen in order), teacher.sampling_rate
+    ):
+        features = teacher.features([waveform for _, waveform in batch])
+        count = float(features.frames.sum())
+        divergence = kl_divergence(
+            teacher.logits(features), student.logits(features), features.frame_mask
+        )
+        total, frames = total + divergence.item() * count, frames + count
+    return total / frames
+
+
+def _sizes() -> dict[str, int]:
+    recogniser = load_checkpoint(CHECKPOINT)
+    shapes = recogniser.family.shapes(recogniser.model)
+    return {name: rows * columns for name, (rows, columns) in shapes.items()}
+
+
+def _random_plan(recipe: Recipe, seed: int) -> tuple[int, ...]:
+    sizes = list(_sizes().values())
+    scores = np.random.default_rng(seed).standard_normal((len(sizes), len(recipe.candidates)))
+    return best_choice(scores, sizes, recipe.candidates, PLAN_BITS).bits
+
+
+def _least_squares_plan(recipe: Recipe) -> tuple[int, ...]:
+    """The plan within the budget whose rounded weights are nearest to the start point's."""
+    recogniser, scores = load_checkpoint(CHECKPOINT), []
+    for matrix in recogniser.family.encoder_matrices(recogniser.model):
+        weight = recogniser.model.get_submodule(matrix.name).weight.detach()
+        errors = []
+        for bits in recipe.candidates:
+            grid = grid_of(recipe.grid_name(bits), bits)
+            scale = initial_scale(weight, grid, recipe.scale_granularity, "mse")
+            errors.append(squared_error(weight, scale, grid).sum().item())
+        scores.append([-error for error in errors])
+    sizes = list(_sizes().values())
+    return best_choice(np.array(scores), sizes, recipe.candidates, PLAN_BITS).bits
+
+
+def _plan_of(recipe: Recipe, bits: tuple[int, ...] | list[int]) -> Plan:
+    precisions = [
+        Precision(width, recipe.grid_name(width), recipe.scale_granularity) for width in bits
+    ]
+    return Plan(dict(zip(_sizes(), precisions, strict=True)))
+
+
+if __name__ == "__main__":
+    main()
