@@ -1,0 +1,70 @@
+"""Measured rows, kept in a JSON file so that an interrupted benchmark goes on where it was.
+
+To measure a row anew, delete it or its file.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+RESULTS = Path(__file__).parent / "results"
+
+Row = dict[str, Any]
+
+
+def row_of(path: Path, key: Mapping[str, Any], measure: Callable[[], Mapping[str, Any]]) -> Row:
+    """The row whose fields begin with `key`; measured, dated and saved where the file lacks it.
+
+    Args:
+        key: what the row is about and what it depends on; JSON values.
+        measure: gives the row's other fields; JSON values.
+    """
+    wanted = json.loads(json.dumps(key))
+    rows = read_rows(path)
+    for row in rows:
+        if wanted.items() <= row.items():
+            return row
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    row = json.loads(json.dumps({**wanted, **measure(), "date": date}))
+    write_rows(path, [*rows, row])
+    return row
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a file; none where there is no file."""
+    return json.loads(path.read_text()) if path.exists() else []
+
+
+def write_rows(path: Path, rows: list[Row]) -> None:
+    """Replace the file whole, one row a line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".writing")
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    temporary.write_text(f"[\n{lines}\n]\n")
+    os.replace(temporary, path)
+
+
+def machine() -> dict[str, Any]:
+    """What a timing depends on beside the code."""
+    name, flags = _processor()
+    return {
+        "processor": name,
+        "vector_instructions": [one for one in flags if one.startswith(("avx", "amx"))],
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+
+
+def _processor() -> tuple[str, list[str]]:
+    listed = Path("/proc/cpuinfo")
+    if not listed.exists():
+        return platform.processor(), []
+    lines = [line.split(":", 1) for line in listed.read_text().splitlines() if ":" in line]
+    facts = {name.strip(): value.strip() for name, value in lines}
+    return facts.get("model name", platform.machine()), sorted(facts.get("flags", "").split())
