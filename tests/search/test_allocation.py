@@ -63,7 +63,9 @@ def test_matrices_of_a_base_model_meet_the_budget_within_the_tolerance(budget: f
     assert budget - TOLERANCE_BITS <= choice.mean_bits <= budget
 
 
-@pytest.mark.parametrize(("budget", "expected"), [(4.0, 4.0), (4.6, 4.0), (3.9, 10 / 3), (7.9, 20 / 3)])
+@pytest.mark.parametrize(
+    ("budget", "expected"), [(4.0, 4.0), (4.6, 4.0), (3.9, 10 / 3), (7.9, 20 / 3)]
+)
 def test_a_few_large_groups_take_the_nearest_size_below(budget: float, expected: float) -> None:
     choice = best_choice(np.array(3 * [[-2.0, -9.0, -0.1]]), [5, 5, 5], CANDIDATES, budget)
     sizes = {sum(bits) / 3 for bits in product(CANDIDATES, repeat=3)}

@@ -28,7 +28,9 @@ def _supernet(recogniser: Recogniser) -> Supernet:
     return Supernet(recogniser, CANDIDATES, "mse")
 
 
-def _logits(recogniser: Recogniser, step: QuantizedStep | None = None, network: str | int = FULL) -> Tensor:
+def _logits(
+    recogniser: Recogniser, step: QuantizedStep | None = None, network: str | int = FULL
+) -> Tensor:
     features = recogniser.features(WAVEFORMS)
     if step is None:
         return recogniser.logits(features)
@@ -111,7 +113,9 @@ def test_a_one_hot_mixture_is_its_plan(make_recogniser: MakeRecogniser, family: 
     torch.testing.assert_close(mixed, planned)
 
 
-def test_weights_are_the_latent_ones_again_after_an_exception(make_recogniser: MakeRecogniser) -> None:
+def test_weights_are_the_latent_ones_again_after_an_exception(
+    make_recogniser: MakeRecogniser,
+) -> None:
     recogniser = make_recogniser()
     supernet = _supernet(recogniser)
     plan = supernet.plan([2] * 12)
