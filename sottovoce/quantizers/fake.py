@@ -11,7 +11,7 @@ on memory, and this is where it is saved.
 
 Gradients, for g = dL/dw_i (LSQ, arXiv 1902.08153, eqs. 3 and 5):
 
-    dL/dw        = sum_i g_i           where w lies within the grid's ends, else 0
+    dL/dw        = sum_i g_i           where w lies between the grid's ends, else 0
     dL/ds_i      = sum g_i * (q_i - w/s_i + shift_i), or g_i * (end + shift_i) outside,
                    times 1 / sqrt(N * largest), N the weights that share the scale
     dL/dlambda_i = <dL/dw_mixed, w_i>
@@ -100,38 +100,45 @@ class _QuantizeCandidates(torch.autograd.Function):
         wanted: Candidates = ctx.wanted
         own = dict(zip(wanted.alone, gradients, strict=False))
         of_mixed = gradients[len(wanted.alone)] if wanted.mixed else None
-        shares = mixture.tolist() if mixture is not None else []
+        shares = mixture.tolist() if mixture is not None else [0.0] * len(scales)
 
         of_weight = torch.zeros_like(weight)
         of_scales = [torch.zeros_like(scale) for scale in scales]
         of_mixture = torch.zeros_like(mixture) if mixture is not None else None
         for rows in _blocks(weight):
             for index, grid in enumerate(wanted.grids):
-                parts = [] if own.get(index) is None else [own[index][rows]]  # type: ignore[index]
-                if of_mixed is None and not parts:
+                arrivals = [(own.get(index), 1.0), (of_mixed, shares[index])]
+                arrived = [(one[rows], share) for one, share in arrivals if one is not None]
+                if not arrived:
                     continue
                 scale = _rows_of(scales[index], rows)
-                position = grid.position(weight[rows], scale)
-                clipped = position.clamp(grid.lowest, grid.highest)
-                inside = clipped == position
-                levels = clipped.round_().add_(grid.shift)
+                ratio = weight[rows] / scale
+                levels = grid.round_to_codes(weight[rows], scale)
+                if grid.shift:
+                    levels.add_(grid.shift)
+                for gradient, share in arrived:
+                    through = _within(ratio, grid, gradient)
+                    of_weight[rows].add_(through, alpha=share)
+                    along = torch.linalg.vecdot(gradient, levels)
+                    of_scale = share * (along - torch.linalg.vecdot(through, ratio))
+                    if len(scales[index]) == 1:
+                        of_scales[index] += of_scale.sum()
+                    else:
+                        of_scales[index][rows] += of_scale.unsqueeze(1)
                 if of_mixed is not None and of_mixture is not None:
-                    along = torch.linalg.vecdot(of_mixed[rows], levels)
+                    # The mixture's gradient came last: `along` is its.
                     of_mixture[index] += (along * scale.squeeze(1)).sum()
-                    parts.append(of_mixed[rows] * shares[index])
-                gradient = parts[0] if len(parts) == 1 else parts[0] + parts[1]
-                through = gradient * inside
-                of_weight[rows] += through
-                of_scale = torch.linalg.vecdot(gradient, levels)
-                of_scale -= torch.linalg.vecdot(through, position.add_(grid.shift))
-                if len(scales[index]) == 1:
-                    of_scales[index] += of_scale.sum()
-                else:
-                    of_scales[index][rows] += of_scale.unsqueeze(1)
         for grid, of_scale in zip(wanted.grids, of_scales, strict=True):
             shared_by = weight.numel() / of_scale.numel()
             of_scale.mul_((shared_by * grid.largest) ** -0.5)
         return of_weight, of_mixture, None, *of_scales
+
+
+def _within(ratio: Tensor, grid: Grid, gradient: Tensor) -> Tensor:
+    """The gradient where w/s lies between the grid's ends, else 0, in a single pass."""
+    lowest, highest = grid.lowest + grid.shift, grid.highest + grid.shift
+    passed: Tensor = torch.ops.aten.hardtanh_backward(gradient, ratio, lowest, highest)
+    return passed
 
 
 def _blocks(weight: Tensor) -> Iterator[slice]:
