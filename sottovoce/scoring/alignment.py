@@ -10,9 +10,9 @@
 The costs are those of NIST's sclite, and so is the choice between equal ones: read from the end, a
 pair of words goes before a lone word, and a lone hypothesis word before a lone reference word.
 
-Three deletions with three insertions (18) are cheaper here than five substitutions (20) where they
-let more words match, so an utterance may now and then count an error more than with an aligner that
-prices every error at 1, such as jiwer's. It never counts fewer.
+Two deletions with two insertions cost as much as three substitutions (12), so where they let more
+words match an utterance may count an error more than with an aligner that prices every error at 1,
+such as jiwer's. It never counts fewer.
 """
 
 from collections.abc import Sequence

@@ -137,7 +137,15 @@ def _line(utterance: str, speaker: str, words: tuple[str, ...], path: Path) -> s
             f"sclite takes for a comment; mend it"
         )
     ids = f"({_escaped(speaker, _UNSAFE_IN_SPEAKER)}-{_escaped(utterance, _UNSAFE_IN_ID)})"
-    return " ".join((*words, ids))
+    line = " ".join((*words, ids))
+    try:
+        line.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{path} cannot be written: utterance {utterance!r} holds {line[error.start]!r}, which "
+            f"UTF-8 has no form for; mend it"
+        ) from error
+    return line
 
 
 def _escaped(text: str, unsafe: re.Pattern[str]) -> str:

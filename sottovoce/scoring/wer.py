@@ -111,9 +111,9 @@ class Score:
         interval = self.interval()
         return (
             f"WER {self.wer:.2%}, {interval.level:.0%} interval {interval.low:.2%} to "
-            f"{interval.high:.2%} (resampled by {interval.resampled_by}, {interval.units:,} of "
-            f"them): {self.substitutions:,} substitutions, {self.deletions:,} deletions and "
-            f"{self.insertions:,} insertions in {self.words:,} words."
+            f"{interval.high:.2%} ({interval.units:,} {interval.resampled_by}"
+            f"{'s' * (interval.units != 1)} resampled): {self.substitutions:,} substituted, "
+            f"{self.deletions:,} deleted and {self.insertions:,} inserted in {self.words:,} words."
         )
 
     def to_json(self) -> dict[str, Any]:
