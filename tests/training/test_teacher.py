@@ -1,0 +1,79 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from tiny import tiny_corpus
+
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.speech.corpus import Corpus
+from sottovoce.speech.loading import prefetched
+from sottovoce.training import teacher
+from sottovoce.training.batch import TrainingSpeech
+from sottovoce.training.teacher import CachedTeacher
+
+CONSOLE = Console(quiet=True)
+CPU = torch.device("cpu")
+MakeRecogniser = Callable[..., Recogniser]
+
+
+def _teacher(recogniser: Recogniser, corpus: Corpus, folder: Path) -> CachedTeacher:
+    speech = TrainingSpeech(corpus, recogniser)
+    return CachedTeacher.computed(recogniser, speech, 1.0, folder, CONSOLE)
+
+
+def _shards(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
+
+
+def test_it_gives_what_the_model_gives_without_dropout_or_masks(
+    make_recogniser: MakeRecogniser, corpus: Corpus, tmp_path: Path
+) -> None:
+    recogniser = make_recogniser(hidden_dropout=0.5, mask_time_prob=0.5)
+    recogniser.model.train()
+    cached = _teacher(recogniser, corpus, tmp_path)
+    recogniser.model.eval()
+    chosen = [corpus.utterances[index] for index in (5, 0, 3)]
+    decoded = next(iter(prefetched([chosen], recogniser.sampling_rate)))
+    with torch.inference_mode():
+        features = recogniser.features([waveform for _, waveform in decoded])
+        expected = recogniser.logits(features).log_softmax(2)
+    found = cached.log_probabilities([one.id for one in chosen], CPU)
+    assert found.shape == expected.shape
+    mask = features.frame_mask
+    torch.testing.assert_close(found[mask], expected[mask], rtol=1e-3, atol=1e-3)
+    assert not bool(found[~mask].any())
+
+
+def test_shards_that_are_there_are_kept_and_missing_ones_made(
+    make_recogniser: MakeRecogniser,
+    corpus: Corpus,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(teacher, "_UTTERANCES_A_SHARD", 3)
+    recogniser = make_recogniser()
+    cached = _teacher(recogniser, corpus, tmp_path)
+    ids = [utterance.id for utterance in corpus.utterances]
+    before = cached.log_probabilities(ids, CPU)
+    shards = _shards(tmp_path)
+    assert len(shards) == 3  # of eight utterances
+    lost = sorted(shards)[1]
+    lost.unlink()
+    again = _teacher(recogniser, corpus, tmp_path).log_probabilities(ids, CPU)
+    assert torch.equal(again, before)
+    kept = _shards(tmp_path)
+    assert {path for path in shards if kept[path] == shards[path]} == shards.keys() - {lost}
+
+
+def test_another_model_or_other_speech_shares_nothing(
+    make_recogniser: MakeRecogniser, corpus: Corpus, tmp_path: Path
+) -> None:
+    recogniser = make_recogniser()
+    first = _teacher(recogniser, corpus, tmp_path).log_probabilities(["u1"], CPU)
+    recogniser.model.lm_head.bias.data[3] += 1
+    second = _teacher(recogniser, corpus, tmp_path).log_probabilities(["u1"], CPU)
+    assert not torch.equal(first, second)
+    longer = tiny_corpus(tmp_path / "longer", utterances=9)
+    _teacher(recogniser, longer, tmp_path).log_probabilities(["u8"], CPU)
