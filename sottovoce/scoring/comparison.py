@@ -79,7 +79,8 @@ class MatchedPairs:
         if self.errors_a == 0:
             return "the baseline makes no error, so no relative loss can be told"
         if self.detectable is None or self.words_needed is None:
-            return "all segments differ alike, so what loss it could detect is unknown"
+            alike = "the segments all differ alike" if self.mean else "no segment differs"
+            return f"{alike}, so what loss the test could detect is unknown"
         enough = f"about {_rounded_up(self.words_needed):,} words of such speech"
         have = f"(these are {self.words:,})"
         if self.segments < FEWEST_SEGMENTS and self.detectable <= self.tolerated:

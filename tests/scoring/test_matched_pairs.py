@@ -119,8 +119,15 @@ def test_the_same_output_is_not_called_lossless() -> None:
     assert found.detectable is None
     assert found.words_needed is None
     assert found.sentence == (
-        "Inconclusive: 150 errors against 150 (p = 1.00, exact sign test over 100 segments); all "
-        "segments differ alike, so what loss it could detect is unknown."
+        "Inconclusive: 150 errors against 150 (p = 1.00, exact sign test over 100 segments); no "
+        "segment differs, so what loss the test could detect is unknown."
+    )
+
+
+def test_too_few_segments_that_all_differ_alike() -> None:
+    assert compared([1] * 4, [2] * 4).sentence == (
+        "Inconclusive: 8 errors against 4 (p = 0.12, exact sign test over 4 segments); the "
+        "segments all differ alike, so what loss the test could detect is unknown."
     )
 
 
