@@ -9,7 +9,6 @@ from tiny import tiny_corpus, tiny_recogniser
 
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.speech.corpus import Corpus
-from sottovoce.training.batch import Batch
 
 MakeRecogniser = Callable[..., Recogniser]
 
