@@ -151,6 +151,7 @@ def _facts(record: RunRecord) -> Mapping[str, Any]:
         "bytes": after.bytes,
         "ratio": before.bytes / after.bytes,
         "plan": [row.bits for row in record.layers],
+        "preference": [row.expected_bits for row in record.layers],
         "training_seconds": record.history[-1].seconds,
         "seconds": record.seconds,
         "recipe": record.recipe,

@@ -22,10 +22,10 @@ from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.labels import new_vocabulary
 
 TRAINING = Training(
-    epochs=32,
-    seconds_per_batch=40.0,
+    epochs=9,
+    seconds_per_batch=30.0,
     learning_rate=1.5e-3,
-    evaluations=8,
+    evaluations=6,
     train_front_end=True,
     seed=1,
 )
@@ -71,7 +71,7 @@ def untrained_recogniser(folder: Path, texts: list[str]) -> None:
 def main(out: Path) -> None:
     """Train the demo's recogniser into `out`."""
     with TemporaryDirectory() as scratch:
-        corpus = speak_corpus(Path(scratch) / "speech", hours_train=2.0)
+        corpus = speak_corpus(Path(scratch) / "speech", hours_train=1.5)
         start = Path(scratch) / "start"
         texts = [utterance.text for utterance in read_corpus(corpus.train).utterances]
         untrained_recogniser(start, texts)

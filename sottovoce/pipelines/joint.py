@@ -147,7 +147,7 @@ def compress(
             packed_system("compressed", finished, learnt, shapes, after),
         ),
         comparisons=tuple(comparison(one, after) for one in baselines),
-        layers=layer_rows(packed, learnt, shapes),
+        layers=layer_rows(packed, learnt, shapes, objective.expected_bits()),
         history=history,
         got_worse=got_worse(before, after),
     )

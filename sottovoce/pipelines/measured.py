@@ -1,5 +1,6 @@
 """Recognisers measured on one corpus: what every pipeline reports."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,9 +98,16 @@ def got_worse(before: Score, after: Score, most: int = 20) -> tuple[Change, ...]
 
 
 def layer_rows(
-    recogniser: Recogniser, plan: Plan, shapes: dict[str, Shape]
+    recogniser: Recogniser,
+    plan: Plan,
+    shapes: dict[str, Shape],
+    expected_bits: Mapping[str, float] | None = None,
 ) -> tuple[LayerRow, ...]:
-    """The plan as the report's rows."""
+    """The plan as the report's rows.
+
+    Args:
+        expected_bits: of each layer under the distribution that was learnt.
+    """
     rows = []
     for matrix in recogniser.family.encoder_matrices(recogniser.model):
         precision, shape = plan[matrix.name], shapes[matrix.name]
@@ -113,6 +121,7 @@ def layer_rows(
                 grid=precision.grid,
                 granularity=precision.granularity,
                 bytes=precision.stored_bytes(shape),
+                expected_bits=expected_bits[matrix.name] if expected_bits else None,
             )
         )
     return tuple(rows)

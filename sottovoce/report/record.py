@@ -42,7 +42,8 @@ class System:
 class LayerRow:
     """One quantized layer: `depth` is its encoder layer, `matrix` its role there ("q", "k", "v",
     "out", "feed-forward in", "feed-forward out"), `shape` (rows, columns). No two layers
-    share both depth and matrix."""
+    share both depth and matrix. `expected_bits` is the mean width under the distribution that was
+    learnt; None where the plan was given."""
 
     layer: str
     depth: int
@@ -52,6 +53,7 @@ class LayerRow:
     grid: str
     granularity: str
     bytes: int
+    expected_bits: float | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ and a plan has to be trained as hard as it will be served.
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -125,6 +126,8 @@ class JointObjective:
     ) -> float:
         """Run and differentiate one network after another; the sum of their losses."""
         recipe, total = self.recipe, 0.0
+        made = features.values
+        features = replace(features, values=made.detach().requires_grad_(made.requires_grad))
         teacher = None
         if recipe.teacher == "live":
             teacher, loss = self._network(batch, features, step, FULL, update)
@@ -145,6 +148,8 @@ class JointObjective:
             if teacher is not None and kl_weight:
                 loss = loss + kl_weight * kl_divergence(teacher, logits, features.frame_mask)
             total += self._backward(loss)
+        if features.values.grad is not None:  # the front end is trained, once for all networks
+            made.backward(features.values.grad)
         return total
 
     def _network(
@@ -200,6 +205,13 @@ class JointObjective:
             return self.plan
         bits = self._choice().bits
         return self.supernet.plan([bits[group] for group in self.groups])
+
+    @torch.no_grad()
+    def expected_bits(self) -> dict[str, float]:
+        """Each layer's mean bits under the distribution that was learnt, at the target size."""
+        probabilities = self.importance.log_probabilities(self.recipe.bits).exp()
+        bits = (probabilities @ self.importance.bits).tolist()
+        return {name: bits[g] for name, g in zip(self.supernet.layers, self.groups, strict=True)}
 
     @contextmanager
     def deployed(self) -> Iterator[Recogniser]:
