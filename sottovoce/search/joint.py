@@ -45,6 +45,9 @@ class JointObjective:
     Args:
         teacher: needed where the recipe's teacher is "cached".
         plan: a plan to train instead of learning one; the search phase is then empty.
+
+    Raises:
+        InputError: the plan is not for this model, or has a precision that is no candidate.
     """
 
     def __init__(
@@ -64,6 +67,8 @@ class JointObjective:
             for bits in recipe.candidates
         )
         self.supernet = Supernet(recogniser, candidates, recipe.initial_range)
+        if plan is not None:
+            self.supernet.check(plan)
         self.recogniser = recogniser
         self.groups = groups_of(self.supernet.matrices, recipe.search_granularity)
         sizes = [rows * columns for rows, columns in self.supernet.shapes.values()]

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from sottovoce.errors import InputError
 from sottovoce.models.family import Matrix
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.plan import Plan, Precision, Shape
@@ -51,6 +52,21 @@ class Supernet:
     def plan(self, bits: Sequence[int]) -> Plan:
         """The plan with these widths, one for each layer in order."""
         return Plan(dict(zip(self.layers, map(self.precision, bits), strict=True)))
+
+    def check(self, plan: Plan) -> None:
+        """Raises InputError where a plan from elsewhere does not suit these layers."""
+        different = sorted(plan.keys() ^ self.layers.keys())
+        if different:
+            raise InputError(
+                f"the plan is for another model: layer {different[0]!r} is not in both"
+            )
+        for layer, precision in plan.items():
+            if precision not in self.candidates:
+                known = ", ".join(str(one) for one in self.candidates)
+                raise InputError(
+                    f"the plan gives layer {layer!r} {precision}, which is none of the recipe's "
+                    f"candidates: {known}"
+                )
 
     def quantize(
         self,

@@ -1,0 +1,330 @@
+from collections.abc import Callable
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+from transformers import set_seed
+
+from sottovoce.errors import InputError
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.plan import Plan, Precision
+from sottovoce.quantizers.fake import fake_quantize
+from sottovoce.quantizers.grids import grid_of
+from sottovoce.recipe import Recipe
+from sottovoce.search.joint import JointObjective
+from sottovoce.search.supernet import FULL, MIXED, PLAN, QuantizedStep
+from sottovoce.speech.corpus import Corpus
+from sottovoce.training.batch import Batch, TrainingSpeech
+from sottovoce.training.loop import Update, draws, make_update, optimizer_of
+from sottovoce.training.losses import ctc_loss, kl_divergence
+from sottovoce.training.teacher import CachedTeacher
+
+DIALS: dict[str, Any] = {"steps": 8, "seconds_per_batch": 1.0, "learning_rate": 1e-3}
+QUIET = Console(quiet=True)
+MakeRecogniser = Callable[..., Recogniser]
+
+
+class _Training:
+    """A joint objective, its speech and its optimiser."""
+
+    def __init__(
+        self,
+        recogniser: Recogniser,
+        corpus: Corpus,
+        recipe: Recipe,
+        plan: Plan | None = None,
+        teacher: CachedTeacher | None = None,
+    ) -> None:
+        self.speech = TrainingSpeech(corpus, recogniser)
+        self.recipe = recipe
+        self.objective = JointObjective(recogniser, recipe, Accelerator(cpu=True), teacher, plan)
+        self.groups = self.objective.parameter_groups()
+        self.optimizer = optimizer_of(self.groups)
+
+    @property
+    def batch(self) -> Batch:
+        return next(self.speech.batches(self.recipe, 0))
+
+    def update(self, first: int, last: int, total: int = 8) -> list[dict[str, Any]]:
+        """Updates first .. last-1 of `total`."""
+        batches = islice(self.speech.batches(self.recipe, first), last - first)
+        return [
+            make_update(
+                self.objective,
+                self.groups,
+                self.optimizer,
+                batch,
+                Update(index, total),
+                self.recipe,
+            )
+            for index, batch in enumerate(batches, first)
+        ]
+
+    def run(self) -> list[dict[str, Any]]:
+        return self.update(0, 8)
+
+    def parameters(self) -> dict[str, torch.Tensor]:
+        return {name: one.clone() for name, one in self.objective.state().tensors.items()}
+
+
+MakeTraining = Callable[..., _Training]
+
+
+@pytest.fixture
+def training(make_recogniser: MakeRecogniser, corpus: Corpus) -> MakeTraining:
+    """A training of a tiny recogniser: dials of the recipe, a plan, a teacher."""
+
+    def make(
+        plan: Plan | None = None, cached: CachedTeacher | None = None, **dials: Any
+    ) -> _Training:
+        recipe = Recipe(**{**DIALS, "teacher": "none", **dials})
+        return _Training(make_recogniser(), corpus, recipe, plan, cached)
+
+    return make
+
+
+@pytest.mark.parametrize("bits", [2.0, 2.6, 3.4, 4.0, 5.3, 8.0])
+def test_the_plan_stays_within_the_target_and_near_it(training: MakeTraining, bits: float) -> None:
+    run = training(bits=bits)
+    told = run.run()
+    plan = run.objective.hard_plan()
+    size = plan.nominal_bits(run.objective.supernet.shapes)
+    assert size <= bits + 1e-9
+    assert size > bits - 0.35  # a matrix is a twelfth of this model, not a hundredth
+    assert told[-1]["hard_bits"] == pytest.approx(size)
+    assert list(plan) == list(run.objective.supernet.layers)
+    for precision in plan.values():
+        assert precision.grid == ("half" if precision.bits == 2 else "symmetric")
+
+
+def test_the_budget_falls_to_its_target_and_stays(training: MakeTraining) -> None:
+    run = training(bits=3.0, search_share=1.0, budget_ramp=0.5)
+    expected = [told["expected_bits"] for told in run.run()]
+    assert expected[0] > 5.5
+    assert all(later <= earlier + 1e-5 for earlier, later in pairwise(expected))
+    assert expected[3] > 3.1
+    assert expected[4:] == pytest.approx([3.0] * 4, abs=1e-4)
+
+
+def test_search_and_hard_phase_tell_what_they_do(training: MakeTraining) -> None:
+    told = training(bits=4.0, search_share=0.5, temperature_end=0.05).run()
+    assert ["temperature" in one for one in told] == [True] * 4 + [False] * 4
+    temperatures = [one["temperature"] for one in told[:4]]
+    assert temperatures[0] == 1.0
+    assert temperatures[3] == pytest.approx(0.05**0.75)
+    assert all(np.isfinite(one["loss"]) for one in told)
+
+
+def test_the_hard_phase_trains_the_plan_alone(training: MakeTraining) -> None:
+    run = training(bits=3.5)
+    run.update(0, 5)
+    plan, before = run.objective.plan, run.parameters()
+    assert plan is not None
+    run.objective.importance.log_alpha.data.neg_()  # would choose otherwise now
+    before["importance.log_alpha"] = run.objective.importance.log_alpha.clone()
+    run.update(5, 8)
+    after = run.parameters()
+    assert run.objective.hard_plan() == plan
+    assert torch.equal(after["importance.log_alpha"], before["importance.log_alpha"])
+    for index, bits in enumerate(run.recipe.candidates):
+        chosen = [name for name, one in plan.items() if one.bits == bits]
+        for name in chosen:
+            key = f"model.{name}.log_scales.{index}"
+            assert not torch.equal(after[key], before[key])
+            assert not torch.equal(after[f"model.{name}.latent"], before[f"model.{name}.latent"])
+
+
+def test_a_given_plan_is_trained_from_the_first_update(training: MakeTraining) -> None:
+    names = training().objective.supernet.layers
+    widths = [2, 4, 8, 4, 2, 2] * 2
+    plan = Plan(
+        {
+            name: Precision(bits, "half" if bits == 2 else "symmetric")
+            for name, bits in zip(names, widths, strict=True)
+        }
+    )
+    run = training(plan=plan)
+    told = run.run()
+    assert run.objective.hard_plan() == plan
+    assert all(one["hard_bits"] == plan.nominal_bits(run.objective.supernet.shapes) for one in told)
+    assert not any("temperature" in one for one in told)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"wav2vec2.encoder.layers.0.attention.q_proj": Precision(6)}, r"q_proj.*bits=6.*none of"),
+        ({"wav2vec2.encoder.layers.1.attention.q_proj": Precision(4, "full")}, "grid='full'"),
+        ({"hubert.encoder.layers.0.attention.q_proj": Precision(4)}, "another model.*hubert"),
+    ],
+)
+def test_a_plan_that_does_not_suit_is_refused(
+    training: MakeTraining, changes: dict[str, Precision], message: str
+) -> None:
+    plan = dict.fromkeys(training().objective.supernet.layers, Precision(4))
+    with pytest.raises(InputError, match=message):
+        training(plan=Plan(plan | changes))
+
+
+def _networks_run(
+    run: _Training, updates: int, monkeypatch: pytest.MonkeyPatch
+) -> list[list[object]]:
+    """The networks of each update, in order."""
+    ran: list[object] = []
+    original = QuantizedStep.running
+
+    def running(step: QuantizedStep, network: str | int) -> Any:
+        ran.append(network)
+        return original(step, network)
+
+    monkeypatch.setattr(QuantizedStep, "running", running)
+    found = []
+    for index in range(updates):
+        run.update(index, index + 1, total=updates)
+        found.append(ran.copy())
+        ran.clear()
+    return found
+
+
+def test_networks_are_those_that_the_recipe_gives_weight(
+    training: MakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = training(teacher="live", students="all")
+    expected = [[FULL, MIXED, 2, 4, 8], [FULL, PLAN, 2, 4, 8]]
+    assert _networks_run(run, 2, monkeypatch) == expected
+    run = training(teacher="live", students="all", student_ctc=((4, 1.0),), student_kl=((8, 1.0),))
+    assert _networks_run(run, 2, monkeypatch) == [[FULL, MIXED, 4, 8], [FULL, PLAN, 4, 8]]
+    assert _networks_run(training(), 2, monkeypatch) == [[MIXED], [PLAN]]
+
+
+def test_sampled_students_are_all_drawn(
+    training: MakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = training(teacher="live", students="sampled")
+    networks = _networks_run(run, 24, monkeypatch)
+    assert [one[:2] for one in networks] == [[FULL, MIXED]] * 12 + [[FULL, PLAN]] * 12
+    drawn = [one[2] for one in networks]
+    assert all(len(one) == 3 for one in networks)
+    assert all(drawn.count(bits) >= 4 for bits in (2, 4, 8))
+
+
+def test_the_loss_is_the_papers_sum(training: MakeTraining) -> None:
+    run = training(
+        teacher="live",
+        students="all",
+        search_share=0.01,
+        kl_mixed=0.7,
+        kl_students=0.3,
+        student_ctc=((4, 0.5), (8, 2.0)),
+        student_kl=((2, 1.5), (4, 0.25)),
+    )
+    objective, batch, update = run.objective, run.batch, Update(3, 8)
+    features = objective.recogniser.features(batch.waveforms)
+    step = objective.supernet.quantize((2, 4, 8), plan=objective.hard_plan())
+    logits, ctc = {}, {}
+    for network in (FULL, PLAN, 2, 4, 8):
+        set_seed(draws(run.recipe.seed, update))
+        with torch.no_grad(), step.running(network):
+            logits[network] = objective.recogniser.logits(features)
+        ctc[network] = ctc_loss(logits[network], features.frames, batch.labels, 0)
+    kl = {
+        network: kl_divergence(logits[FULL], one, features.frame_mask)
+        for network, one in logits.items()
+    }
+    expected = (
+        ctc[FULL]
+        + (ctc[PLAN] + 0.7 * kl[PLAN])
+        + (0.5 * ctc[4] + 2.0 * ctc[8])
+        + 0.3 * (1.5 * kl[2] + 0.25 * kl[4])
+    )
+    assert objective.update(batch, update)["loss"] == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_the_cached_teacher_is_what_the_mixed_network_is_held_to(
+    training: MakeTraining, tmp_path: Path
+) -> None:
+    losses = []
+    for kl_mixed in (0.0, 1.0, 2.0):
+        run = training()  # its model is the start point
+        cached = CachedTeacher.computed(
+            run.objective.recogniser, run.speech, 1.0, tmp_path / str(kl_mixed), QUIET
+        )
+        run = training(teacher="cached", cached=cached, kl_mixed=kl_mixed)
+        losses.append(run.objective.update(run.batch, Update(0, 8))["loss"])
+    without, once, twice = losses
+    assert once - without > 1e-4
+    assert twice - once == pytest.approx(once - without, rel=1e-4)
+
+
+def test_a_larger_eta_leaves_fewer_bits(training: MakeTraining) -> None:
+    sizes = []
+    for eta in (0.0, 0.02, 10.0):
+        run = training(bits=None, eta=eta, search_share=1.0, importance_learning_rate=0.3)
+        sizes.append(run.run()[-1]["expected_bits"])
+        widths = [one.bits for one in run.objective.hard_plan().values()]
+        probabilities = run.objective.importance.log_probabilities(None)
+        assert widths == [(2, 4, 8)[index] for index in probabilities.argmax(1)]
+    assert sizes[0] > sizes[1] > sizes[2]
+    assert sizes[2] < 4
+
+
+@pytest.mark.parametrize(("granularity", "shared"), [("module", (4, 2, 4, 2)), ("block", (6, 6))])
+def test_a_group_shares_its_width(
+    training: MakeTraining, granularity: str, shared: tuple[int, ...]
+) -> None:
+    run = training(bits=5.0, search_granularity=granularity)
+    assert run.objective.importance.log_alpha.shape == (len(shared), 3)
+    run.run()
+    widths = iter(one.bits for one in run.objective.hard_plan().values())
+    for count in shared:
+        assert len(set(islice(widths, count))) == 1
+
+
+def test_deployed_leaves_training_as_it_was(training: MakeTraining) -> None:
+    run = training()
+    run.update(0, 1)
+    before = run.parameters()
+    layers = run.objective.supernet.layers
+    plan = run.objective.hard_plan()
+    with run.objective.deployed() as recogniser:
+        assert not recogniser.model.training
+        for name, layer in layers.items():
+            precision = plan[name]
+            grid = grid_of(precision.grid, precision.bits)
+            stored = fake_quantize(layer.latent, layer.scale_of(precision.bits), grid)
+            assert torch.equal(layer.weight, stored)
+    assert run.objective.recogniser.model.training
+    assert all(layer.weight is layer.latent for layer in layers.values())
+    assert all(torch.equal(one, before[name]) for name, one in run.parameters().items())
+
+
+def test_layers_that_layerdrop_skips_do_not_stop_training(
+    make_recogniser: MakeRecogniser, corpus: Corpus
+) -> None:
+    recipe = Recipe(**DIALS, teacher="none")
+    told = _Training(make_recogniser(layerdrop=1.0), corpus, recipe).run()
+    assert all(np.isfinite(one["loss"]) for one in told)
+
+
+def test_the_front_end_gets_the_gradients_of_all_networks(training: MakeTraining) -> None:
+    found = []
+    for teacher in ("none", "live"):
+        run = training(train_front_end=True, search_share=0.01, teacher=teacher, kl_mixed=0.0)
+        run.objective.update(run.batch, Update(3, 8))
+        front_end = run.objective.recogniser.model.wav2vec2.feature_extractor
+        found.append(torch.cat([one.grad.flatten() for one in front_end.parameters()]))
+    quantized, both = found
+    run = training(train_front_end=True)
+    recogniser = run.objective.recogniser
+    features = recogniser.features(run.batch.waveforms)
+    set_seed(draws(run.recipe.seed, Update(3, 8)))
+    ctc_loss(recogniser.logits(features), features.frames, run.batch.labels, 0).backward()
+    front_end = recogniser.model.wav2vec2.feature_extractor
+    full = torch.cat([one.grad.flatten() for one in front_end.parameters()])
+    torch.testing.assert_close(both, quantized + full, rtol=1e-3, atol=1e-7)
+    assert bool(full.any())
