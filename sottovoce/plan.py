@@ -43,7 +43,7 @@ class Precision:
             (self.grid, tuple(GRIDS), "grid"),
             (self.granularity, GRANULARITIES, "granularity"),
         ):
-            if value not in allowed:
+            if value not in allowed or isinstance(value, float):  # 4.0 is no width
                 raise InputError(f"{what} is {value!r}; it must be one of {allowed}")
 
     def scales(self, shape: Shape) -> int:

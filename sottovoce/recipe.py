@@ -6,8 +6,9 @@ nowhere else.
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from importlib import resources
+from math import inf
 from pathlib import Path
 from typing import Any, Self
 
@@ -59,13 +60,22 @@ class Training:
             allowed, value = spec.metadata["allowed"], getattr(self, spec.name)
             if allowed and value not in allowed:
                 raise InputError(f"{spec.name} is {value!r}; it must be one of {allowed}")
-        for name, low in (("epochs", 0), ("seconds_per_batch", 0), ("learning_rate", 0)):
-            if not getattr(self, name) > low:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be above {low}")
+        self._refuse_below_zero("weight_decay", "evaluations", "seed")
+        self._refuse_zero("epochs", "seconds_per_batch", "learning_rate", "max_grad_norm")
         if self.steps is not None and self.steps < 1:
             raise InputError(f"steps is {self.steps}; it must be at least 1")
         if not 0 <= self.warmup < 1:
             raise InputError(f"warmup is {self.warmup}; it must lie in [0, 1)")
+
+    def _refuse_zero(self, *names: str) -> None:
+        for name in names:
+            if not 0 < getattr(self, name) < inf:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be above 0 and finite")
+
+    def _refuse_below_zero(self, *names: str) -> None:
+        for name in names:
+            if not 0 <= getattr(self, name) < inf:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more, finite")
 
     def replaced(self, changes: Mapping[str, Any]) -> Self:
         """A copy with some dials turned.
@@ -77,14 +87,16 @@ class Training:
         for name in changes:
             if name not in known:
                 raise InputError(f"{name!r} is no dial of a recipe; known are {', '.join(known)}")
-        return replace(self, **{name: _read(known[name].type, changes[name]) for name in changes})
+        return replace(self, **{name: _read(known[name], changes[name]) for name in changes})
+
+    def to_record(self) -> dict[str, Any]:
+        """The dials as TOML and JSON hold them; one that is None is left out."""
+        present = {spec.name: getattr(self, spec.name) for spec in fields(self)}
+        return {name: _written(value) for name, value in present.items() if value is not None}
 
     def to_toml(self) -> str:
         """The recipe as TOML; a dial that is None is left out."""
-        present = {name: value for name, value in asdict(self).items() if value is not None}
-        return tomli_w.dumps(
-            {name: _written(value) for name, value in present.items()}, multiline_strings=True
-        )
+        return tomli_w.dumps(self.to_record())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +144,11 @@ class Recipe(Training):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._refuse_zero("temperature_start", "temperature_end")
+        self._refuse_below_zero(
+            *("scale_learning_rate", "importance_learning_rate", "budget_ramp"),
+            *("kl_mixed", "kl_students"),
+        )
         object.__setattr__(self, "candidates", tuple(sorted(set(self.candidates))))
         wrong = [bits for bits in self.candidates if bits not in STORABLE_BITS]
         if wrong or not self.candidates:
@@ -168,15 +185,15 @@ def read_recipe(name_or_file: str) -> Recipe:
         InputError: no such recipe or file, no TOML, an unknown dial or a value that does not suit.
     """
     if name_or_file in named_recipes():
-        text = (resources.files("sottovoce.recipes") / f"{name_or_file}.toml").read_text()
+        text = (resources.files("sottovoce.recipes") / f"{name_or_file}.toml").read_bytes()
     elif Path(name_or_file).is_file():
-        text = Path(name_or_file).read_text()
+        text = Path(name_or_file).read_bytes()
     else:
         known = ", ".join(named_recipes())
         raise InputError(f"{name_or_file!r} is neither a recipe ({known}) nor a TOML file")
     try:
-        record = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        record = tomllib.loads(text.decode())
+    except ValueError as error:
         raise InputError(f"recipe {name_or_file}: {error}") from error
     if "eta" in record:
         record.setdefault("bits", None)
@@ -192,35 +209,51 @@ def _written(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _read(kind: Any, value: Any) -> Any:
+def _read(spec: Field[Any], value: Any) -> Any:
     """A dial's value from TOML, a flag's text or Python, by the dial's declared type."""
-    if value is None:
-        return None
     try:
-        return _READERS[kind](value)
+        return _READERS[spec.type](value)
     except (TypeError, ValueError, AttributeError, KeyError) as error:
-        name = getattr(kind, "__name__", str(kind))
-        raise InputError(f"{value!r} does not suit a dial of type {name}") from error
+        kind = getattr(spec.type, "__name__", str(spec.type))
+        raise InputError(f"{spec.name} is {value!r}, which is no {kind}") from error
 
 
-def _read_widths(value: Any) -> tuple[int, ...]:
-    return tuple(int(part) for part in (value.split(",") if isinstance(value, str) else value))
+def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError
+    return float(value)
 
 
-def _read_per_bits(value: Any) -> PerBits:
+def _whole(value: Any) -> int:
+    number = _number(value)
+    if not number.is_integer():
+        raise ValueError
+    return int(number)
+
+
+def _or_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else read(value)
+
+
+def _widths(value: Any) -> tuple[int, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    return tuple(_whole(part) for part in parts)
+
+
+def _per_bits(value: Any) -> PerBits:
     if isinstance(value, str):
         value = [part.split(":") for part in value.split(",")]
     pairs = value.items() if isinstance(value, Mapping) else value
-    return tuple((int(bits), float(weight)) for bits, weight in pairs)
+    return tuple((_whole(bits), _number(weight)) for bits, weight in pairs)
 
 
 _READERS: dict[Any, Callable[[Any], Any]] = {
     str: str,
-    int: int,
-    int | None: int,
-    float: float,
-    float | None: float,
+    int: _whole,
+    int | None: _or_none(_whole),
+    float: _number,
+    float | None: _or_none(_number),
     bool: lambda value: {"true": True, "false": False}[str(value).lower()],
-    tuple[int, ...]: _read_widths,
-    PerBits: _read_per_bits,
+    tuple[int, ...]: _widths,
+    PerBits: _per_bits,
 }

@@ -1,0 +1,69 @@
+import json
+
+import pytest
+
+from sottovoce.errors import InputError
+from sottovoce.plan import STORABLE_BITS, Plan, Precision
+
+SHAPES = {"q": (4, 10), "ff": (6, 5), "not planned": (100, 100)}
+PLAN = Plan({"q": Precision(2, "half", "tensor"), "ff": Precision(8)})
+
+
+def test_nominal_bits_weigh_layers_by_their_weights() -> None:
+    assert PLAN.nominal_bits(SHAPES) == (40 * 2 + 30 * 8) / 70
+
+
+def test_stored_bytes_count_padded_rows_and_scales() -> None:
+    # q: 4 rows of 20 bits, so 3 bytes each, and one scale; ff: 6 rows of 5 bytes and 6 scales.
+    assert PLAN["q"].stored_bytes((4, 10)) == 4 * 3 + 4
+    assert PLAN["ff"].stored_bytes((6, 5)) == 6 * 5 + 6 * 4
+    assert PLAN.stored_bytes(SHAPES) == 16 + 54
+    assert PLAN.effective_bits(SHAPES) == 8 * 70 / 70
+
+
+@pytest.mark.parametrize("bits", STORABLE_BITS)
+def test_rows_that_fill_whole_bytes_have_no_padding(bits: int) -> None:
+    precision = Precision(bits)
+    assert precision.stored_bytes((768, 3072)) == 768 * 3072 * bits // 8 + 768 * 4
+    assert precision.scales((768, 3072)) == 768
+
+
+def test_json_there_and_back_is_the_same_plan_in_the_same_order() -> None:
+    again = Plan.from_json(json.loads(json.dumps(PLAN.to_json())))
+    assert again == PLAN
+    assert list(again) == ["q", "ff"]
+
+
+def test_a_plan_does_not_change_with_the_mapping_it_was_made_from() -> None:
+    layers = {"q": Precision(2)}
+    plan = Plan(layers)
+    layers["q"] = Precision(8)
+    assert plan["q"].bits == 2
+    with pytest.raises(TypeError):
+        plan.layers["q"] = Precision(8)  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"bits": 7},
+        {"bits": 32},
+        {"bits": "4"},
+        {"bits": [4]},
+        {"bits": 4.0},
+        {"bits": 4, "grid": "round"},
+        {"bits": 4, "granularity": "row"},
+        {"bits": 4, "gird": "half"},
+        {},
+        None,
+        4,
+    ],
+)
+def test_an_entry_that_is_no_precision_is_named(fields: object) -> None:
+    with pytest.raises(InputError, match="layer 'ff'"):
+        Plan.from_json({"q": {"bits": 2}, "ff": fields})  # type: ignore[dict-item]
+
+
+def test_a_precision_says_what_is_allowed() -> None:
+    with pytest.raises(InputError, match=r"bits is 7; it must be one of \(2, 3, 4, 5, 6, 8\)"):
+        Precision(7)
