@@ -42,8 +42,11 @@ def _flag(spec: Any) -> inspect.Parameter:
     allowed = f" ({', '.join(spec.metadata['allowed'])})" if spec.metadata["allowed"] else ""
     text = kind == PerBits or kind == tuple[int, ...] or kind is str
     parsed: Any = str if text else (int if kind in (int, int | None) else float)
+    name = spec.name.replace("_", "-")
+    if kind is bool:
+        parsed, name = bool, f"{name}/--no-{name}"
     option = typer.Option(
-        f"--{spec.name.replace('_', '-')}",
+        f"--{name}",
         help=f"{spec.metadata['help']}{allowed} [dim]default: {_shown(default)}[/dim]",
         rich_help_panel="Dials of the recipe",
         show_default=False,
