@@ -67,7 +67,7 @@ def finetune(
         recogniser = _with_new_head(source, speech_corpus)
         console.print(f"{source} has no CTC head: a new one over {_letters(recogniser)}")
     speech = TrainingSpeech(speech_corpus, recogniser)
-    settings = {"source": str(source), "train": str(train_on), "recipe": asdict(recipe)}
+    settings = {"source": str(source), "train": str(train_on), "recipe": recipe.to_record()}
     work = WorkFolder.open(out, settings, resume)
 
     def dev_wer(present: Recogniser) -> float:
@@ -86,7 +86,7 @@ def finetune(
     recogniser.processor.save_pretrained(finished)
     facts: dict[str, Any] = {
         "system": asdict(measured.system),
-        "recipe": asdict(recipe),
+        "recipe": recipe.to_record(),
         "history": [asdict(point) for point in history],
     }
     write_text(finished / "metrics.json", json.dumps(facts, indent=1))

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -94,7 +93,7 @@ def compress(
         "source": str(source),
         "train": str(train_on),
         "plan": plan.to_json() if plan else None,
-        "recipe": asdict(recipe),
+        "recipe": recipe.to_record(),
     }
     work = WorkFolder.open(out, settings, resume)
     accelerator = Accelerator(mixed_precision=recipe.mixed_precision)
@@ -141,7 +140,7 @@ def compress(
         evaluated_on=evaluation.name,
         device=_device_name(accelerator.device),
         seconds=time.monotonic() - started,
-        recipe=asdict(recipe),
+        recipe=recipe.to_record(),
         systems=(
             *(one.system for one in baselines),
             packed_system("compressed", finished, learnt, shapes, after),

@@ -141,10 +141,10 @@ class JointObjective:
             teacher = self.teacher.log_probabilities(batch.ids, features.values.device)
             teacher = _fitted(teacher, features.values.shape[2])
 
-        weights = {main: (1.0, recipe.kl_mixed if teacher is not None else 0.0)}
+        weights: dict[str | int, tuple[float, float]] = {main: (1.0, recipe.kl_mixed)}
         of_ctc, of_kl = dict(recipe.student_ctc), dict(recipe.student_kl)
         for bits in self._students(update):
-            weights[bits] = (of_ctc.get(bits, 0.0), recipe.kl_students * of_kl.get(bits, 0.0))  # type: ignore[index]
+            weights[bits] = (of_ctc.get(bits, 0.0), recipe.kl_students * of_kl.get(bits, 0.0))
         for network, (ctc_weight, kl_weight) in weights.items():
             if not ctc_weight and not kl_weight:
                 continue
