@@ -4,7 +4,6 @@ To measure a row anew, delete it or its file.
 """
 
 import json
-import os
 import platform
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from sottovoce.files import write_text
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -32,7 +33,7 @@ def row_of(path: Path, key: Mapping[str, Any], measure: Callable[[], Mapping[str
             return row
     date = datetime.now(UTC).isoformat(timespec="seconds")
     row = json.loads(json.dumps({**wanted, **measure(), "date": date}))
-    write_rows(path, [*rows, row])
+    _write_rows(path, [*rows, row])
     return row
 
 
@@ -41,13 +42,11 @@ def read_rows(path: Path) -> list[Row]:
     return json.loads(path.read_text()) if path.exists() else []
 
 
-def write_rows(path: Path, rows: list[Row]) -> None:
+def _write_rows(path: Path, rows: list[Row]) -> None:
     """Replace the file whole, one row a line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".writing")
     lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
-    temporary.write_text(f"[\n{lines}\n]\n")
-    os.replace(temporary, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, f"[\n{lines}\n]\n")
 
 
 def machine() -> dict[str, Any]:

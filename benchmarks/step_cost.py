@@ -14,7 +14,8 @@ clipping, learning rates, AdamW. A round's ratios are taken within the round.
 - Where the time goes: of one more update under torch.profiler.
 
 Each finished measurement is kept in benchmarks/results/step_cost.json; started again, the benchmark
-does what is left. It takes about half an hour on two cores and wants the machine to itself.
+does what is left. It takes about half an hour on two cores and up to 18 GB of memory, and wants
+the machine to itself.
 """
 
 import argparse
@@ -22,8 +23,9 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from multiprocessing import get_context
@@ -87,7 +89,7 @@ class MarkedRecogniser(Recogniser):
 
 
 class Trainee:
-    """A method at work on a recogniser of its own, ready for its second update."""
+    """A method at work on a recogniser of its own."""
 
     def __init__(self, method: Method, shape: Shape, mixed_precision: str, folder: Path) -> None:
         folder.mkdir()
@@ -116,10 +118,17 @@ class Trainee:
             self.objective = JointObjective(recogniser, recipe, accelerator, teacher)
         self.groups = self.objective.parameter_groups()
         self.optimizer = optimizer_of(self.groups)
-        self._update(first_utterance(self.batch), 0)  # AdamW's moments are allocated here
+
+    @contextmanager
+    def awake(self) -> Iterator[None]:
+        """Inside, AdamW has its moments; outside, a trainee holds its weights alone, so that five
+        of them leave room for the one that works."""
+        self._update(first_utterance(self.batch), 0)
+        yield
+        self.optimizer.state.clear()
 
     def update(self, index: int) -> float:
-        """Seconds of one update with the whole batch."""
+        """Seconds of one update with the whole batch; `awake` only."""
         started = time.perf_counter()
         self._update(self.batch, index)
         return time.perf_counter() - started
@@ -145,7 +154,9 @@ def peak_bytes(method: Method, shape: Shape, mixed_precision: str) -> int:
     parent must be small.
     """
     with TemporaryDirectory() as folder:
-        Trainee(method, shape, mixed_precision, Path(folder) / "own").update(1)
+        trainee = Trainee(method, shape, mixed_precision, Path(folder) / "own")
+        with trainee.awake():
+            trainee.update(1)
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
@@ -166,7 +177,8 @@ def one_round(trainees: Trainees, index: int) -> dict[str, Any]:
     """Seconds of an update of each method, one after another."""
     seconds = {}
     for name, trainee in trainees().items():
-        seconds[name] = trainee.update(index)
+        with trainee.awake():
+            seconds[name] = trainee.update(index)
         print(f"round {index}, {name}: {seconds[name]:.2f} s", flush=True)
     return {"seconds": seconds}
 
@@ -174,7 +186,7 @@ def one_round(trainees: Trainees, index: int) -> dict[str, Any]:
 def parts_of_an_update(trainees: Trainees, name: str, index: int) -> dict[str, Any]:
     """Seconds of one update by part; "networks" is what no other part accounts for."""
     trainee = trainees()[name]
-    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+    with trainee.awake(), profile(activities=[ProfilerActivity.CPU]) as profiler:
         whole = trainee.update(index)
     spent = {event.key: event.cpu_time_total / 1e6 for event in profiler.key_averages()}
     parts = {part: spent.get(event, 0.0) for part, event in PARTS.items()}
