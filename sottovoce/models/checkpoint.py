@@ -120,7 +120,10 @@ def _read_config(source: str | Path) -> Any:
 
 
 def _read_processor(source: str | Path) -> Any:
-    processor = _read(lambda: AutoProcessor.from_pretrained(source), source)
+    try:
+        processor = _read(lambda: AutoProcessor.from_pretrained(source), source)
+    except TypeError:  # transformers opens a vocab.json that is not there
+        processor = None
     if not hasattr(processor, "tokenizer") or not hasattr(processor, "feature_extractor"):
         raise InputError(
             f"{source} has no processor with a tokenizer; save it there with "

@@ -1,0 +1,251 @@
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny import VOCABULARY, noise
+from torch import Tensor
+
+from sottovoce.artifact.writer import write_artifact
+from sottovoce.errors import InputError
+from sottovoce.models.checkpoint import (
+    has_ctc_head,
+    is_artifact,
+    load,
+    load_backbone,
+    load_checkpoint,
+)
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.plan import Plan
+
+MakeCheckpoint = Callable[..., Path]
+Tensors = dict[str, Tensor]
+
+
+@pytest.fixture
+def make_checkpoint(make_recogniser: Callable[..., Recogniser], tmp_path: Path) -> MakeCheckpoint:
+    def make(family: str = "wav2vec2", **changes: Any) -> Path:
+        folder = tmp_path / "checkpoint"
+        recogniser = make_recogniser(family, **changes)
+        recogniser.model.save_pretrained(folder)
+        recogniser.processor.save_pretrained(folder)
+        return folder
+
+    return make
+
+
+def _change_weights(folder: Path, change: Callable[[Tensors], Tensors]) -> None:
+    path = folder / "model.safetensors"
+    save_file(change(load_file(path)), path, metadata={"format": "pt"})
+
+
+def _change_config(folder: Path, **changes: Any) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def _without(part: str) -> Callable[[Tensors], Tensors]:
+    return lambda tensors: {name: one for name, one in tensors.items() if part not in name}
+
+
+def _as_bin(folder: Path, **extra: Any) -> None:
+    """The weights as older checkpoints have them: pickled, weight norm under its old names."""
+    tensors = {
+        name.replace("parametrizations.weight.original0", "weight_g").replace(
+            "parametrizations.weight.original1", "weight_v"
+        ): one
+        for name, one in load_file(folder / "model.safetensors").items()
+    }
+    (folder / "model.safetensors").unlink()
+    torch.save({**tensors, **extra}, folder / "pytorch_model.bin")
+
+
+@pytest.mark.parametrize("family", ["wav2vec2", "hubert", "wavlm"])
+def test_a_checkpoint_loads_as_it_was_saved(
+    make_checkpoint: MakeCheckpoint, make_recogniser: Callable[..., Recogniser], family: str
+) -> None:
+    folder = make_checkpoint(family)
+    assert has_ctc_head(folder)
+    loaded, original = load_checkpoint(folder), make_recogniser(family)
+    assert not loaded.model.training
+    state = loaded.model.state_dict()
+    for name, one in original.model.state_dict().items():
+        assert torch.equal(state[name], one), name
+    assert loaded.recognise([noise(0.3)]) == original.recognise([noise(0.3)])
+    assert load(folder).recognise([noise(0.3)]) == original.recognise([noise(0.3)])
+
+
+def test_half_precision_is_read_as_single(make_checkpoint: MakeCheckpoint) -> None:
+    folder = make_checkpoint()
+    _change_weights(folder, lambda tensors: {name: one.half() for name, one in tensors.items()})
+    assert all(one.dtype == torch.float32 for one in load_checkpoint(folder).model.parameters())
+
+
+def test_an_old_bin_loads(
+    make_checkpoint: MakeCheckpoint, make_recogniser: Callable[..., Recogniser]
+) -> None:
+    folder = make_checkpoint()
+    _as_bin(folder)
+    state = make_recogniser().model.state_dict()
+    for name, one in load_checkpoint(folder).model.state_dict().items():
+        assert torch.equal(one, state[name]), name
+
+
+class _Malicious:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Path]]:
+        return os.mkdir, (self.path,)
+
+
+def test_a_bin_that_runs_code_is_refused_unrun(
+    make_checkpoint: MakeCheckpoint, tmp_path: Path
+) -> None:
+    folder, trace = make_checkpoint(), tmp_path / "it ran"
+    _as_bin(folder, payload=_Malicious(trace))
+    with pytest.raises(InputError, match="more than tensors.*safetensors"):
+        load_checkpoint(folder)
+    assert not trace.exists()
+    torch.load(folder / "pytorch_model.bin", weights_only=False)
+    assert trace.exists()
+
+
+def test_published_checkpoints_without_a_mask_embedding_load(
+    make_checkpoint: MakeCheckpoint,
+) -> None:
+    folder = make_checkpoint()
+    _change_weights(folder, _without("masked_spec_embed"))
+    loaded = load_checkpoint(folder)
+    assert not bool(loaded.model.wav2vec2.masked_spec_embed.any())
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("lm_head", "no CTC head; `sottovoce finetune"),
+        ("layers.1.attention.q_proj.weight", "lacks .*q_proj.weight"),
+        ("pos_conv_embed", "lacks .*pos_conv_embed"),
+    ],
+)
+def test_missing_weights_are_named(
+    make_checkpoint: MakeCheckpoint, missing: str, message: str
+) -> None:
+    folder = make_checkpoint()
+    _change_weights(folder, _without(missing))
+    with pytest.raises(InputError, match=message):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_named(
+    make_checkpoint: MakeCheckpoint, value: float
+) -> None:
+    def change(tensors: Tensors) -> Tensors:
+        tensors["wav2vec2.encoder.layers.0.attention.k_proj.weight"][3, 1] = value
+        return tensors
+
+    folder = make_checkpoint()
+    _change_weights(folder, change)
+    with pytest.raises(InputError, match=r"layers\.0\.attention\.k_proj\.weight .*not finite"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_type": "bert"}, "'bert' are not supported; supported are hubert"),
+        ({"model_type": "nonsense"}, "cannot read the checkpoint"),
+        ({"hidden_size": "wide"}, "cannot read the checkpoint.*hidden_size"),
+        ({"hidden_size": 48}, "cannot read the checkpoint"),
+        ({"conv_dim": [16]}, "cannot read the checkpoint"),
+        ({"num_hidden_layers": 3}, r"lacks .*layers\.2"),
+        ({"num_hidden_layers": 1}, r"has .*layers\.1.* correct the config"),
+    ],
+)
+def test_a_config_that_does_not_suit_is_refused(
+    make_checkpoint: MakeCheckpoint, changes: dict[str, Any], message: str
+) -> None:
+    folder = make_checkpoint()
+    _change_config(folder, **changes)
+    with pytest.raises(InputError, match=message) as raised:
+        load_checkpoint(folder)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
+def test_a_config_that_is_no_config_is_refused(
+    make_checkpoint: MakeCheckpoint, content: bytes
+) -> None:
+    folder = make_checkpoint()
+    (folder / "config.json").write_bytes(content)
+    with pytest.raises(InputError, match="cannot read the checkpoint .*checkpoint"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize("kept", [0, 0.5, 0.999])
+def test_a_truncated_file_is_refused(make_checkpoint: MakeCheckpoint, kept: float) -> None:
+    folder = make_checkpoint()
+    path = folder / "model.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(InputError, match="cannot read the checkpoint"):
+        load_checkpoint(folder)
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot read the checkpoint .*nowhere"):
+        load_checkpoint(tmp_path / "nowhere")
+
+
+def test_a_folder_without_weights_is_refused(make_checkpoint: MakeCheckpoint) -> None:
+    folder = make_checkpoint()
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(InputError, match=r"no file named model\.safetensors"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize("lost", ["vocab.json", "everything but the weights"])
+def test_a_folder_without_its_processor_is_refused(
+    make_checkpoint: MakeCheckpoint, lost: str
+) -> None:
+    folder = make_checkpoint()
+    kept = {"config.json", "model.safetensors"}
+    for path in folder.iterdir():
+        if path.name == lost or (lost.startswith("everything") and path.name not in kept):
+            path.unlink()
+    with pytest.raises(InputError, match=str(folder)):
+        load_checkpoint(folder)
+
+
+def test_a_compressed_folder_is_no_start_point(
+    make_recogniser: Callable[..., Recogniser], tmp_path: Path
+) -> None:
+    recogniser, folder = make_recogniser(), tmp_path / "packed"
+    write_artifact(folder, recogniser.model, recogniser.processor, {}, Plan({}))
+    assert is_artifact(folder)
+    with pytest.raises(InputError, match="compressed already"):
+        load_checkpoint(folder)
+
+
+def test_a_backbone_gets_a_new_head(make_checkpoint: MakeCheckpoint) -> None:
+    folder = make_checkpoint()
+    _change_weights(folder, _without("lm_head"))
+    vocabulary = {"<pad>": 0, "<unk>": 1, "|": 2, "a": 3}
+    model = load_backbone(folder, vocabulary)
+    assert model.lm_head.weight.shape == (4, 32)
+    assert model.config.pad_token_id == 0
+    expected = load_file(folder / "model.safetensors")
+    for name, one in expected.items():
+        assert torch.equal(model.state_dict()[name], one)
+
+
+def test_a_backbone_with_a_hole_is_refused(make_checkpoint: MakeCheckpoint) -> None:
+    folder = make_checkpoint()
+    _change_weights(folder, _without("layers.1.attention.q_proj"))
+    with pytest.raises(InputError, match="lacks .*q_proj"):
+        load_backbone(folder, {token: label for label, token in enumerate(VOCABULARY)})
