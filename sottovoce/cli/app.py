@@ -4,6 +4,7 @@ import sys
 
 import transformers
 import typer
+from safetensors import SafetensorError
 
 from sottovoce.cli import compare, compress, demo, evaluate, finetune, inspect, transcribe
 from sottovoce.errors import InputError, Interrupted
@@ -27,10 +28,13 @@ app.command()(demo.demo)
 def run() -> None:
     """Run the program; a user's mistake is one sentence and exit status 2."""
     transformers.logging.disable_progress_bar()
+    transformers.logging.set_verbosity_error()  # what it warns of on loading, we refuse or mend
     try:
         app()
     except InputError as error:
         sys.exit(_told(f"error: {error}", 2))
+    except (OSError, SafetensorError) as error:
+        sys.exit(_told(f"error: {error}; see that the disk has room and lets you write", 2))
     except Interrupted as stopped:
         sys.exit(_told(str(stopped), 130))
 

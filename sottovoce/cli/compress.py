@@ -45,8 +45,9 @@ def compress(
     from sottovoce.cli.summary import print_summary
     from sottovoce.pipelines.joint import compress as run
 
-    if "eta" in dials:
-        dials.setdefault("bits", None)
+    for turned, replaced in (("bits", "eta"), ("eta", "bits")):
+        if turned in dials:
+            dials.setdefault(replaced, None)
     settings = read_recipe(recipe).replaced(dials)
     record = run(
         checkpoint,

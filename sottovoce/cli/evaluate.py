@@ -27,8 +27,9 @@ def evaluate(
     from sottovoce.speech.corpora import read_corpus
 
     recogniser, corpus = load(model), read_corpus(data)
+    reference = references(recogniser, corpus)
     recognised = recognise(recogniser, corpus, console=Console(stderr=True))
-    own = score(references(recogniser, corpus), recognised.transcripts)
+    own = score(reference, recognised.transcripts)
     print(own.sentence)
     print(
         f"{recognised.seconds:.1f} s for {recognised.seconds_of_audio:.0f} s of audio: "

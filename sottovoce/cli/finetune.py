@@ -32,4 +32,4 @@ def finetune(
         resume=resume,
         console=Console(stderr=True),
     )
-    Console().print(f"{out}: {measured.score.sentence}")
+    print(f"{out}: {measured.score.sentence}")

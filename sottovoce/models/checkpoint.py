@@ -149,6 +149,8 @@ def _read(read: Any, source: str | Path) -> Any:
         StrictDataclassError,
     ) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        if not Path(source).exists():
+            reason = f"there is no such folder, and as a hub id: {reason}"
         raise InputError(
             f"cannot read the checkpoint {source}: {reason} "
             "(give a folder written by transformers' save_pretrained, or a hub id)"

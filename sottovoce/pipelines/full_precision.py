@@ -24,6 +24,7 @@ from sottovoce.models.processor import new_processor
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.pipelines.measured import Measured, float_system, scored
 from sottovoce.recipe import Training
+from sottovoce.runtime.recognition import references
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.labels import new_vocabulary
@@ -67,6 +68,7 @@ def finetune(
         recogniser = _with_new_head(source, speech_corpus)
         console.print(f"{source} has no CTC head: a new one over {_letters(recogniser)}")
     speech = TrainingSpeech(speech_corpus, recogniser)
+    references(recogniser, evaluation)  # refuses now what the first evaluation would refuse
     settings = {"source": str(source), "train": str(train_on), "recipe": recipe.to_record()}
     work = WorkFolder.open(out, settings, resume)
 

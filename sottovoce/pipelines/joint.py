@@ -6,8 +6,8 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -99,11 +99,12 @@ def compress(
     accelerator = Accelerator(mixed_precision=recipe.mixed_precision)
     recogniser.model.to(accelerator.device)
 
-    before = scored(recogniser, evaluation, "input checkpoint", console)
-    baselines = [Measured(float_system("input checkpoint", recogniser, before), before)]
-    console.print(f"input checkpoint: WER {100 * before.wer:.2f}%")
-    if baseline is not None:
-        baselines.append(_baseline(baseline, evaluation, console))
+    with _nothing_left_where_refused(work):
+        before = scored(recogniser, evaluation, "input checkpoint", console)
+        baselines = [Measured(float_system("input checkpoint", recogniser, before), before)]
+        console.print(f"input checkpoint: WER {100 * before.wer:.2f}%")
+        if baseline is not None:
+            baselines.append(_baseline(baseline, evaluation, console))
 
     teacher = None
     if recipe.teacher == "cached":
@@ -154,6 +155,17 @@ def compress(
     os.replace(finished, out)
     shutil.rmtree(work.path)
     return record
+
+
+@contextmanager
+def _nothing_left_where_refused(work: WorkFolder) -> Iterator[None]:
+    """Take the work folder away again where nothing has been computed for it yet."""
+    try:
+        yield
+    except InputError:
+        if [path.name for path in work.path.iterdir()] == ["settings.json"]:
+            shutil.rmtree(work.path)
+        raise
 
 
 def _baseline(model: str | Path, evaluation: Corpus, console: Console) -> Measured:

@@ -28,8 +28,9 @@ class Measured:
 
 def scored(recogniser: Recogniser, corpus: Corpus, name: str, console: Console | None) -> Score:
     """Recognise a corpus and align it with its transcripts."""
+    reference = references(recogniser, corpus)  # first: it may refuse them, and takes no time
     hypothesis = recognise(recogniser, corpus, name=name, console=console).transcripts
-    return score(references(recogniser, corpus), hypothesis)
+    return score(reference, hypothesis)
 
 
 def float_system(name: str, recogniser: Recogniser, own: Score) -> System:
