@@ -20,7 +20,7 @@ def _weights(kind: str) -> Tensor:
     if kind == "heavy-tailed":  # Student's t with 4 degrees of freedom
         weight /= torch.randn(4, 24, 300, generator=generator).square().mean(0).sqrt()
     if kind == "one outlier":
-        weight[:, 0] = 2.0
+        weight[0, 0] = 3.0
     return weight
 
 
