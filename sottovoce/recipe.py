@@ -20,6 +20,7 @@ from sottovoce.quantizers.grids import GRIDS
 from sottovoce.quantizers.ranges import RANGES
 
 SEARCH_GRANULARITIES = ("matrix", "module", "block")
+IMPORTANCE_GRADIENTS = ("sampled", "expected")
 TEACHERS = ("none", "live", "cached")
 STUDENTS = ("none", "sampled", "all")
 
@@ -120,6 +121,12 @@ class Recipe(Training):
     initial_range: str = dial("mse", "where scales start", allowed=RANGES)
     scale_learning_rate: float = dial(1e-3, "of the logarithm of the scales")
     importance_learning_rate: float = dial(0.05, "of the logarithm of the importances")
+    importance_gradient: str = dial(
+        "expected",
+        "what teaches the importances: sampled, through the Gumbel-softmax sample (P1); or "
+        "expected, the second-order cost of each width",
+        allowed=IMPORTANCE_GRADIENTS,
+    )
     search_share: float = dial(0.5, "share of the updates in which the plan is learnt; then frozen")
     budget_ramp: float = dial(0.5, "share of the search over which the budget falls to its target")
     temperature_start: float = dial(1.0, "of the Gumbel-softmax, first update")

@@ -75,6 +75,23 @@ def gumbel_softmax(log_probabilities: Tensor, temperature: float, noise: Tensor)
     return ((log_probabilities + gumbel) / temperature).softmax(-1)
 
 
+def expected_loss(log_probabilities: Tensor, of_shares: Tensor) -> Tensor:
+    """What the widths are expected to cost, to second order; its gradient teaches the importances.
+
+    Quantizing layer l to b bits moves its weights by D and costs about D'FD / 2, F the Fisher
+    information. The first-order term g'D of one batch has mean near zero and says little of a
+    layer; but its *variance* over batches is D'FD over the batch's size, so that its square
+    estimates the cost of each width (up to a factor that all layers share). g'D is at hand: the
+    derivative of the loss by lambda_b less that by the widest candidate's.
+
+    Args:
+        log_probabilities: [groups, candidates], the widest candidate last.
+        of_shares: dL/dlambda of one batch, [groups, candidates].
+    """
+    first_order = of_shares - of_shares[:, -1:]
+    return (log_probabilities.exp() * first_order.square()).sum()
+
+
 def annealed(progress: float, start: float, end: float) -> float:
     """Exponential annealing from `start` at progress 0 to `end` at 1."""
     return float(start * (end / start) ** min(1.0, max(0.0, progress)))

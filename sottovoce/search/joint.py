@@ -23,7 +23,7 @@ from sottovoce.models.recogniser import Features, Recogniser
 from sottovoce.plan import Plan, Precision
 from sottovoce.recipe import Recipe
 from sottovoce.search.allocation import Choice, best_choice
-from sottovoce.search.importance import Importance, annealed, gumbel_softmax
+from sottovoce.search.importance import Importance, annealed, expected_loss, gumbel_softmax
 from sottovoce.search.supernet import FULL, MIXED, PLAN, QuantizedStep, Supernet, groups_of
 from sottovoce.training.batch import Batch
 from sottovoce.training.full_precision import freeze_front_end, weight_groups
@@ -108,7 +108,8 @@ class JointObjective:
         temperature = annealed(progress, self.recipe.temperature_start, self.recipe.temperature_end)
         log_probabilities = self.importance.log_probabilities(self._budget(progress))
         noise = torch.rand(log_probabilities.shape).to(log_probabilities.device)
-        shares = gumbel_softmax(log_probabilities, temperature, noise)
+        sampled = gumbel_softmax(log_probabilities, temperature, noise)
+        shares = sampled.detach().requires_grad_()
         mixtures = {
             name: shares[group]
             for name, group in zip(self.supernet.layers, self.groups, strict=True)
@@ -116,15 +117,28 @@ class JointObjective:
         expected = self.importance.expected_bits(log_probabilities)
         step = self.supernet.quantize(self._students(update), mixtures)
         loss = self._run_networks(batch, features, step, MIXED, update)
-        if self.recipe.eta is not None:
-            (self.recipe.eta * expected).backward(retain_graph=True)
         step.backward()
+        self._learn_importance(log_probabilities, sampled, shares.grad)
         return {
             "loss": loss,
             "temperature": temperature,
             "expected_bits": expected.item(),
             "hard_bits": self._choice().mean_bits,
         }
+
+    def _learn_importance(
+        self, log_probabilities: Tensor, sampled: Tensor, of_shares: Tensor | None
+    ) -> None:
+        """Leave the importances' gradient behind, from dL/dlambda, [groups, candidates]."""
+        if of_shares is None:
+            return
+        if self.recipe.importance_gradient == "sampled":
+            cost = (sampled * of_shares).sum()
+        else:
+            cost = expected_loss(log_probabilities, of_shares)
+        if self.recipe.eta is not None:
+            cost = cost + self.recipe.eta * self.importance.expected_bits(log_probabilities)
+        cost.backward()
 
     def _run_networks(
         self, batch: Batch, features: Features, step: QuantizedStep, main: str, update: Update
