@@ -8,6 +8,7 @@ on with the next row, and an unfinished training where it stopped. Trained model
 """
 
 import argparse
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -40,9 +41,9 @@ RUNS = ROOT / "runs" / "commands"
 ROWS = RESULTS / "commands.json"
 
 COMMON = {"learning_rate": 2e-4, "evaluations": 3}
-MAIN_STEPS = 300
+MAIN_STEPS = 240
 SIZES = (4.0, 3.5, 3.0, 2.5)
-PLAN_STEPS = 120
+PLAN_STEPS = 100
 PLAN_BITS = 2.5
 SEEDS = (0, 1, 2)
 RANDOM_PLANS = 5
@@ -96,6 +97,7 @@ def _plan_row(name: str, folder: str, recipe: Recipe, plan: Plan | None = None) 
 
 
 def _u1(out: Path) -> Mapping[str, Any]:
+    started = time.process_time()
     recipe = Training().replaced({**COMMON, "steps": MAIN_STEPS})
     measured = finetune(
         CHECKPOINT, TRAIN, DEV, out, recipe, resume=_unfinished(out), console=console
@@ -104,6 +106,7 @@ def _u1(out: Path) -> Mapping[str, Any]:
         "wer": measured.system.wer,
         "interval": [measured.system.low, measured.system.high],
         "bytes": measured.system.bytes,
+        "cpu_minutes": (time.process_time() - started) / 60,
         "words": measured.system.words,
     }
 
@@ -114,6 +117,7 @@ def _compressing(
     def measure() -> Mapping[str, Any]:
         out = RUNS / folder
         console.rule(folder)
+        started = time.process_time()
         record = compress(
             CHECKPOINT,
             TRAIN,
@@ -126,7 +130,8 @@ def _compressing(
             resume=_unfinished(out),
             console=console,
         )
-        return {**_facts(record), "kl": _dev_kl(out)}
+        minutes = (time.process_time() - started) / 60
+        return {**_facts(record), "cpu_minutes": minutes, "kl": _dev_kl(out)}
 
     return measure
 
@@ -152,8 +157,6 @@ def _facts(record: RunRecord) -> Mapping[str, Any]:
         "ratio": before.bytes / after.bytes,
         "plan": [row.bits for row in record.layers],
         "preference": [row.expected_bits for row in record.layers],
-        "training_seconds": record.history[-1].seconds,
-        "seconds": record.seconds,
         "recipe": record.recipe,
     }
 

@@ -61,7 +61,7 @@ def _sizes() -> str:
                 *(_verdict(verdict) for verdict in verdicts.values()),
                 *[""] * (2 - len(verdicts)),
                 str(row["steps"]),
-                f"{row['training_seconds'] / 60:.1f}" if "training_seconds" in row else "",
+                f"{row['cpu_minutes']:.0f}",
             ]
         )
     headings = [
@@ -75,7 +75,7 @@ def _sizes() -> str:
         "against input",
         "against U1",
         "updates",
-        "training, min",
+        "CPU-min",
     ]
     plans = "\n".join(
         f"- {row['system']}: {_by_depth(row['plan'])}" for row in rows if "plan" in row
