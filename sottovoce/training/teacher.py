@@ -87,7 +87,7 @@ def _fingerprint(recogniser: Recogniser, speech: TrainingSpeech) -> str:
     digest = hashlib.sha256()
     for name, tensor in recogniser.model.state_dict().items():
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
     for utterance in speech.corpus.utterances:
         digest.update(f"{utterance.id} {utterance.audio} {utterance.duration}".encode())
     return digest.hexdigest()[:16]

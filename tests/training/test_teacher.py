@@ -77,3 +77,11 @@ def test_another_model_or_other_speech_shares_nothing(
     assert not torch.equal(first, second)
     longer = tiny_corpus(tmp_path / "longer", utterances=9)
     _teacher(recogniser, longer, tmp_path).log_probabilities(["u8"], CPU)
+
+
+def test_a_model_with_counters_has_a_teacher_too(
+    make_recogniser: MakeRecogniser, corpus: Corpus, tmp_path: Path
+) -> None:
+    recogniser = make_recogniser("hubert", conv_pos_batch_norm=True)
+    assert any(one.ndim == 0 for one in recogniser.model.state_dict().values())
+    assert _teacher(recogniser, corpus, tmp_path).log_probabilities(["u1"], CPU).shape[0] == 1
