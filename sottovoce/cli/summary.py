@@ -13,5 +13,5 @@ def print_summary(record: RunRecord, folder: Path) -> None:
     console = Console(soft_wrap=True)
     console.print(summary_table(record))
     for one in record.comparisons:
-        console.print(f"Against {one.baseline}: {one.sentence}", highlight=False)
-    console.print(f"Report: {folder / 'report.html'}", highlight=False)
+        console.out(f"Against {one.baseline}: {one.sentence}", highlight=False)
+    console.out(f"Report: {folder / 'report.html'}", highlight=False)

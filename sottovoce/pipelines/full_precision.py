@@ -66,7 +66,7 @@ def finetune(
         recogniser = load_checkpoint(source)
     else:
         recogniser = _with_new_head(source, speech_corpus)
-        console.print(f"{source} has no CTC head: a new one over {_letters(recogniser)}")
+        console.out(f"{source} has no CTC head: a new one over {_letters(recogniser)}")
     speech = TrainingSpeech(speech_corpus, recogniser)
     references(recogniser, evaluation)  # refuses now what the first evaluation would refuse
     settings = {"source": str(source), "train": str(train_on), "recipe": recipe.to_record()}

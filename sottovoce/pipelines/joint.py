@@ -171,7 +171,7 @@ def _nothing_left_where_refused(work: WorkFolder) -> Iterator[None]:
 def _baseline(model: str | Path, evaluation: Corpus, console: Console) -> Measured:
     recogniser = load(model)
     own = scored(recogniser, evaluation, described(model), console)
-    console.print(f"{described(model)}: WER {100 * own.wer:.2f}%")
+    console.out(f"{described(model)}: WER {100 * own.wer:.2f}%")
     return Measured(float_system(described(model), recogniser, own), own)
 
 
