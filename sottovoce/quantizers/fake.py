@@ -131,7 +131,10 @@ class _QuantizeCandidates(torch.autograd.Function):
         for grid, of_scale in zip(wanted.grids, of_scales, strict=True):
             shared_by = weight.numel() / of_scale.numel()
             of_scale.mul_((shared_by * grid.largest) ** -0.5)
-        return of_weight, of_mixture, None, *of_scales
+        # A candidate that took no part gets None, not zeros: an optimizer then leaves its scale.
+        took_part = range(len(scales)) if of_mixed is not None else own
+        returned = [one if index in took_part else None for index, one in enumerate(of_scales)]
+        return of_weight, of_mixture, None, *returned
 
 
 def _within(ratio: Tensor, grid: Grid, gradient: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ class Importance(nn.Module):
 
     bits: Tensor
     weights: Tensor
+    start: Tensor
 
     def __init__(self, weights: Sequence[int], candidates: Sequence[int]) -> None:
         super().__init__()
@@ -36,7 +37,17 @@ class Importance(nn.Module):
         self.register_buffer("bits", bits)
         self.register_buffer("weights", torch.tensor(weights, dtype=torch.float32) / sum(weights))
         start = _HEAD_START * torch.arange(len(candidates)) / max(1, len(candidates) - 1)
+        self.register_buffer("start", start)
         self.log_alpha = nn.Parameter(start.repeat(len(weights), 1))
+
+    @property
+    def learnt(self) -> Tensor:
+        """[groups, candidates], how far each importance has come from where all of them began.
+
+        The sum over groups ranks plans of equal size: whatever favours a width in all groups
+        alike (the start, the multiplier) would favour plans with few large matrices raised.
+        """
+        return self.log_alpha - self.start
 
     def log_probabilities(self, budget: float | None) -> Tensor:
         """[groups, candidates]; with a budget, its expected bits equal the budget."""
@@ -45,7 +56,8 @@ class Importance(nn.Module):
         nu = self._multiplier(budget)
         size = self.expected_bits((self.log_alpha - nu * self.bits).log_softmax(1))
         probability = (self.log_alpha.detach() - nu * self.bits).softmax(1)
-        spread = (probability * self.bits**2).sum(1) - (probability * self.bits).sum(1) ** 2
+        apart = self.bits - (probability @ self.bits).unsqueeze(1)
+        spread = (probability * apart**2).sum(1)
         slope = (self.weights * spread).sum().clamp_min(1e-12)
         # One Newton step from the solution: zero in value, and its gradient is dnu/dalpha.
         nu = nu + (size - size.detach()) / slope

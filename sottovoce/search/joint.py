@@ -3,8 +3,8 @@
     L = [L_fp] + L_mp + sum_i lambda_i L_i + beta_mp KL_mp + beta_kl sum_i beta_i KL_i + eta C_size
 
 with the terms that the recipe asks for. While the plan is learnt, L_mp is the loss of the mixed
-network under a fresh Gumbel-softmax sample. Then the most probable plan that fits the budget is
-frozen, and the rest of the updates train its weights alone: soft mixtures cancel rounding errors,
+network under a fresh Gumbel-softmax sample. Then the plan of the largest learnt importance that
+fits the budget is frozen, and the rest of the updates train its weights alone: soft mixtures cancel rounding errors,
 and a plan has to be trained as hard as it will be served.
 """
 
@@ -58,6 +58,8 @@ class JointObjective:
         teacher: CachedTeacher | None = None,
         plan: Plan | None = None,
     ) -> None:
+        if recipe.teacher == "cached" and teacher is None:
+            raise ValueError('the recipe\'s teacher is "cached": give one')
         self.recipe = recipe
         self.accelerator = accelerator
         self.teacher = teacher
@@ -209,17 +211,16 @@ class JointObjective:
 
     @torch.no_grad()
     def _choice(self) -> Choice:
-        scores = self.importance.log_probabilities(self.recipe.bits).cpu().numpy()
-        budget = self.recipe.bits
-        if budget is None:
-            widths = [self.recipe.candidates[index] for index in scores.argmax(1)]
-            shares = zip(self.group_sizes, widths, strict=True)
-            mean = sum(size * bits for size, bits in shares) / sum(self.group_sizes)
-            return Choice(tuple(widths), mean)
-        return best_choice(scores, self.group_sizes, self.recipe.candidates, budget)
+        if self.recipe.bits is not None:
+            scores = self.importance.learnt.cpu().numpy()
+            return best_choice(scores, self.group_sizes, self.recipe.candidates, self.recipe.bits)
+        likeliest = self.importance.log_alpha.argmax(1).tolist()
+        widths = tuple(self.recipe.candidates[index] for index in likeliest)
+        stored = sum(size * bits for size, bits in zip(self.group_sizes, widths, strict=True))
+        return Choice(widths, stored / sum(self.group_sizes))
 
     def hard_plan(self) -> Plan:
-        """The plan that would be deployed now: frozen, or the most probable that fits."""
+        """The plan that would be deployed now: frozen, or the most important one that fits."""
         if self.plan is not None:
             return self.plan
         bits = self._choice().bits

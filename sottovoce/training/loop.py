@@ -38,7 +38,7 @@ class ParameterGroup:
     """Parameters that share a learning rate.
 
     Attributes:
-        scheduled: whether warm-up and decay apply; if not, the rate is constant.
+        scheduled: whether warm-up, decay and clipping apply; if not, the rate is constant.
     """
 
     parameters: list[nn.Parameter]
@@ -163,8 +163,8 @@ def make_update(
             f"the loss is {told['loss']} at update {update.index + 1}; "
             "lower --learning-rate, or look for broken audio in the training speech"
         )
-    parameters = [parameter for one in groups for parameter in one.parameters]
-    torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm)
+    scheduled = [parameter for one in groups if one.scheduled for parameter in one.parameters]
+    torch.nn.utils.clip_grad_norm_(scheduled, recipe.max_grad_norm)
     factor = _schedule(update.index, update.total, recipe.warmup)
     for group, settings in zip(groups, optimizer.param_groups, strict=True):
         settings["lr"] = group.learning_rate * (factor if group.scheduled else 1.0)
