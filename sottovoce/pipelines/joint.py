@@ -99,7 +99,7 @@ def compress(
     accelerator = Accelerator(mixed_precision=recipe.mixed_precision)
     recogniser.model.to(accelerator.device)
 
-    with _nothing_left_where_refused(work):
+    with _nothing_left_before_training(work):
         before = scored(recogniser, evaluation, "input checkpoint", console)
         baselines = [Measured(float_system("input checkpoint", recogniser, before), before)]
         console.print(f"input checkpoint: WER {100 * before.wer:.2f}%")
@@ -158,11 +158,11 @@ def compress(
 
 
 @contextmanager
-def _nothing_left_where_refused(work: WorkFolder) -> Iterator[None]:
-    """Take the work folder away again where nothing has been computed for it yet."""
+def _nothing_left_before_training(work: WorkFolder) -> Iterator[None]:
+    """Where this fails or is interrupted, a work folder with nothing computed goes away again."""
     try:
         yield
-    except InputError:
+    except BaseException:
         if [path.name for path in work.path.iterdir()] == ["settings.json"]:
             shutil.rmtree(work.path)
         raise

@@ -1,0 +1,78 @@
+"""The command line explains itself, and a recipe's dials are its flags."""
+
+import re
+from dataclasses import fields
+
+import pytest
+import typer
+from program import sottovoce
+
+from sottovoce.cli.app import app
+from sottovoce.recipe import Recipe, Training
+
+COMMANDS = typer.main.get_command(app).commands
+
+
+def _help(*words: str) -> str:
+    """What `--help` prints, without the frames and line breaks of a terminal."""
+    ended = sottovoce(*words, "--help")
+    assert (ended.status, ended.err) == (0, "")
+    return " ".join(re.sub(r"[│╭╮╰╯─]", " ", ended.out).split())
+
+
+def test_the_program_lists_its_commands() -> None:
+    shown = _help()
+    assert sorted(COMMANDS) == [
+        *("compare", "compress", "demo", "evaluate", "finetune", "inspect", "transcribe")
+    ]
+    for name in COMMANDS:
+        assert f" {name} " in shown
+    assert "no command" not in shown
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_shows_an_example(name: str) -> None:
+    shown = _help(name)
+    assert f"Example: sottovoce {name}" in shown
+    assert "--help" in shown
+
+
+@pytest.mark.parametrize(("command", "recipe"), [("compress", Recipe), ("finetune", Training)])
+def test_every_dial_is_a_flag_with_the_dials_own_help(command: str, recipe: type[Training]) -> None:
+    options = {one.name: one for one in COMMANDS[command].params}
+    dials = {spec.name: spec for spec in fields(recipe)}
+    others = {"checkpoint", "train", "dev", "out", "resume", "recipe", "baseline", "teacher_cache"}
+    assert options.keys() - others == dials.keys()
+    for name, spec in dials.items():
+        flag = options[name]
+        assert f"--{name.replace('_', '-')}" in flag.opts
+        assert flag.help.startswith(spec.metadata["help"])
+        for allowed in spec.metadata["allowed"]:
+            assert allowed in flag.help
+        assert flag.default is None
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("compress", "start", "--train", "a", "--out", "b"), "--dev"),
+        (("compress",), "checkpoint"),
+        (("demo", "--bits", "four"), "'--bits'"),
+        (("compress", "start", "--bit", "4"), "--bit"),
+        (("evaluate", "small"), "--data"),
+        (("transcribe", "small"), "files"),
+        (("squeeze",), "squeeze"),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, tuple) else "",
+)
+def test_wrong_usage_is_explained(words: tuple[str, ...], named: str) -> None:
+    ended = sottovoce(*words)
+    assert ended.status == 2
+    assert ended.out == ""
+    assert "Usage: " in ended.err
+    assert named in ended.err.lower()
+    assert "Traceback" not in ended.err
+
+
+def test_the_program_alone_shows_its_help() -> None:
+    assert "Usage: " in sottovoce().out

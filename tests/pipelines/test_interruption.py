@@ -1,0 +1,67 @@
+"""Ctrl-C on the real program, and going on afterwards."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from program import save_checkpoint, save_speech, sottovoce
+
+UPDATES = 40
+PROGRAM = "import torch; torch.set_num_threads(1); from sottovoce.cli.app import run; run()"
+
+
+def test_an_interrupted_compression_goes_on_and_ends_as_one_that_was_not(
+    tmp_path: Path, one_thread: None
+) -> None:
+    start, speech = save_checkpoint(tmp_path / "start"), save_speech(tmp_path / "speech")
+    out, unfinished = tmp_path / "small", tmp_path / "small.unfinished"
+
+    def command(into: Path) -> list[str]:
+        return [
+            *("compress", str(start), "--train", str(speech), "--dev", str(speech)),
+            *("--out", str(into), "--bits", "3", "--learning-rate", "1e-2"),
+            *("--steps", str(UPDATES), "--evaluations", str(UPDATES), "--seconds-per-batch", "1"),
+        ]
+
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *command(out)],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stderr is not None
+        for line in running.stderr:
+            if line.startswith("update 2 of"):
+                break
+        settled = (unfinished / "settings.json").is_file()
+        running.send_signal(signal.SIGINT)
+        said, told = running.communicate(timeout=60)
+
+    assert settled
+    assert running.returncode == 130, told
+    sentences = [line for line in told.splitlines() if "interrupted" in line]
+    assert sentences == told.splitlines()[-1:]
+    assert f"of {UPDATES}; it is kept in {unfinished}, and the same command with --resume" in told
+    assert "Traceback" not in told
+    assert said == ""
+    assert not out.exists()
+    assert (unfinished / "state.safetensors").is_file()
+
+    refused = sottovoce(*command(out))
+    assert (refused.status, refused.out) == (2, "")
+    assert "give --resume to go on" in refused.err
+    other = sottovoce(*command(out), "--resume", "--seed", 1)
+    assert other.status == 2
+    assert "another recipe" in other.err
+    resumed = sottovoce(*command(out), "--resume")
+    assert resumed.status == 0, resumed.err
+    assert "update 2 of" not in resumed.err
+    assert not unfinished.exists()
+
+    whole = tmp_path / "whole"
+    assert sottovoce(*command(whole)).status == 0
+    for name in ("model.safetensors", "config.json", "recipe.toml", "compressed.trn"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes(), name
