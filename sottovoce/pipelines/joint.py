@@ -121,7 +121,9 @@ def compress(
     def dev_wer(present: Recogniser) -> float:
         return scored(present, evaluation, "evaluating", console).wer
 
+    prepared = time.monotonic()
     history = train(objective, speech, recipe, work, dev_wer, console)
+    trained = time.monotonic()
     learnt = objective.hard_plan()
 
     finished = work.path / "finished"
@@ -140,7 +142,8 @@ def compress(
         source=str(source),
         evaluated_on=evaluation.name,
         device=_device_name(accelerator.device),
-        seconds=time.monotonic() - started,
+        # the history counts what was trained before an interruption too
+        seconds=prepared - started + history[-1].seconds + time.monotonic() - trained,
         recipe=recipe.to_record(),
         systems=(
             *(one.system for one in baselines),

@@ -1,5 +1,6 @@
 """Ctrl-C on the real program, and going on afterwards."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -7,7 +8,10 @@ from pathlib import Path
 
 from program import save_checkpoint, save_speech, sottovoce
 
-UPDATES = 40
+from sottovoce.training.state import WorkFolder
+
+UPDATES = 80
+AN_HOUR = 3600.0
 PROGRAM = "import torch; torch.set_num_threads(1); from sottovoce.cli.app import run; run()"
 
 
@@ -21,7 +25,14 @@ def test_an_interrupted_compression_goes_on_and_ends_as_one_that_was_not(
         return [
             *("compress", str(start), "--train", str(speech), "--dev", str(speech)),
             *("--out", str(into), "--bits", "3", "--learning-rate", "1e-2"),
-            *("--steps", str(UPDATES), "--evaluations", str(UPDATES), "--seconds-per-batch", "1"),
+            *(
+                "--steps",
+                str(UPDATES),
+                "--evaluations",
+                str(UPDATES // 2),
+                "--seconds-per-batch",
+                "1",
+            ),
         ]
 
     root = Path(__file__).parents[2]
@@ -56,10 +67,18 @@ def test_an_interrupted_compression_goes_on_and_ends_as_one_that_was_not(
     other = sottovoce(*command(out), "--resume", "--seed", 1)
     assert other.status == 2
     assert "another recipe" in other.err
+
+    work = WorkFolder(unfinished)
+    saved = work.load()
+    assert saved is not None
+    for point in saved.facts["history"]:
+        point["seconds"] += AN_HOUR
+    work.save(saved)
     resumed = sottovoce(*command(out), "--resume")
     assert resumed.status == 0, resumed.err
     assert "update 2 of" not in resumed.err
     assert not unfinished.exists()
+    assert json.loads((out / "metrics.json").read_text())["seconds"] > AN_HOUR
 
     whole = tmp_path / "whole"
     assert sottovoce(*command(whole)).status == 0
