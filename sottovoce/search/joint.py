@@ -4,8 +4,8 @@
 
 with the terms that the recipe asks for. While the plan is learnt, L_mp is the loss of the mixed
 network under a fresh Gumbel-softmax sample. Then the plan of the largest learnt importance that
-fits the budget is frozen, and the rest of the updates train its weights alone: soft mixtures cancel rounding errors,
-and a plan has to be trained as hard as it will be served.
+fits the budget is frozen, and the rest of the updates train its weights alone: soft mixtures
+cancel rounding errors, and a plan has to be trained as hard as it will be served.
 """
 
 import random

@@ -49,13 +49,13 @@ def test_each_group_moves_at_its_own_rate() -> None:
     torch.testing.assert_close(objective.constant.data, torch.full((3,), -0.05))
 
 
-def test_gradients_are_clipped_together_and_then_cleared() -> None:
+def test_scheduled_gradients_are_clipped_together_and_all_are_cleared() -> None:
     objective = Slope(50.0)
     _, optimizer = made(objective, 3)
-    moments = [optimizer.state[one]["exp_avg"] for one in (objective.scheduled, objective.constant)]
-    # Seven equal gradients of joint norm 1; Adam keeps a tenth of each.
-    for moment in moments:
-        torch.testing.assert_close(moment, torch.full_like(moment, 0.1 * 7**-0.5))
+    # Four equal gradients of joint norm 1; Adam keeps a tenth of each. The others stay as they are.
+    for parameter, gradient in ((objective.scheduled, 4**-0.5), (objective.constant, 50.0)):
+        moment = optimizer.state[parameter]["exp_avg"]
+        torch.testing.assert_close(moment, torch.full_like(moment, 0.1 * gradient))
     assert objective.scheduled.grad is None
     assert objective.constant.grad is None
 
