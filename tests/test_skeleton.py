@@ -42,7 +42,9 @@ def order_of_parts() -> list[str]:
 def third_party(folder: Path) -> dict[str, Path]:
     """Distributions that a folder's files import, each with a file that does."""
     provided = packages_distributions()
-    own = {"sottovoce"} | {file.stem for file in folder.rglob("*.py")}
+    own = {"sottovoce"} | {
+        file.stem for place in (folder, ROOT / "benchmarks") for file in place.rglob("*.py")
+    }
     return {
         canonicalize_name(distribution): file
         for file in sources(folder)

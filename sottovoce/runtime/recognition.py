@@ -59,8 +59,9 @@ def recognise(
     words: dict[str, tuple[str, tuple[str, ...]]] = {}
     started = time.monotonic()
     decoded = prefetched(batches, recogniser.sampling_rate)
+    unseen = console is None or not console.is_terminal
     for batch in track(
-        decoded, name, total=len(order), console=console, disable=console is None, transient=True
+        decoded, name, total=len(order), console=console, disable=unseen, transient=True
     ):
         for one, waveform in batch:
             if len(waveform) < recogniser.shortest:
@@ -79,7 +80,7 @@ def recognise(
 def references(recogniser: Recogniser, corpus: Corpus) -> Transcripts:
     """The corpus's own transcripts, normalised to the recogniser's vocabulary."""
     words = {
-        one.id: (one.speaker, tuple(recogniser.labels.normalise(one.text).split()))
+        one.id: (one.speaker, tuple(recogniser.labels.normalise(one.text, one.id).split()))
         for one in corpus.utterances
     }
     return Transcripts("reference", words)

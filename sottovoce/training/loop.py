@@ -112,7 +112,14 @@ def train(
         task = bar.add_task("training", total=total, completed=len(history), told="")
         batches = speech.batches(recipe, len(history))
         for index in range(len(history), total):
-            batch = next(batches)
+            try:
+                batch = next(batches)
+            except InputError as error:
+                save()
+                raise InputError(
+                    f"{error}; update {index} of {total} is kept in {work.path}, and the same "
+                    "command with --resume goes on once this is mended"
+                ) from error
             told = make_update(objective, groups, optimizer, batch, Update(index, total), recipe)
             seconds = spent + time.monotonic() - started
             point = TrainingPoint(index + 1, seconds=seconds, **told)

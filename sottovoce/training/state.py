@@ -72,16 +72,10 @@ class WorkFolder:
 
     def save(self, state: Saved) -> None:
         """Replace the saved state. Raises InputError where the disk is full."""
-        temporary = self.path / f"{_STATE}.writing"
         tensors = {
             name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()
         }
-        try:
-            save_file(tensors, temporary, metadata={"facts": json.dumps(state.facts)})
-            os.replace(temporary, self.path / _STATE)
-        except (OSError, SafetensorError) as error:
-            temporary.unlink(missing_ok=True)
-            raise InputError(f"cannot save the training state in {self.path}: {error}") from error
+        save_tensors(self.path / _STATE, tensors, facts=json.dumps(state.facts))
 
     def load(self) -> Saved | None:
         """The saved state, or None where training has not come that far."""
@@ -91,6 +85,21 @@ class WorkFolder:
         with safe_open(path, framework="pt") as file:
             facts = json.loads(file.metadata()["facts"])
         return Saved(load_file(path), facts)
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], **metadata: str) -> None:
+    """Write a safetensors file that is whole or not there.
+
+    Raises:
+        InputError: it cannot be written, for want of room for instance.
+    """
+    temporary = path.with_name(path.name + ".writing")
+    try:
+        save_file(dict(tensors), temporary, metadata=metadata)
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"{path} cannot be written: {error}; make room and try again") from error
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -6,8 +6,6 @@ small file (16-bit, 50 frames a second). It sees the speech unmasked and without
 """
 
 import hashlib
-import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +13,6 @@ import torch
 from rich.console import Console
 from rich.progress import track
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -23,6 +20,7 @@ from sottovoce.models.recogniser import Recogniser
 from sottovoce.speech.batching import evaluation_batches
 from sottovoce.speech.loading import prefetched
 from sottovoce.training.batch import TrainingSpeech
+from sottovoce.training.state import save_tensors
 
 _UTTERANCES_A_SHARD = 2000
 
@@ -76,9 +74,7 @@ class CachedTeacher:
                 frames = features.frames.tolist()
                 for (one, _), rows, length in zip(batch, scores, frames, strict=True):
                     results[one.id] = rows[:length].clone()
-            temporary = path.with_suffix(".writing")
-            save_file(results, temporary, metadata={"utterances": json.dumps(len(results))})
-            os.replace(temporary, path)
+            save_tensors(path, results)
         return cls(folder)
 
 
@@ -89,5 +85,6 @@ def _fingerprint(recogniser: Recogniser, speech: TrainingSpeech) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
     for utterance in speech.corpus.utterances:
-        digest.update(f"{utterance.id} {utterance.audio} {utterance.duration}".encode())
+        clip = utterance.audio
+        digest.update(f"{utterance.id} {clip} {clip.start} {utterance.duration}".encode())
     return digest.hexdigest()[:16]
