@@ -10,6 +10,7 @@ stand beside it. Rows are kept in `benchmarks/results/plan_signal.json`.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -18,7 +19,7 @@ import torch
 from accelerate import Accelerator
 from commands import CHECKPOINT, COMMON, PLAN_BITS, RUNS, TRAIN
 from rich.console import Console
-from rows import RESULTS, row_of
+from rows import RESULTS, rank_correlation, row_of
 
 from sottovoce.models.checkpoint import load_checkpoint
 from sottovoce.recipe import Recipe, read_recipe
@@ -57,11 +58,11 @@ def main() -> None:
         for seed in SEEDS:
             recipe = base.replaced({"importance_gradient": way, "seed": seed})
             key = {"measure": "search", "way": way, "seed": seed, "updates": UPDATES}
-            learnt.append(row_of(ROWS, key, lambda recipe=recipe: _searched(recipe)))
+            learnt.append(row_of(ROWS, key, partial(_searched, recipe)))
         shares = ", ".join(f"{covered(row['plan']):.2f}" for row in learnt)
         agree = [
-            np.corrcoef(*(np.argsort(np.argsort(one)) for one in pair))[0, 1]
-            for pair in combinations([row["preference"] for row in learnt], 2)
+            rank_correlation(one, other)
+            for one, other in combinations([row["preference"] for row in learnt], 2)
         ]
         told = ", ".join(f"{rho:.2f}" for rho in agree)
         console.print(f"{way}: cost covered {shares}; rank correlation of the seeds {told}")

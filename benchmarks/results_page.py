@@ -8,8 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from rows import RESULTS, read_rows
+from rows import RESULTS, rank_correlation, read_rows
 
 PAGE = Path(__file__).parent / "RESULTS.md"
 
@@ -106,7 +105,7 @@ def _plans() -> str:
         for row in rows
     ]
     learnt = [row["preference"] for row in rows if row["system"].startswith("joint")]
-    agreement = [_spearman(one, other) for one, other in combinations(learnt, 2)]
+    agreement = [rank_correlation(one, other) for one, other in combinations(learnt, 2)]
     words = ", ".join(f"{rho:.2f}" for rho in agreement)
     return (
         f"{title}\n\n{_table(['plan', 'nominal bits', 'dev WER', 'dev KL', 'updates'], lines)}\n\n"
@@ -150,11 +149,6 @@ def _verdict(verdict: Row) -> str:
 
 def _by_depth(plan: Sequence[int]) -> str:
     return " ".join("".join(map(str, plan[start : start + 6])) for start in range(0, len(plan), 6))
-
-
-def _spearman(one: Sequence[float], other: Sequence[float]) -> float:
-    ranks = [np.argsort(np.argsort(values)) for values in (one, other)]
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
 def _percent(fraction: float) -> str:

@@ -5,11 +5,12 @@ To measure a row anew, delete it or its file.
 
 import json
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from sottovoce.files import write_text
@@ -67,3 +68,9 @@ def _processor() -> tuple[str, list[str]]:
     lines = [line.split(":", 1) for line in listed.read_text().splitlines() if ":" in line]
     facts = {name.strip(): value.strip() for name, value in lines}
     return facts.get("model name", platform.machine()), sorted(facts.get("flags", "").split())
+
+
+def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:
+    """Spearman's, ties broken by position."""
+    ranks = [np.argsort(np.argsort(values)) for values in (one, other)]
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
