@@ -8,6 +8,7 @@ on with the next row, and an unfinished training where it stopped. Trained model
 """
 
 import argparse
+import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -118,20 +119,24 @@ def _compressing(
         out = RUNS / folder
         console.rule(folder)
         started = time.process_time()
-        record = compress(
-            CHECKPOINT,
-            TRAIN,
-            DEV,
-            out,
-            recipe,
-            baseline=baseline,
-            plan=plan,
-            teacher_cache=RUNS / "teacher",
-            resume=_unfinished(out),
-            console=console,
-        )
-        minutes = (time.process_time() - started) / 60
-        return {**_facts(record), "cpu_minutes": minutes, "kl": _dev_kl(out)}
+        if not out.exists():  # else: finished, and its row was lost
+            compress(
+                CHECKPOINT,
+                TRAIN,
+                DEV,
+                out,
+                recipe,
+                baseline=baseline,
+                plan=plan,
+                teacher_cache=RUNS / "teacher",
+                resume=_unfinished(out),
+                console=console,
+            )
+            minutes = {"cpu_minutes": (time.process_time() - started) / 60}
+        else:
+            minutes = {}
+        record = RunRecord.from_json(json.loads((out / "metrics.json").read_text()))
+        return {**_facts(record), **minutes, "kl": _dev_kl(out)}
 
     return measure
 

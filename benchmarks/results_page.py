@@ -60,7 +60,7 @@ def _sizes() -> str:
                 *(_verdict(verdict) for verdict in verdicts.values()),
                 *[""] * (2 - len(verdicts)),
                 str(row["steps"]),
-                f"{row['cpu_minutes']:.0f}",
+                f"{row['cpu_minutes']:.0f}" if "cpu_minutes" in row else "",
             ]
         )
     headings = [
