@@ -6,18 +6,26 @@ python benchmarks/results_page.py
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rows import RESULTS, rank_correlation, read_rows
 
 PAGE = Path(__file__).parent / "RESULTS.md"
 
+TIME_BARS = {
+    "no KL": "1.15",
+    "cached teacher": "1.25",
+    "sampled KL": "2.9",
+    "all students": "4.7",
+}
+
 Row = dict[str, Any]
 
 
 def main() -> None:
     """Write the page; a table without rows says which command makes them."""
-    sections = (_heading(), _sizes(), _plans(), _step_cost(), _bytes())
+    sections = (_heading(), _sizes(), _plans(), _signal(), _step_cost(), _bytes())
     PAGE.write_text("\n\n".join(sections) + "\n")
 
 
@@ -113,13 +121,73 @@ def _plans() -> str:
     )
 
 
+def _signal() -> str:
+    title = (
+        "## What teaches the importances\n\n`python benchmarks/plan_signal.py`: 50 updates of a "
+        "search at 2.5 bits, two seeds. A layer's own cost is the rise of the KL divergence when "
+        "it alone goes from 4 to 2 bits; a plan covers the share of it that lies in the layers it "
+        "leaves at 4. See [the decision]"
+        "(../docs/decisions/0006-importances-learn-from-the-second-order-cost.md)."
+    )
+    rows = read_rows(RESULTS / "plan_signal.json")
+    searches = [row for row in rows if row["measure"] == "search"]
+    if not searches:
+        return f"{title}\n\nNot measured yet."
+    cost = next(row["cost"] for row in rows if row["measure"] == "own cost")
+    lines = []
+    for way in dict.fromkeys(row["way"] for row in searches):
+        learnt = [row for row in searches if row["way"] == way]
+        pairs = combinations([row["preference"] for row in learnt], 2)
+        lines.append(
+            [
+                way,
+                ", ".join(_percent(_covered(cost, row["plan"])) for row in learnt),
+                ", ".join(f"{rank_correlation(one, other):.2f}" for one, other in pairs),
+            ]
+        )
+    others = next((row for row in rows if row["measure"] == "other plans"), None)
+    if others:
+        lines.append(["20 random plans, mean", _percent(others["random_mean"]), ""])
+        lines.append(["20 random plans, best", _percent(others["random_best"]), ""])
+        lines.append(["best for these costs", _percent(others["best"]), ""])
+    headings = ["importance gradient", "cost covered, by seed", "rank correlation of the seeds"]
+    return f"{title}\n\n{_table(headings, lines)}"
+
+
+def _covered(cost: Sequence[float], plan: Sequence[int]) -> float:
+    return sum(one for one, bits in zip(cost, plan, strict=True) if bits > 2) / sum(cost)
+
+
 def _step_cost() -> str:
     title = (
         "## Cost of a training update\n\n`python benchmarks/step_cost.py`: wav2vec2-base shape, "
         "about 100 s of audio an update, front end frozen, against plain full-precision "
-        "fine-tuning, interleaved in one run."
+        "fine-tuning, interleaved in one run, medians over the rounds."
     )
-    return f"{title}\n\n{_raw(read_rows(RESULTS / 'step_cost.json'))}"
+    rows = read_rows(RESULTS / "step_cost.json")
+    rounds = [row["seconds"] for row in rows if row["measured"] == "round"]
+    if not rounds:
+        return f"{title}\n\nNot measured yet."
+    peaks = {row["method"]: row["bytes"] for row in rows if row["measured"] == "memory"}
+    parts = {row["method"]: row["seconds"] for row in rows if row["measured"] == "parts"}
+    first = next(iter(rounds[0]))
+    lines = [
+        [
+            method,
+            f"{median(each[method] for each in rounds):.1f}",
+            f"{median(each[method] / each[first] for each in rounds):.2f}",
+            TIME_BARS.get(method, ""),
+            f"{peaks[method] / 1e9:.1f}",
+            f"{peaks[method] / peaks[first]:.2f}",
+            "" if method == first else "1.5",
+            ", ".join(f"{part} {spent:.1f}" for part, spent in parts.get(method, {}).items()),
+        ]
+        for method in rounds[0]
+    ]
+    headings = ["method", "s", "times full precision", "bar", "peak GB", "times", "bar", "parts, s"]
+    machine = rows[0]["machine"]
+    about = f"{len(rounds)} round(s); {machine['processor']}, {machine['threads']} threads."
+    return f"{title}\n\n{about}\n\n{_table(headings, lines)}"
 
 
 def _bytes() -> str:
@@ -153,13 +221,6 @@ def _by_depth(plan: Sequence[int]) -> str:
 
 def _percent(fraction: float) -> str:
     return f"{100 * fraction:.2f}%"
-
-
-def _raw(rows: Sequence[Row]) -> str:
-    if not rows:
-        return "Not measured yet."
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    return _table(names, [[str(row.get(name, "")) for name in names] for row in rows])
 
 
 def _table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

@@ -27,7 +27,7 @@ def best_choice(
     comes within 0.05 bits (few, large groups), the nearest size below the budget is taken.
 
     Args:
-        scores: [groups, candidates]; log probabilities make the result the most probable plan.
+        scores: [groups, candidates].
         weights: weights in each group.
         candidates: the widths, in the order of the columns.
         budget: mean bits of a weight, at least the least candidate.
