@@ -139,7 +139,7 @@ class Recipe(Training):
     students: str = dial(
         "none", "uniform-precision networks trained beside the mixed one", allowed=STUDENTS
     )
-    kl_mixed: float = dial(1.0, "beta_mp: weight of KL(teacher || mixed network)")
+    kl_mixed: float = dial(0.1, "beta_mp: weight of KL(teacher || mixed network)")
     kl_students: float = dial(0.05, "beta_kl: weight of the students' KL terms")
     student_ctc: PerBits = dial(
         ((2, 0.0), (4, 1.0), (8, 1.0)),
