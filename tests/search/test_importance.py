@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sottovoce.search.importance import Importance, annealed, gumbel_softmax
+from sottovoce.search.importance import Importance, annealed, expected_loss, gumbel_softmax
 
 WEIGHTS = [100, 300, 50, 150, 400]
 
@@ -129,3 +129,34 @@ def test_annealing_goes_from_start_to_end_in_equal_ratios() -> None:
     assert annealed(0.5, 1.0, 0.03) == pytest.approx(0.03**0.5)
     assert annealed(2.0, 1.0, 0.03) == pytest.approx(0.03)
     assert annealed(-1.0, 1.0, 0.03) == 1.0
+
+
+def test_the_expected_loss_is_the_squared_first_order_term_under_the_distribution() -> None:
+    log_probabilities = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]]).log()
+    of_shares = torch.tensor([[3.0, 1.0, 1.0], [-1.0, 0.0, 2.0]])
+    costs = torch.tensor([[4.0, 0.0, 0.0], [9.0, 4.0, 0.0]])
+    expected = (log_probabilities.exp() * costs).sum()
+    torch.testing.assert_close(expected_loss(log_probabilities, of_shares), expected)
+
+
+def test_the_expected_loss_teaches_what_the_fisher_information_says() -> None:
+    """Two groups whose first-order terms have mean zero and differ in their variance alone."""
+    importance = Importance([100, 100], (2, 8))
+    optimizer = torch.optim.Adam([importance.log_alpha], lr=0.05)
+    draws = torch.Generator().manual_seed(0)
+    for _ in range(80):
+        along = torch.randn(2, generator=draws) * torch.tensor([3.0, 1.0])
+        of_shares = torch.stack([along, torch.zeros(2)], 1)
+        optimizer.zero_grad()
+        expected_loss(importance.log_probabilities(5.0), of_shares).backward()
+        optimizer.step()
+    sensitive, robust = (importance.log_probabilities(5.0).exp() @ importance.bits).tolist()
+    assert sensitive > 6 > 4 > robust
+
+
+def test_nothing_is_learnt_at_the_start() -> None:
+    importance = Importance([100, 300], (2, 4, 8))
+    assert not importance.learnt.any()
+    with torch.no_grad():
+        importance.log_alpha[1, 0] += 2
+    assert importance.learnt.tolist() == [[0, 0, 0], [2, 0, 0]]
