@@ -1,4 +1,4 @@
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
@@ -9,7 +9,7 @@ help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
 demo: $(INSTALLED) ## speak a small corpus, compress a tiny recogniser on it, write demo-output/ anew
-	rm -rf demo-output
+	rm -rf demo-output demo-output.unfinished
 	$(BIN)/sottovoce demo --out demo-output
 
 test: $(INSTALLED) ## run the fast tests
@@ -33,6 +33,9 @@ bench: $(INSTALLED) ## measure what benchmarks/RESULTS.md reports
 	$(BIN)/python benchmarks/step_cost.py
 	$(BIN)/python benchmarks/bytes_on_disk.py
 	$(BIN)/python benchmarks/commands.py
+	$(BIN)/python benchmarks/commands.py --plans
+	$(BIN)/python benchmarks/plan_signal.py
+	$(BIN)/python benchmarks/results_page.py
 
 # torch goes first and alone: asked for by another package, pip may take a build with gigabytes of
 # CUDA where a CPU build of the pinned version is at hand.

@@ -103,9 +103,11 @@ def _searched(recipe: Recipe) -> dict[str, Any]:
     for index in range(UPDATES):
         update = Update(index, 2 * UPDATES)
         make_update(objective, groups, optimizer, next(batches), update, recipe)
+    preference = objective.expected_bits()
+    assert preference is not None
     return {
         "plan": [precision.bits for precision in objective.hard_plan().values()],
-        "preference": list(objective.expected_bits().values()),
+        "preference": list(preference.values()),
     }
 
 

@@ -19,8 +19,9 @@ def transcribe(
     Example: sottovoce transcribe small meeting.flac question.wav
     """
     from sottovoce.models.checkpoint import load
+    from sottovoce.models.recogniser import best_device
     from sottovoce.runtime.recognition import transcribe_files
 
-    recogniser = load(model)
+    recogniser = load(model).to(best_device())
     for file, text in transcribe_files(recogniser, files):
         print(f"{file}\t{text}" if len(files) > 1 else text, flush=True)

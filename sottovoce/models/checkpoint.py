@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
-    AutoProcessor,
     Wav2Vec2FeatureExtractor,
+    Wav2Vec2Processor,
 )
 
 from sottovoce.artifact.reader import read_artifact
@@ -116,12 +116,15 @@ def has_ctc_head(source: str | Path) -> bool:
 def _read_config(source: str | Path) -> Any:
     config = _read(lambda: AutoConfig.from_pretrained(source), source)
     family_of(config.model_type)
+    if getattr(config, "add_adapter", False):
+        raise InputError(f"{source} has an adapter behind its encoder, which is not supported")
     return config
 
 
 def _read_processor(source: str | Path) -> Any:
     try:
-        processor = _read(lambda: AutoProcessor.from_pretrained(source), source)
+        # Not AutoProcessor: one with a language model would ask for packages that are not needed.
+        processor = _read(lambda: Wav2Vec2Processor.from_pretrained(source), source)
     except TypeError:  # transformers opens a vocab.json that is not there
         processor = None
     if not hasattr(processor, "tokenizer") or not hasattr(processor, "feature_extractor"):

@@ -35,6 +35,11 @@ class Features:
         return positions < self.frames.unsqueeze(1)
 
 
+def best_device() -> torch.device:
+    """A CUDA device where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 class Recogniser:
     """A transformers CTC model with its processor and family.
 
@@ -49,6 +54,11 @@ class Recogniser:
         self.family = family
         self.labels = Labels.of_tokenizer(processor.tokenizer)
         self.sampling_rate: int = processor.feature_extractor.sampling_rate
+
+    def to(self, device: torch.device) -> "Recogniser":
+        """Move the model; returns the recogniser itself."""
+        self.model.to(device)
+        return self
 
     @property
     def device(self) -> torch.device:
@@ -89,8 +99,12 @@ class Recogniser:
                 each.append(front_end(inputs.input_values.to(self.device))[0].T)
         samples = torch.tensor([len(waveform) for waveform in waveforms], device=self.device)
         positions = torch.arange(int(samples.max()), device=self.device)
+        values = pad_sequence(each, batch_first=True).transpose(1, 2)
+        if self.model.training:  # SpecAugment refuses a batch that is shorter than one mask
+            short = self.model.config.mask_time_length - values.shape[2]
+            values = torch.nn.functional.pad(values, (0, max(0, short)))
         return Features(
-            values=pad_sequence(each, batch_first=True).transpose(1, 2),
+            values=values,
             sample_mask=(positions < samples.unsqueeze(1)).long(),
             frames=torch.tensor([len(one) for one in each], device=self.device),
         )

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from sottovoce.errors import InputError
 from sottovoce.models.checkpoint import load
+from sottovoce.models.recogniser import best_device
 from sottovoce.runtime.recognition import recognise, references
 from sottovoce.scoring import MatchedPairs, Transcripts, matched_pairs, score
 from sottovoce.speech.corpora import read_corpus
@@ -32,8 +33,11 @@ def compare_systems(
             continue
         if reference is not None and _is_trn(data):
             raise InputError(f"{system} is a model, so --data must be speech, not {data}")
-        recogniser, corpus = load(system), read_corpus(data)
-        reference = reference or references(recogniser, corpus)
+        recogniser, corpus = load(system).to(best_device()), read_corpus(data)
+        own = references(recogniser, corpus)
+        if reference is not None and own.utterances != reference.utterances:
+            raise InputError(f"{a} and {b} write in different characters or case: no fair test")
+        reference = own
         hypotheses.append(
             recognise(recogniser, corpus, name=str(system), console=console).transcripts
         )

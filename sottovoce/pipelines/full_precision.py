@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from accelerate import Accelerator
 from rich.console import Console
 from transformers import set_seed
 
@@ -28,6 +27,7 @@ from sottovoce.runtime.recognition import references
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.labels import new_vocabulary
+from sottovoce.training.accelerator import accelerator_for
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.full_precision import FullPrecision
 from sottovoce.training.loop import train
@@ -69,15 +69,18 @@ def finetune(
         console.out(f"{source} has no CTC head: a new one over {_letters(recogniser)}")
     speech = TrainingSpeech(speech_corpus, recogniser)
     references(recogniser, evaluation)  # refuses now what the first evaluation would refuse
-    settings = {"source": str(source), "train": str(train_on), "recipe": recipe.to_record()}
+    settings = {
+        "source": str(source),
+        "training speech": speech_corpus.fingerprint,
+        "evaluation speech": evaluation.fingerprint,
+        "recipe": recipe.to_record(),
+    }
     work = WorkFolder.open(out, settings, resume)
 
     def dev_wer(present: Recogniser) -> float:
         return scored(present, evaluation, "evaluating", console).wer
 
-    objective = FullPrecision(
-        recogniser, recipe, Accelerator(mixed_precision=recipe.mixed_precision)
-    )
+    objective = FullPrecision(recogniser, recipe, accelerator_for(recipe))
     history = train(objective, speech, recipe, work, dev_wer, console)
     after = scored(recogniser, evaluation, "fine-tuned", console)
     measured = Measured(float_system("full precision, fine-tuned", recogniser, after), after)

@@ -13,15 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from rich.console import Console
 
-from sottovoce.artifact.packed_linear import PackedLinear
+from sottovoce.artifact.packed_linear import PackedLinear, plan_of
 from sottovoce.artifact.writer import write_artifact
 from sottovoce.errors import InputError
 from sottovoce.files import write_text
-from sottovoce.models.checkpoint import load, load_checkpoint
-from sottovoce.models.recogniser import Recogniser
+from sottovoce.models.checkpoint import is_artifact, load, load_checkpoint
+from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.pipelines.measured import (
     Measured,
     comparison,
@@ -37,10 +36,12 @@ from sottovoce.recipe import Recipe
 from sottovoce.report.card import write_card
 from sottovoce.report.html import write_report
 from sottovoce.report.record import RunRecord
-from sottovoce.scoring import Score
+from sottovoce.runtime.recognition import references
+from sottovoce.scoring import Score, Transcripts
 from sottovoce.search.joint import JointObjective
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
+from sottovoce.training.accelerator import accelerator_for
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.loop import train
 from sottovoce.training.state import WorkFolder
@@ -91,12 +92,13 @@ def compress(
     speech = TrainingSpeech(read_corpus(train_on), recogniser)
     settings = {
         "source": str(source),
-        "train": str(train_on),
+        "training speech": speech.corpus.fingerprint,
+        "evaluation speech": evaluation.fingerprint,
         "plan": plan.to_json() if plan else None,
         "recipe": recipe.to_record(),
     }
     work = WorkFolder.open(out, settings, resume)
-    accelerator = Accelerator(mixed_precision=recipe.mixed_precision)
+    accelerator = accelerator_for(recipe)
     recogniser.model.to(accelerator.device)
 
     with _nothing_left_before_training(work):
@@ -104,7 +106,7 @@ def compress(
         baselines = [Measured(float_system("input checkpoint", recogniser, before), before)]
         console.print(f"input checkpoint: WER {100 * before.wer:.2f}%")
         if baseline is not None:
-            baselines.append(_baseline(baseline, evaluation, console))
+            baselines.append(_baseline(baseline, evaluation, before.reference, console))
 
     teacher = None
     if recipe.teacher == "cached":
@@ -138,7 +140,7 @@ def compress(
     record = RunRecord(
         version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=shlex.join(["sottovoce", *sys.argv[1:]]) if sys.argv[1:] else "sottovoce.compress",
+        command=_command(),
         source=str(source),
         evaluated_on=evaluation.name,
         device=_device_name(accelerator.device),
@@ -171,11 +173,19 @@ def _nothing_left_before_training(work: WorkFolder) -> Iterator[None]:
         raise
 
 
-def _baseline(model: str | Path, evaluation: Corpus, console: Console) -> Measured:
-    recogniser = load(model)
-    own = scored(recogniser, evaluation, described(model), console)
-    console.out(f"{described(model)}: WER {100 * own.wer:.2f}%")
-    return Measured(float_system(described(model), recogniser, own), own)
+def _baseline(
+    model: str | Path, evaluation: Corpus, reference: Transcripts, console: Console
+) -> Measured:
+    name, recogniser = described(model), load(model).to(best_device())
+    if references(recogniser, evaluation).utterances != reference.utterances:
+        raise InputError(f"{name} writes in other characters or case: no fair baseline")
+    own = scored(recogniser, evaluation, name, console)
+    console.out(f"{name}: WER {100 * own.wer:.2f}%")
+    if is_artifact(model):
+        shapes = recogniser.family.shapes(recogniser.model)
+        plan = plan_of(recogniser.model)
+        return Measured(packed_system(name, Path(model), plan, shapes, own), own)
+    return Measured(float_system(name, recogniser, own), own)
 
 
 def _probe(deployed: Callable[[], AbstractContextManager[Recogniser]]) -> torch.Tensor:
@@ -206,6 +216,12 @@ def _write_papers(folder: Path, record: RunRecord, recipe: Recipe, score: Score,
     score.hypothesis.write_trn(folder / "compressed.trn")
     write_report(record, folder / "report.html")
     write_card(record, folder / "README.md", name)
+
+
+def _command() -> str:
+    """The command line, where the program was run; else the function's name."""
+    program, *words = sys.argv
+    return shlex.join(["sottovoce", *words]) if Path(program).name == "sottovoce" else __name__
 
 
 def _device_name(device: torch.device) -> str:

@@ -17,6 +17,9 @@ from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.loading import prefetched
 from sottovoce.speech.utterance import AudioClip
 
+_LONGEST_SECONDS = 600
+"""Attention over more frames than these outgrows the memory of ordinary machines."""
+
 
 @dataclass(frozen=True)
 class Recognised:
@@ -90,12 +93,17 @@ def transcribe_files(recogniser: Recogniser, files: Sequence[Path]) -> Iterator[
     """Each file with what is said in it, in order. Any rate and format that soundfile reads.
 
     Raises:
-        InputError: a file cannot be read, or is too short for a single frame.
+        InputError: a file cannot be read, has less than a frame, or lasts over ten minutes.
     """
     for file in files:
         waveform = read_audio(AudioClip(file), recogniser.sampling_rate)
         if len(waveform) < recogniser.shortest:
             raise InputError(
                 f"{file} has {len(waveform)} samples; the model needs {recogniser.shortest}"
+            )
+        if len(waveform) > _LONGEST_SECONDS * recogniser.sampling_rate:
+            raise InputError(
+                f"{file} lasts {len(waveform) / recogniser.sampling_rate / 60:.0f} minutes; the "
+                f"model sees a file whole, {_LONGEST_SECONDS // 60} minutes at most: cut it"
             )
         yield file, recogniser.recognise([waveform])[0]

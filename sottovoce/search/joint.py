@@ -204,8 +204,7 @@ class JointObjective:
         """Expected bits allowed now: falls from the widths' start to the target over the ramp."""
         if self.recipe.bits is None:
             return None
-        fresh = Importance(self.group_sizes, self.recipe.candidates)
-        start = fresh.expected_bits(fresh.log_probabilities(None)).item()
+        start = float(self.importance.start.softmax(0) @ self.importance.bits)
         along = min(1.0, progress / max(1e-9, self.recipe.budget_ramp))
         return start + (self.recipe.bits - start) * along
 
@@ -227,8 +226,10 @@ class JointObjective:
         return self.supernet.plan([bits[group] for group in self.groups])
 
     @torch.no_grad()
-    def expected_bits(self) -> dict[str, float]:
-        """Each layer's mean bits under the distribution that was learnt, at the target size."""
+    def expected_bits(self) -> dict[str, float] | None:
+        """Each layer's mean bits under what was learnt, at the target size; None if nothing was."""
+        if not self.importance.learnt.any():
+            return None
         probabilities = self.importance.log_probabilities(self.recipe.bits).exp()
         bits = (probabilities @ self.importance.bits).tolist()
         return {name: bits[g] for name, g in zip(self.supernet.layers, self.groups, strict=True)}

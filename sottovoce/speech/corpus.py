@@ -1,5 +1,6 @@
 """A corpus, and what a kind of corpus must be able to do."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,6 +49,14 @@ class Corpus:
     @property
     def hours(self) -> float:
         return sum(utterance.duration for utterance in self.utterances) / 3600
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with any utterance's id, length, transcript or speaker."""
+        digest = hashlib.sha256()
+        for one in self.utterances:
+            digest.update(f"{one.id}\0{one.duration}\0{one.text}\0{one.speaker}\0".encode())
+        return digest.hexdigest()[:16]
 
     @cached_property
     def by_id(self) -> Mapping[str, Utterance]:

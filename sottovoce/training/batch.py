@@ -44,18 +44,22 @@ class TrainingSpeech:
     def __init__(self, corpus: Corpus, recogniser: Recogniser) -> None:
         self.corpus = corpus
         self.sampling_rate = recogniser.sampling_rate
+        self._frames_of = recogniser.frames_of
         self.labels: dict[str, tuple[int, ...]] = {}
         for utterance in corpus.utterances:
-            labels = tuple(recogniser.labels.encode(utterance.text, utterance.id))
-            frames = recogniser.frames_of(round(utterance.duration * self.sampling_rate))
-            needed = max(1, least_frames(labels))
-            if frames < needed:
-                raise InputError(
-                    f"{corpus.name}: utterance {utterance.id} lasts {utterance.duration:.2f} s, "
-                    f"which is {frames} frames, but its transcript needs {needed}; "
-                    "correct the transcript or leave the utterance out"
-                )
-            self.labels[utterance.id] = labels
+            encoded = recogniser.labels.encode(utterance.text, utterance.id)
+            self.labels[utterance.id] = tuple(encoded)
+            self._refuse_too_short(utterance, round(utterance.duration * self.sampling_rate))
+
+    def _refuse_too_short(self, utterance: Utterance, samples: int) -> None:
+        frames = self._frames_of(samples)
+        needed = max(1, least_frames(self.labels[utterance.id]))
+        if frames < needed:
+            raise InputError(
+                f"{self.corpus.name}: utterance {utterance.id} lasts "
+                f"{samples / self.sampling_rate:.2f} s, which is {frames} frames, but its "
+                f"transcript needs {needed}; correct the transcript or leave the utterance out"
+            )
 
     @property
     def durations(self) -> list[float]:
@@ -75,6 +79,8 @@ class TrainingSpeech:
         decoded = prefetched(chosen, self.sampling_rate)
         for update, batch in enumerate(decoded, first_update):
             waveforms = [waveform for _, waveform in batch]
+            for utterance, waveform in batch:
+                self._refuse_too_short(utterance, len(waveform))
             if recipe.augment:
                 generator = np.random.default_rng((recipe.seed, update))
                 waveforms = [augmented(one, self.sampling_rate, generator) for one in waveforms]

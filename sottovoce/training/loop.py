@@ -105,8 +105,9 @@ def train(
     started = last_save = time.monotonic()
 
     def save() -> None:
-        facts = {"history": [asdict(point) for point in history], **objective.state().facts}
-        work.save(Saved({**objective.state().tensors, **optimizer_tensors(optimizer)}, facts))
+        state = objective.state()
+        facts = {"history": [asdict(point) for point in history], **state.facts}
+        work.save(Saved({**state.tensors, **optimizer_tensors(optimizer)}, facts))
 
     with _bar(console) as bar, _interruption() as interrupted:
         task = bar.add_task("training", total=total, completed=len(history), told="")
@@ -165,13 +166,13 @@ def make_update(
     """
     set_seed(draws(recipe.seed, update))
     told = objective.update(batch, update)
-    if not math.isfinite(told["loss"]):
+    scheduled = [parameter for one in groups if one.scheduled for parameter in one.parameters]
+    norm = torch.nn.utils.clip_grad_norm_(scheduled, recipe.max_grad_norm).item()
+    if not math.isfinite(told["loss"]) or not math.isfinite(norm):
         raise InputError(
-            f"the loss is {told['loss']} at update {update.index + 1}; "
+            f"the loss is {told['loss']}, its gradient's norm {norm} at update {update.index + 1}; "
             "lower --learning-rate, or look for broken audio in the training speech"
         )
-    scheduled = [parameter for one in groups if one.scheduled for parameter in one.parameters]
-    torch.nn.utils.clip_grad_norm_(scheduled, recipe.max_grad_norm)
     factor = _schedule(update.index, update.total, recipe.warmup)
     for group, settings in zip(groups, optimizer.param_groups, strict=True):
         settings["lr"] = group.learning_rate * (factor if group.scheduled else 1.0)

@@ -205,7 +205,7 @@ def test_networks_are_those_that_the_recipe_gives_weight(
 def test_sampled_students_are_all_drawn(
     training: MakeTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = training(teacher="live", students="sampled")
+    run = training(teacher="live", students="sampled", search_share=0.5)
     networks = _networks_run(run, 24, monkeypatch)
     assert [one[:2] for one in networks] == [[FULL, MIXED]] * 12 + [[FULL, PLAN]] * 12
     drawn = [one[2] for one in networks]
