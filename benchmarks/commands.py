@@ -46,7 +46,7 @@ MAIN_STEPS = 240
 SIZES = (4.0, 3.5, 3.0, 2.5)
 PLAN_STEPS = 100
 PLAN_BITS = 2.5
-PLAN_DIALS = {"steps": PLAN_STEPS, "bits": PLAN_BITS, "kl_mixed": 1.0}
+PLAN_DIALS = {"steps": PLAN_STEPS, "bits": PLAN_BITS, "kl_mixed": 1.0, "search_share": 0.5}
 SEEDS = (0, 1, 2)
 RANDOM_PLANS = 5
 
@@ -68,10 +68,11 @@ def main() -> None:
 def compare_sizes(sizes: Sequence[float]) -> None:
     """U1, then joint learning at every size, all with the same updates."""
     u1 = RUNS / "u1"
-    row_of(ROWS, {"table": "sizes", "system": "U1", "steps": MAIN_STEPS}, lambda: _u1(u1))
+    plain = Training().replaced({**COMMON, "steps": MAIN_STEPS})
+    row_of(ROWS, _key("sizes", "U1", plain), lambda: _u1(u1, plain))
     for bits in sizes:
         recipe = read_recipe("default").replaced({**COMMON, "steps": MAIN_STEPS, "bits": bits})
-        key = {"table": "sizes", "system": f"joint {bits:g}", "steps": MAIN_STEPS}
+        key = _key("sizes", f"joint {bits:g}", recipe)
         row_of(ROWS, key, _compressing(f"joint-{bits:g}", recipe, baseline=u1))
 
 
@@ -99,13 +100,16 @@ def compare_plans() -> None:
 
 
 def _plan_row(name: str, folder: str, recipe: Recipe, plan: Plan | None = None) -> Row:
-    key = {"table": "plans", "system": name, "steps": recipe.steps, "bits": PLAN_BITS}
-    return row_of(ROWS, key, _compressing(folder, recipe, plan=plan))
+    return row_of(ROWS, _key("plans", name, recipe), _compressing(folder, recipe, plan=plan))
 
 
-def _u1(out: Path) -> Mapping[str, Any]:
+def _key(table: str, system: str, recipe: Training) -> dict[str, Any]:
+    """Another recipe is another row; a changed default is measured anew."""
+    return {"table": table, "system": system, "recipe": recipe.to_record()}
+
+
+def _u1(out: Path, recipe: Training) -> Mapping[str, Any]:
     started = time.process_time()
-    recipe = Training().replaced({**COMMON, "steps": MAIN_STEPS})
     measured = finetune(
         CHECKPOINT, TRAIN, DEV, out, recipe, resume=_unfinished(out), console=console
     )

@@ -70,7 +70,7 @@ def _sizes() -> str:
                 f"{_percent(row['interval'][0])} to {_percent(row['interval'][1])}",
                 *(_verdict(verdict) for verdict in verdicts.values()),
                 *[""] * (2 - len(verdicts)),
-                str(row["steps"]),
+                str(row["recipe"]["steps"]),
                 f"{row['cpu_minutes']:.0f}" if "cpu_minutes" in row else "",
             ]
         )
@@ -100,7 +100,8 @@ def _plans() -> str:
         "## Is the plan worth learning?\n\n"
         "`python benchmarks/commands.py --plans`: at the same size, every plan trained alone from "
         "the start point with the same updates and data (`fixed`), beside the joint runs that "
-        "learnt theirs within those updates. KL is to the input checkpoint on dev, nats a frame: "
+        "learnt theirs within those updates (half of them searching; kl_mixed 1). KL is to the "
+        "input checkpoint on dev, nats a frame: "
         "it has less noise than the error rate."
     )
     if not rows:
@@ -111,7 +112,7 @@ def _plans() -> str:
             f"{row['nominal_bits']:.2f}",
             _percent(row["wer"]),
             f"{row['kl']:.4f}",
-            str(row["steps"]),
+            str(row["recipe"]["steps"]),
         ]
         for row in rows
     ]
