@@ -195,9 +195,9 @@ def _step_cost() -> str:
     about = (
         f"{len(rounds)} round(s); {machine['processor']}, {machine['threads']} threads.\n\n"
         "**Not to be relied on yet.** Full precision comes first in each round and took longer "
-        "than the mixed network without KL, which does strictly more: an order effect that "
-        "flatters every ratio. The order has to rotate before any bar can be called met; against the "
-        "`no KL` update, the ratios of the two KL variants stand in the last column."
+        "than the mixed network without KL, which does strictly more: an order effect that makes "
+        "every ratio too low. The order has to rotate before any bar can be called met; the last "
+        "column has the ratios to the `no KL` update."
     )
     return f"{title}\n\n{about}\n\n{_table(headings, lines)}"
 
