@@ -29,18 +29,11 @@ from transformers import (
 )
 
 from sottovoce.artifact import PackedLinear, float_bytes, write_artifact
+from sottovoce.models.family import TRANSFORMER_MATRICES
 from sottovoce.plan import Plan, Precision, Shape
 
 RESULTS = Path(__file__).parent / "results" / "bytes.json"
 CANDIDATES = (2, 4, 8)
-ENCODER_MATRICES = (
-    "attention.q_proj",
-    "attention.k_proj",
-    "attention.v_proj",
-    "attention.out_proj",
-    "feed_forward.intermediate_dense",
-    "feed_forward.output_dense",
-)
 PUBLISHED = {
     "wav2vec2-base": {6.0: 3.72, 4.6: 4.36, 4.0: 4.70, 2.0: 6.39},
     "hubert-large": {6.0: 4.50, 4.0: 6.16, 3.8: 6.40, 2.0: 9.75},
@@ -83,7 +76,7 @@ def encoder_linears(model: PreTrainedModel) -> dict[str, nn.Linear]:
     return {
         name: module
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and name.endswith(ENCODER_MATRICES)
+        if isinstance(module, nn.Linear) and name.endswith(tuple(TRANSFORMER_MATRICES.values()))
     }
 
 
