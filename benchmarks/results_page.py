@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from rows import RESULTS, rank_correlation, read_rows
-from step_cost import METHODS
+from step_cost import METHODS, MOST_MEMORY
 
 PAGE = Path(__file__).parent / "RESULTS.md"
 
@@ -170,7 +170,7 @@ def _step_cost() -> str:
         return f"{title}\n\nNot measured yet."
     peaks = {row["method"]: row["bytes"] for row in rows if row["measured"] == "memory"}
     parts = {row["method"]: row["seconds"] for row in rows if row["measured"] == "parts"}
-    first = next(iter(rounds[0]))
+    first = METHODS[0].name
     lines = [
         [
             method,
@@ -179,21 +179,16 @@ def _step_cost() -> str:
             TIME_BARS.get(method, ""),
             f"{peaks[method] / 1e9:.1f}" if method in peaks else "",
             f"{peaks[method] / peaks[first]:.2f}" if {method, first} <= peaks.keys() else "",
-            "" if method == first else "1.5",
+            "" if method == first else str(MOST_MEMORY),
             ", ".join(f"{part} {spent:.1f}" for part, spent in parts.get(method, {}).items()),
-            f"{median(each[method] / each['no KL'] for each in rounds):.2f}",
         ]
-        for method in rounds[0]
+        for method in (one.name for one in METHODS)
     ]
     headings = ["method", "s", "times full precision", "bar", "peak GB", "times", "bar", "parts, s"]
-    headings.append("times no KL")
     machine = rows[0]["machine"]
     about = (
-        f"{len(rounds)} round(s); {machine['processor']}, {machine['threads']} threads.\n\n"
-        "**Not to be relied on yet.** Full precision comes first in each round and took longer "
-        "than the mixed network without KL, which does strictly more: an order effect that makes "
-        "every ratio too low. The order has to rotate before any bar can be called met; the last "
-        "column has the ratios to the `no KL` update."
+        f"{len(rounds)} rounds, each begun with another method; {machine['processor']}, "
+        f"{machine['threads']} threads."
     )
     return f"{title}\n\n{about}\n\n{_table(headings, lines)}"
 

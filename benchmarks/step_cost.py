@@ -6,7 +6,8 @@ runs the updates of five methods in turn, round after round, in one process: the
 weights of the wav2vec2-base shape (`Wav2Vec2Config()`: 94 million parameters, dropout and
 SpecAugment as there, but no layer dropped, so that all networks do equal work), the same 100 s of
 noise, the convolutional front end frozen, and all that the training loop does around an update:
-clipping, learning rates, AdamW. A round's ratios are taken within the round.
+clipping, learning rates, AdamW. A round's ratios are taken within the round; each round begins with
+another method, for whatever comes first pays for memory that nobody has touched yet.
 
 - Seconds: of `make_update`, decoding of audio excluded. The median over the rounds.
 - Memory: the largest resident size of a fresh process that makes two updates, the second with
@@ -174,9 +175,11 @@ Trainees = Callable[[], Mapping[str, Trainee]]
 
 
 def one_round(trainees: Trainees, index: int) -> dict[str, Any]:
-    """Seconds of an update of each method, one after another."""
+    """Seconds of an update of each method, one after another, beginning with the `index`-th."""
     seconds = {}
-    for name, trainee in trainees().items():
+    for place in range(len(METHODS)):
+        name = METHODS[(index - 1 + place) % len(METHODS)].name
+        trainee = trainees()[name]
         with trainee.awake():
             seconds[name] = trainee.update(index)
         print(f"round {index}, {name}: {seconds[name]:.2f} s", flush=True)

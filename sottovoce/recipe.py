@@ -139,7 +139,10 @@ class Recipe(Training):
     students: str = dial(
         "none", "uniform-precision networks trained beside the mixed one", allowed=STUDENTS
     )
-    kl_mixed: float = dial(0.1, "beta_mp: weight of KL(teacher || mixed network)")
+    kl_mixed: float = dial(
+        1.0, "beta_mp: weight of KL(teacher || mixed network), while the plan is learnt"
+    )
+    kl_frozen: float = dial(0.0, "weight of KL(teacher || network of the plan), once it is frozen")
     kl_students: float = dial(0.05, "beta_kl: weight of the students' KL terms")
     student_ctc: PerBits = dial(
         ((2, 0.0), (4, 1.0), (8, 1.0)),
@@ -154,7 +157,7 @@ class Recipe(Training):
         self._refuse_zero("temperature_start", "temperature_end")
         self._refuse_below_zero(
             *("scale_learning_rate", "importance_learning_rate", "budget_ramp"),
-            *("kl_mixed", "kl_students"),
+            *("kl_mixed", "kl_frozen", "kl_students"),
         )
         object.__setattr__(self, "candidates", tuple(sorted(set(self.candidates))))
         wrong = [bits for bits in self.candidates if bits not in STORABLE_BITS]

@@ -157,7 +157,8 @@ class JointObjective:
             teacher = self.teacher.log_probabilities(batch.ids, features.values.device)
             teacher = _fitted(teacher, features.values.shape[2])
 
-        weights: dict[str | int, tuple[float, float]] = {main: (1.0, recipe.kl_mixed)}
+        kl_main = recipe.kl_mixed if main == MIXED else recipe.kl_frozen
+        weights: dict[str | int, tuple[float, float]] = {main: (1.0, kl_main)}
         of_ctc, of_kl = dict(recipe.student_ctc), dict(recipe.student_kl)
         for bits in self._students(update):
             weights[bits] = (of_ctc.get(bits, 0.0), recipe.kl_students * of_kl.get(bits, 0.0))

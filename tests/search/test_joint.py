@@ -219,7 +219,7 @@ def test_the_loss_is_the_papers_sum(make_recogniser: MakeRecogniser, corpus: Cor
         teacher="live",
         students="all",
         search_share=0.01,
-        kl_mixed=0.7,
+        kl_frozen=0.7,
         kl_students=0.3,
         student_ctc=((4, 0.5), (8, 2.0)),
         student_kl=((2, 1.5), (4, 0.25)),
@@ -249,16 +249,21 @@ def test_the_loss_is_the_papers_sum(make_recogniser: MakeRecogniser, corpus: Cor
     assert objective.update(batch, update)["loss"] == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_the_cached_teacher_is_what_the_mixed_network_is_held_to(
-    training: MakeTraining, tmp_path: Path
+@pytest.mark.parametrize(
+    ("search_share", "weight", "other"),
+    [(1.0, "kl_mixed", "kl_frozen"), (0.01, "kl_frozen", "kl_mixed")],
+)
+def test_the_cached_teacher_is_what_the_network_is_held_to(
+    training: MakeTraining, tmp_path: Path, search_share: float, weight: str, other: str
 ) -> None:
     losses = []
-    for kl_mixed in (0.0, 1.0, 2.0):
+    for kl in (0.0, 1.0, 2.0):
         run = training()  # its model is the start point
         cached = CachedTeacher.computed(
-            run.objective.recogniser, run.speech, 1.0, tmp_path / str(kl_mixed), QUIET
+            run.objective.recogniser, run.speech, 1.0, tmp_path / str(kl), QUIET
         )
-        run = training(teacher="cached", cached=cached, kl_mixed=kl_mixed)
+        dials = {"search_share": search_share, weight: kl, other: 0.5}
+        run = training(teacher="cached", cached=cached, **dials)
         losses.append(run.objective.update(run.batch, Update(0, 8))["loss"])
     without, once, twice = losses
     assert once - without > 1e-4
