@@ -28,13 +28,12 @@ def row_of(path: Path, key: Mapping[str, Any], measure: Callable[[], Mapping[str
         measure: gives the row's other fields; JSON values.
     """
     wanted = json.loads(json.dumps(key))
-    rows = read_rows(path)
-    for row in rows:
+    for row in read_rows(path):
         if wanted.items() <= row.items():
             return row
     date = datetime.now(UTC).isoformat(timespec="seconds")
     row = json.loads(json.dumps({**wanted, **measure(), "date": date}))
-    _write_rows(path, [*rows, row])
+    _write_rows(path, [*read_rows(path), row])  # others may have come meanwhile
     return row
 
 

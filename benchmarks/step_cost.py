@@ -6,8 +6,9 @@ runs the updates of five methods in turn, round after round, in one process: the
 weights of the wav2vec2-base shape (`Wav2Vec2Config()`: 94 million parameters, dropout and
 SpecAugment as there, but no layer dropped, so that all networks do equal work), the same 100 s of
 noise, the convolutional front end frozen, and all that the training loop does around an update:
-clipping, learning rates, AdamW. A round's ratios are taken within the round; each round begins with
-another method, for whatever comes first pays for memory that nobody has touched yet.
+clipping, learning rates, AdamW, freed memory kept for the next one. A round's ratios are taken
+within the round; each round begins with another method, for whatever comes first pays for memory
+that nobody has touched yet.
 
 - Seconds: of `make_update`, decoding of audio excluded. The median over the rounds.
 - Memory: the largest resident size of a fresh process that makes two updates, the second with
@@ -49,6 +50,7 @@ from sottovoce.search.joint import JointObjective
 from sottovoce.training.batch import Batch
 from sottovoce.training.full_precision import FullPrecision
 from sottovoce.training.loop import Objective, Update, make_update, optimizer_of
+from sottovoce.training.memory import memory_kept
 from sottovoce.training.teacher import CachedTeacher
 
 MOST_MEMORY = 1.5
@@ -154,7 +156,7 @@ def peak_bytes(method: Method, shape: Shape, mixed_precision: str) -> int:
     A process starts with its parent's largest size on record (Linux carries it over `exec`): the
     parent must be small.
     """
-    with TemporaryDirectory() as folder:
+    with memory_kept(), TemporaryDirectory() as folder:
         trainee = Trainee(method, shape, mixed_precision, Path(folder) / "own")
         with trainee.awake():
             trainee.update(1)
@@ -250,7 +252,7 @@ def main() -> None:
         )
         for one in METHODS
     }
-    with TemporaryDirectory() as folder:
+    with memory_kept(), TemporaryDirectory() as folder:
         trainees = cache(partial(all_trainees, shape, mixed_precision, Path(folder)))
         rounds = [
             row({"measured": "round", "round": index}, partial(one_round, trainees, index))

@@ -127,7 +127,9 @@ class Recipe(Training):
         "expected, the second-order cost of each width",
         allowed=IMPORTANCE_GRADIENTS,
     )
-    search_share: float = dial(0.3, "share of the updates in which the plan is learnt; then frozen")
+    search_share: float = dial(
+        0.15, "share of the updates in which the plan is learnt; then frozen"
+    )
     budget_ramp: float = dial(0.3, "share of the search over which the budget falls to its target")
     temperature_start: float = dial(1.0, "of the Gumbel-softmax, first update")
     temperature_end: float = dial(0.03, "of the Gumbel-softmax, last update of the search")

@@ -37,6 +37,8 @@ class Family:
         layers: path of the list of encoder layers inside the backbone.
         matrices: role -> path inside one encoder layer, in the order of computation.
         front_end: attribute of the backbone: waveform in, features out; it stays frozen.
+        trunk: paths in the backbone of what computes between the front end and the encoder layers.
+        trunk_end: path of the last module before the first encoder layer.
     """
 
     model_type: str
@@ -45,6 +47,8 @@ class Family:
     layers: str
     matrices: Mapping[str, str]
     front_end: str = "feature_extractor"
+    trunk: tuple[str, ...] = ("feature_projection", "encoder.pos_conv_embed")
+    trunk_end: str = "encoder.dropout"
 
     def encoder_matrices(self, model: nn.Module) -> list[Matrix]:
         """Every encoder matrix of a CTC model, input to output."""

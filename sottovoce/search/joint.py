@@ -11,7 +11,7 @@ cancel rounding errors, and a plan has to be trained as hard as it will be serve
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -25,6 +25,7 @@ from sottovoce.recipe import Recipe
 from sottovoce.search.allocation import Choice, best_choice
 from sottovoce.search.importance import Importance, annealed, expected_loss, gumbel_softmax
 from sottovoce.search.supernet import FULL, MIXED, PLAN, QuantizedStep, Supernet, groups_of
+from sottovoce.search.trunk import SharedTrunk
 from sottovoce.training.batch import Batch
 from sottovoce.training.full_precision import freeze_front_end, weight_groups
 from sottovoce.training.loop import (
@@ -96,17 +97,16 @@ class JointObjective:
         ]
 
     def update(self, batch: Batch, update: Update) -> dict[str, Any]:
-        searched = round(self.recipe.search_share * update.total)
+        searched = max(1, round(self.recipe.search_share * update.total))
         if self.plan is None and update.index >= searched:
             self.plan = self.hard_plan()
         features = self.recogniser.features(batch.waveforms)
         if self.plan is not None:
             step = self.supernet.quantize(self._students(update), plan=self.plan)
             loss = self._run_networks(batch, features, step, PLAN, update)
-            step.backward()
             return {"loss": loss, "hard_bits": self.plan.nominal_bits(self.supernet.shapes)}
 
-        progress = update.index / max(1, searched)
+        progress = update.index / searched
         temperature = annealed(progress, self.recipe.temperature_start, self.recipe.temperature_end)
         log_probabilities = self.importance.log_probabilities(self._budget(progress))
         noise = torch.rand(log_probabilities.shape).to(log_probabilities.device)
@@ -119,7 +119,6 @@ class JointObjective:
         expected = self.importance.expected_bits(log_probabilities)
         step = self.supernet.quantize(self._students(update), mixtures)
         loss = self._run_networks(batch, features, step, MIXED, update)
-        step.backward()
         self._learn_importance(log_probabilities, sampled, shares.grad)
         return {
             "loss": loss,
@@ -147,51 +146,44 @@ class JointObjective:
     ) -> float:
         """Run and differentiate one network after another; the sum of their losses."""
         recipe, total = self.recipe, 0.0
-        made = features.values
-        features = replace(features, values=made.detach().requires_grad_(made.requires_grad))
-        teacher = None
+        shared = _Shared(batch, features, step, update, SharedTrunk(self.recogniser))
         if recipe.teacher == "live":
-            teacher, loss = self._network(batch, features, step, FULL, update)
-            total += self._backward(loss)
+            loss, logits = self._run_network(shared, FULL, ctc=1.0, kl=0.0)
+            total, shared = total + loss, replace(shared, teacher=logits)
         elif self.teacher is not None:
-            teacher = self.teacher.log_probabilities(batch.ids, features.values.device)
-            teacher = _fitted(teacher, features.values.shape[2])
+            logits = self.teacher.log_probabilities(batch.ids, features.values.device)
+            shared = replace(shared, teacher=_fitted(logits, features.values.shape[2]))
 
         kl_main = recipe.kl_mixed if main == MIXED else recipe.kl_frozen
         weights: dict[str | int, tuple[float, float]] = {main: (1.0, kl_main)}
         of_ctc, of_kl = dict(recipe.student_ctc), dict(recipe.student_kl)
         for bits in self._students(update):
             weights[bits] = (of_ctc.get(bits, 0.0), recipe.kl_students * of_kl.get(bits, 0.0))
-        for network, (ctc_weight, kl_weight) in weights.items():
-            if not ctc_weight and not kl_weight:
-                continue
-            logits, loss = self._network(batch, features, step, network, update)
-            loss = ctc_weight * loss
-            if teacher is not None and kl_weight:
-                loss = loss + kl_weight * kl_divergence(teacher, logits, features.frame_mask)
-            total += self._backward(loss)
-        if features.values.grad is not None:  # the front end is trained, once for all networks
-            made.backward(features.values.grad)
+        for network, (ctc, kl) in weights.items():
+            if ctc or kl:
+                total += self._run_network(shared, network, ctc, kl)[0]
+        shared.trunk.backward()
         return total
 
-    def _network(
-        self,
-        batch: Batch,
-        features: Features,
-        step: QuantizedStep,
-        network: str | int,
-        update: Update,
-    ) -> tuple[Tensor, Tensor]:
-        """Logits and CTC loss of one network, under the same masks as every other of the update."""
-        set_seed(draws(self.recipe.seed, update))
-        with step.running(network), self.accelerator.autocast():
+    def _run_network(
+        self, shared: "_Shared", network: str | int, ctc: float, kl: float
+    ) -> tuple[float, Tensor]:
+        """Loss and logits of one network, under the same masks as every other of the update.
+
+        Its graph ends with this call: kept any longer, its nodes would lie scattered in memory
+        among the activations of the next network.
+        """
+        features = shared.features
+        set_seed(draws(self.recipe.seed, shared.update))
+        with shared.step.running(network), shared.trunk.running(), self.accelerator.autocast():
             logits = self.recogniser.logits(features)
         blank = self.recogniser.labels.blank
-        return logits, ctc_loss(logits, features.frames, batch.labels, blank)
-
-    def _backward(self, loss: Tensor) -> float:
+        loss = ctc * ctc_loss(logits, features.frames, shared.batch.labels, blank)
+        if shared.teacher is not None and kl:
+            loss = loss + kl * kl_divergence(shared.teacher, logits, features.frame_mask)
         self.accelerator.backward(loss)
-        return loss.item()
+        shared.step.collect(network)
+        return loss.item(), logits.detach()
 
     def _students(self, update: Update) -> tuple[int, ...]:
         """Widths of the uniform networks that run at this update."""
@@ -251,6 +243,18 @@ class JointObjective:
         restore_module("model", self.recogniser.model, state.tensors)
         restore_module("importance", self.importance, state.tensors)
         self.plan = Plan.from_json(state.facts["plan"]) if state.facts["plan"] else None
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What all networks of an update share. `teacher`: logits, [utterances, frames, labels]."""
+
+    batch: Batch
+    features: Features
+    step: QuantizedStep
+    update: Update
+    trunk: SharedTrunk
+    teacher: Tensor | None = None
 
 
 def _fitted(teacher: Tensor, frames: int) -> Tensor:

@@ -1,9 +1,9 @@
 """The supernet: a recogniser whose encoder matrices can be any of their quantized versions.
 
 A step runs several networks that share weights: full precision, mixed, uniform at some width. The
-quantized matrices are made once a step; each network multiplies by detached copies of them, so a
-network's graph is freed by its own backward pass; and what arrived at the copies is pushed through
-the quantizers once, at the end. Memory stays near that of one network.
+quantized matrices are made once a step; each network multiplies by detached copies of them, so its
+graph is freed by its own backward pass; and what arrived at the copies is then pushed through the
+quantizers. Memory stays near that of one network.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -112,7 +112,7 @@ class Supernet:
 
 
 class QuantizedStep:
-    """The quantized matrices of one step, and the networks that multiply by copies of them."""
+    """The matrices of one step, and the networks that multiply by copies of them."""
 
     def __init__(
         self,
@@ -121,38 +121,40 @@ class QuantizedStep:
         plan: Plan | None,
     ) -> None:
         self.layers = layers
-        self.quantized = quantized
         self.plan = plan
+        self.made = {name: {FULL: layers[name].latent, **own} for name, own in quantized.items()}
         self.copies = {
             name: {key: one.detach().requires_grad_(one.requires_grad) for key, one in own.items()}
-            for name, own in quantized.items()
+            for name, own in self.made.items()
         }
 
     @contextmanager
     def running(self, network: str | int) -> Iterator[None]:
         """Inside, the recogniser is `network`: FULL, MIXED, PLAN or a student's width."""
         for name, layer in self.layers.items():
-            layer.use(layer.latent if network == FULL else self._copy(name, network))
+            layer.use(self.copies[name][self._key(name, network)])
         try:
             yield
         finally:
             for layer in self.layers.values():
                 layer.use(layer.latent)
 
-    def _copy(self, layer: str, network: str | int) -> Tensor:
-        if network == PLAN and self.plan is not None:
-            return self.copies[layer][self.plan[layer].bits]
-        return self.copies[layer][network]
+    def collect(self, network: str | int) -> None:
+        """After a network's backward pass: push what arrived at its copies through the quantizers
+        to weights, scales and mixtures, and let go of it."""
+        made, gradients = [], []
+        for name, own in self.copies.items():
+            key = self._key(name, network)
+            gradient, own[key].grad = own[key].grad, None
+            if gradient is not None:
+                made.append(self.made[name][key])
+                gradients.append(gradient)
+        if made:  # else: all layers were dropped
+            # The quantizers are needed again by the networks that follow.
+            torch.autograd.backward(made, gradients, retain_graph=True)
 
-    def backward(self) -> None:
-        """Push the networks' gradients through the quantizers to weights, scales and mixtures."""
-        pairs = [
-            (self.quantized[name][key], copy.grad)
-            for name, own in self.copies.items()
-            for key, copy in own.items()
-            if copy.grad is not None
-        ]
-        torch.autograd.backward([made for made, _ in pairs], [gradient for _, gradient in pairs])
+    def _key(self, layer: str, network: str | int) -> str | int:
+        return self.plan[layer].bits if network == PLAN and self.plan is not None else network
 
 
 def groups_of(matrices: Sequence[Matrix], granularity: str) -> list[int]:

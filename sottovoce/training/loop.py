@@ -20,6 +20,7 @@ from sottovoce.models.recogniser import Recogniser
 from sottovoce.recipe import Training
 from sottovoce.report.record import TrainingPoint
 from sottovoce.training.batch import Batch, TrainingSpeech
+from sottovoce.training.memory import memory_kept
 from sottovoce.training.state import Saved, WorkFolder, optimizer_tensors, restore_optimizer
 
 _SAVE_EVERY_SECONDS = 120.0
@@ -109,7 +110,7 @@ def train(
         facts = {"history": [asdict(point) for point in history], **state.facts}
         work.save(Saved({**state.tensors, **optimizer_tensors(optimizer)}, facts))
 
-    with _bar(console) as bar, _interruption() as interrupted:
+    with memory_kept(), _bar(console) as bar, _interruption() as interrupted:
         task = bar.add_task("training", total=total, completed=len(history), told="")
         batches = speech.batches(recipe, len(history))
         for index in range(len(history), total):

@@ -150,7 +150,7 @@ def test_gradients_of_all_networks_add_up_as_in_one_graph(
     step = supernet.quantize([2, 8], mixtures)
     for seed, network in enumerate(networks):
         _loss(_logits(recogniser, step, network), seed).backward()
-    step.backward()
+        step.collect(network)
 
     of_reference = _mixtures(reference, requires_grad=True)
     quantized = {
@@ -176,7 +176,7 @@ def test_what_a_plan_does_not_use_gets_no_gradient(make_recogniser: MakeRecognis
     supernet = _supernet(recogniser)
     step = supernet.quantize(plan=supernet.plan([4] * 12))
     _loss(_logits(recogniser, step, PLAN), 0).backward()
-    step.backward()
+    step.collect(PLAN)
     for layer in supernet.layers.values():
         used, unused = layer.log_scales[1].grad, layer.log_scales[0].grad
         assert used is not None

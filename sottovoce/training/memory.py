@@ -1,0 +1,34 @@
+"""Keeps freed memory in the process for the next update.
+
+A training update on a CPU frees and takes gigabytes of activations. The C library hands large
+blocks back to the system at once, which then has to clear every page of them again: a third of an
+update of wav2vec2-base (docs/decisions/0007).
+"""
+
+import ctypes
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# <malloc.h>
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_MAX = -4
+_DEFAULT_TRIM_THRESHOLD = 128 * 1024
+_DEFAULT_MMAP_MAX = 65536
+
+
+@contextmanager
+def memory_kept() -> Iterator[None]:
+    """Inside, freed memory stays with the process; after, it goes back. Nothing without glibc."""
+    if platform.libc_ver()[0] != "glibc":
+        yield
+        return
+    libc = ctypes.CDLL(None)
+    libc.mallopt(_M_MMAP_MAX, 0)
+    libc.mallopt(_M_TRIM_THRESHOLD, -1)
+    try:
+        yield
+    finally:
+        libc.mallopt(_M_MMAP_MAX, _DEFAULT_MMAP_MAX)
+        libc.mallopt(_M_TRIM_THRESHOLD, _DEFAULT_TRIM_THRESHOLD)
+        libc.malloc_trim(0)
