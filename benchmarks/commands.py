@@ -92,8 +92,8 @@ def compare_plans() -> None:
         row = _plan_row(f"joint, seed {seed}", f"plans-joint-{seed}", recipe)
         learnt.append(row["plan"])
     plans = {f"learnt, seed {seed}": plan for seed, plan in zip(SEEDS[:1], learnt, strict=False)}
-    plans |= {f"random {k + 1}": _random_plan(base, k) for k in range(RANDOM_PLANS)}
-    plans["least squared weight error"] = _least_squares_plan(base)
+    plans |= {f"random {k + 1}": random_plan(base, k) for k in range(RANDOM_PLANS)}
+    plans["least squared weight error"] = least_squares_plan(base)
     for name, bits in plans.items():
         folder = "plans-" + name.replace(", ", "-").replace(" ", "-")
         _plan_row(f"fixed: {name}", folder, base, _plan_of(base, bits))
@@ -205,13 +205,14 @@ def _sizes() -> dict[str, int]:
     return {name: rows * columns for name, (rows, columns) in shapes.items()}
 
 
-def _random_plan(recipe: Recipe, seed: int) -> tuple[int, ...]:
+def random_plan(recipe: Recipe, seed: int) -> tuple[int, ...]:
+    """A plan within the budget of the plan study, whatever the layers hold."""
     sizes = list(_sizes().values())
     scores = np.random.default_rng(seed).standard_normal((len(sizes), len(recipe.candidates)))
     return best_choice(scores, sizes, recipe.candidates, PLAN_BITS).bits
 
 
-def _least_squares_plan(recipe: Recipe) -> tuple[int, ...]:
+def least_squares_plan(recipe: Recipe) -> tuple[int, ...]:
     """The plan within the budget whose rounded weights are nearest to the start point's."""
     recogniser, scores = load_checkpoint(CHECKPOINT), []
     for matrix in recogniser.family.encoder_matrices(recogniser.model):

@@ -38,12 +38,13 @@ def _heading() -> str:
 
 def _sizes() -> str:
     rows = [row for row in read_rows(RESULTS / "commands.json") if row["table"] == "sizes"]
+    rows.sort(key=lambda row: -row.get("nominal_bits", 32))
     title = (
         "## Joint learning on real speech\n\n"
         "`python benchmarks/commands.py`: the reference recogniser (2.9M parameters), `commands`, "
         "dev speakers, default recipe, the same updates of about 101 s of audio for every system. "
-        "U1 is full-precision fine-tuning with the same updates, data and seed. Two dials of the "
-        "recipe (the KL weight and the share of the search) were set after looking at these dev "
+        "U1 is full-precision fine-tuning with the same updates, data and seed. Dials of the "
+        "recipe (the KL weights and the share of the search) were set after looking at these dev "
         "speakers, so the verdicts are for development, not a final measurement. CPU-minutes are "
         "of the whole run, on one thread beside another run."
     )
@@ -96,9 +97,8 @@ def _plans() -> str:
         "## Is the plan worth learning?\n\n"
         "`python benchmarks/commands.py --plans`: at the same size, every plan trained alone from "
         "the start point with the same updates and data (`fixed`), beside the joint runs that "
-        "learnt theirs within those updates (half of them searching; kl_mixed 1). KL is to the "
-        "input checkpoint on dev, nats a frame: "
-        "it has less noise than the error rate."
+        "learnt theirs within those updates (half of them searching; KL weight 1 throughout). "
+        "KL is to the input checkpoint on dev, nats a frame: it has less noise than the error rate."
     )
     if not rows:
         return title + "\n\nNot measured yet."
@@ -123,39 +123,31 @@ def _plans() -> str:
 
 def _signal() -> str:
     title = (
-        "## What teaches the importances\n\n`python benchmarks/plan_signal.py`: 50 updates of a "
-        "search at 2.5 bits, two seeds. A layer's own cost is the rise of the KL divergence when "
-        "it alone goes from 4 to 2 bits; a plan covers the share of it that lies in the layers it "
-        "leaves at 4. See [the decision]"
+        "## What teaches the importances\n\n`python benchmarks/plan_signal.py`: the plan after 50 "
+        "updates of a search at 3 bits, by what teaches the importances. Divergence: KL from the "
+        "start point, nats a frame, of the start point's own weights rounded to the plan, without "
+        "further training. See [the decision]"
         "(../docs/decisions/0006-importances-learn-from-the-second-order-cost.md)."
     )
     rows = read_rows(RESULTS / "plan_signal.json")
     searches = [row for row in rows if row["measure"] == "search"]
     if not searches:
         return f"{title}\n\nNot measured yet."
-    cost = next(row["cost"] for row in rows if row["measure"] == "own cost")
     lines = []
-    for way in dict.fromkeys(row["way"] for row in searches):
-        learnt = [row for row in searches if row["way"] == way]
+    for way, kl in dict.fromkeys((row["way"], row["kl"]) for row in searches):
+        learnt = [row for row in searches if (row["way"], row["kl"]) == (way, kl)]
         pairs = combinations([row["preference"] for row in learnt], 2)
         lines.append(
             [
-                way,
-                ", ".join(_percent(_covered(cost, row["plan"])) for row in learnt),
+                f"learnt: {way} gradient, KL weight {kl:g}",
+                ", ".join(f"{row['divergence']:.4f}" for row in learnt),
                 ", ".join(f"{rank_correlation(one, other):.2f}" for one, other in pairs),
             ]
         )
-    others = next((row for row in rows if row["measure"] == "other plans"), None)
-    if others:
-        lines.append(["20 random plans, mean", _percent(others["random_mean"]), ""])
-        lines.append(["20 random plans, best", _percent(others["random_best"]), ""])
-        lines.append(["best for these costs", _percent(others["best"]), ""])
-    headings = ["importance gradient", "cost covered, by seed", "rank correlation of the seeds"]
+    others = [row for row in rows if row["measure"] == "plan"]
+    lines += [[row["name"], f"{row['divergence']:.4f}"] for row in others]
+    headings = ["plan", "divergence, by seed", "rank correlation of the seeds"]
     return f"{title}\n\n{_table(headings, lines)}"
-
-
-def _covered(cost: Sequence[float], plan: Sequence[int]) -> float:
-    return sum(one for one, bits in zip(cost, plan, strict=True) if bits > 2) / sum(cost)
 
 
 def _step_cost() -> str:

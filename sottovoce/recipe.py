@@ -23,6 +23,7 @@ SEARCH_GRANULARITIES = ("matrix", "module", "block")
 IMPORTANCE_GRADIENTS = ("sampled", "expected")
 TEACHERS = ("none", "live", "cached")
 STUDENTS = ("none", "sampled", "all")
+FINETUNE = ("none", "start", "learnt")
 
 PerBits = tuple[tuple[int, float], ...]
 """(bits, weight) pairs: a TOML table such as { 2 = 0.0, 4 = 1.0 }, or a flag such as 2:0,4:1."""
@@ -102,7 +103,7 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(Training):
-    """The dials of joint mixed-precision learning (P1, Pass 1).
+    """The dials of joint mixed-precision learning (P1, Pass 1 and Pass 2).
 
     `paper` is P1's reading; these defaults are the `default` recipe's.
     """
@@ -138,6 +139,9 @@ class Recipe(Training):
         "none; live: the shared full-precision weights; cached: the start point, computed once",
         allowed=TEACHERS,
     )
+    unlabelled: bool = dial(
+        False, "use no transcripts: train towards the full-precision model's outputs alone"
+    )
     students: str = dial(
         "none", "uniform-precision networks trained beside the mixed one", allowed=STUDENTS
     )
@@ -153,13 +157,20 @@ class Recipe(Training):
     student_kl: PerBits = dial(
         ((2, 1.0), (4, 1.0), (8, 0.0)), "beta_i: weight of each student's KL term; 0 if not named"
     )
+    finetune: str = dial(
+        "none",
+        "train the plan once more, for as many updates (Pass 2), from: none; start, the start "
+        "point; learnt, the weights and scales of Pass 1",
+        allowed=FINETUNE,
+    )
+    kl_finetune: float = dial(0.0, "weight of KL(teacher || network of the plan) in Pass 2")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._refuse_zero("temperature_start", "temperature_end")
         self._refuse_below_zero(
             *("scale_learning_rate", "importance_learning_rate", "budget_ramp"),
-            *("kl_mixed", "kl_frozen", "kl_students"),
+            *("kl_mixed", "kl_frozen", "kl_students", "kl_finetune"),
         )
         object.__setattr__(self, "candidates", tuple(sorted(set(self.candidates))))
         wrong = [bits for bits in self.candidates if bits not in STORABLE_BITS]
@@ -174,6 +185,10 @@ class Recipe(Training):
             )
         if self.students != "none" and self.teacher == "none":
             raise InputError("students learn from a teacher: set teacher to live or cached")
+        if self.unlabelled and self.teacher != "cached":
+            raise InputError("without transcripts only a frozen teacher helps: teacher cached")
+        if self.kl_finetune and self.teacher == "none":
+            raise InputError("kl_finetune needs a teacher: set teacher to live or cached")
         if not 0 < self.search_share <= 1:
             raise InputError(f"search_share is {self.search_share}; it must lie in (0, 1]")
 

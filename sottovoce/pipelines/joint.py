@@ -1,4 +1,4 @@
-"""Pass 1 from end to end: learn the plan and the weights, pack, verify, measure, report."""
+"""Passes 1 and 2 from end to end: learn plan and weights, pack, verify, measure, report."""
 
 import json
 import os
@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,10 +36,11 @@ from sottovoce.plan import Plan
 from sottovoce.recipe import Recipe
 from sottovoce.report.card import write_card
 from sottovoce.report.html import write_report
-from sottovoce.report.record import RunRecord
+from sottovoce.report.record import RunRecord, TrainingPoint
 from sottovoce.runtime.recognition import references
 from sottovoce.scoring import Score, Transcripts
 from sottovoce.search.joint import JointObjective
+from sottovoce.search.second_pass import second_pass
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 from sottovoce.training.accelerator import accelerator_for
@@ -62,7 +64,7 @@ def compress(
     resume: bool = False,
     console: Console | None = None,
 ) -> RunRecord:
-    """Compress a CTC recogniser by joint mixed-precision learning (P1, Pass 1).
+    """Compress a CTC recogniser by joint mixed-precision learning (P1, Pass 1 and Pass 2).
 
     Args:
         source: hub id or folder of a full-precision checkpoint with a CTC head.
@@ -89,7 +91,10 @@ def compress(
 
     recogniser = load_checkpoint(source)
     evaluation = read_corpus(evaluate_on)
-    speech = TrainingSpeech(read_corpus(train_on), recogniser)
+    transcribed = not recipe.unlabelled
+    speech = TrainingSpeech(
+        read_corpus(train_on, transcribed=transcribed), recogniser, transcribed=transcribed
+    )
     settings = {
         "source": str(source),
         "training speech": speech.corpus.fingerprint,
@@ -125,8 +130,15 @@ def compress(
 
     prepared = time.monotonic()
     history = train(objective, speech, recipe, work, dev_wer, console)
+    learnt, expected_bits = objective.hard_plan(), objective.expected_bits()
+    if recipe.finetune != "none":
+        console.print("Pass 2")
+        objective = second_pass(
+            objective, load_checkpoint(source) if recipe.finetune == "start" else None
+        )
+        again = train(objective, speech, objective.recipe, work.part("pass 2"), dev_wer, console)
+        history += tuple(_later(point, history[-1]) for point in again)
     trained = time.monotonic()
-    learnt = objective.hard_plan()
 
     finished = work.path / "finished"
     shutil.rmtree(finished, ignore_errors=True)
@@ -152,7 +164,7 @@ def compress(
             packed_system("compressed", finished, learnt, shapes, after),
         ),
         comparisons=tuple(comparison(one, after) for one in baselines),
-        layers=layer_rows(packed, learnt, shapes, objective.expected_bits()),
+        layers=layer_rows(packed, learnt, shapes, expected_bits),
         history=history,
         got_worse=got_worse(before, after),
     )
@@ -186,6 +198,11 @@ def _baseline(
         plan = plan_of(recogniser.model)
         return Measured(packed_system(name, Path(model), plan, shapes, own), own)
     return Measured(float_system(name, recogniser, own), own)
+
+
+def _later(point: TrainingPoint, last: TrainingPoint) -> TrainingPoint:
+    """A point of Pass 2, counted on from the last one of Pass 1."""
+    return replace(point, step=last.step + point.step, seconds=last.seconds + point.seconds)
 
 
 def _probe(deployed: Callable[[], AbstractContextManager[Recogniser]]) -> torch.Tensor:

@@ -45,7 +45,8 @@ class JointObjective:
 
     Args:
         teacher: needed where the recipe's teacher is "cached".
-        plan: a plan to train instead of learning one; the search phase is then empty.
+        plan: a plan to train instead of learning one; the search phase is then empty, as it is
+            where there is a single candidate (uniform quantization).
 
     Raises:
         InputError: the plan is not for this model, or has a precision that is no candidate.
@@ -64,14 +65,16 @@ class JointObjective:
         self.recipe = recipe
         self.accelerator = accelerator
         self.teacher = teacher
-        self.plan = plan
         candidates = tuple(
             Precision(bits, recipe.grid_name(bits), recipe.scale_granularity)
             for bits in recipe.candidates
         )
         self.supernet = Supernet(recogniser, candidates, recipe.initial_range)
+        if plan is None and len(candidates) == 1:
+            plan = self.supernet.plan(recipe.candidates * len(self.supernet.layers))
         if plan is not None:
             self.supernet.check(plan)
+        self.plan = plan
         self.recogniser = recogniser
         self.groups = groups_of(self.supernet.matrices, recipe.search_granularity)
         sizes = [rows * columns for rows, columns in self.supernet.shapes.values()]
@@ -157,6 +160,8 @@ class JointObjective:
         kl_main = recipe.kl_mixed if main == MIXED else recipe.kl_frozen
         weights: dict[str | int, tuple[float, float]] = {main: (1.0, kl_main)}
         of_ctc, of_kl = dict(recipe.student_ctc), dict(recipe.student_kl)
+        if recipe.unlabelled:
+            weights, of_ctc = {main: (0.0, 1.0)}, {}
         for bits in self._students(update):
             weights[bits] = (of_ctc.get(bits, 0.0), recipe.kl_students * of_kl.get(bits, 0.0))
         for network, (ctc, kl) in weights.items():
@@ -177,8 +182,10 @@ class JointObjective:
         set_seed(draws(self.recipe.seed, shared.update))
         with shared.step.running(network), shared.trunk.running(), self.accelerator.autocast():
             logits = self.recogniser.logits(features)
-        blank = self.recogniser.labels.blank
-        loss = ctc * ctc_loss(logits, features.frames, shared.batch.labels, blank)
+        loss = logits.new_zeros(())
+        if ctc:
+            blank = self.recogniser.labels.blank
+            loss = ctc * ctc_loss(logits, features.frames, shared.batch.labels, blank)
         if shared.teacher is not None and kl:
             loss = loss + kl * kl_divergence(shared.teacher, logits, features.frame_mask)
         self.accelerator.backward(loss)

@@ -18,12 +18,13 @@ class Source:
     Attributes:
         description: what it looks like on disk, in a few words.
         recognises: whether a path holds such a corpus; looks, and never raises.
-        read: its utterances; raises `InputError` where they cannot be had.
+        read: its utterances; raises `InputError` where they cannot be had, or where transcripts
+            are asked for (second argument) and one lacks.
     """
 
     description: str
     recognises: Callable[[Path], bool]
-    read: Callable[[Path], tuple[Utterance, ...]]
+    read: Callable[[Path, bool], tuple[Utterance, ...]]
 
 
 @dataclass(frozen=True)

@@ -28,12 +28,12 @@ class AudioClip:
 
 @dataclass(frozen=True)
 class Utterance:
-    """One transcribed utterance.
+    """One utterance.
 
     Attributes:
         id: unique in its corpus.
         duration: seconds.
-        text: the transcript as the corpus writes it.
+        text: the transcript as the corpus writes it; empty where there is none.
         speaker: empty where unknown.
     """
 

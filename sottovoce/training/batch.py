@@ -39,15 +39,19 @@ class TrainingSpeech:
     Raises:
         InputError: an utterance has characters outside the vocabulary, is too short for one
             frame, or has a transcript longer than its frames allow.
+
+    Args:
+        transcribed: whether the transcripts are used; if not, no utterance has labels.
     """
 
-    def __init__(self, corpus: Corpus, recogniser: Recogniser) -> None:
+    def __init__(self, corpus: Corpus, recogniser: Recogniser, *, transcribed: bool = True) -> None:
         self.corpus = corpus
         self.sampling_rate = recogniser.sampling_rate
         self._frames_of = recogniser.frames_of
         self.labels: dict[str, tuple[int, ...]] = {}
         for utterance in corpus.utterances:
-            encoded = recogniser.labels.encode(utterance.text, utterance.id)
+            text = utterance.text if transcribed else ""
+            encoded = recogniser.labels.encode(text, utterance.id)
             self.labels[utterance.id] = tuple(encoded)
             self._refuse_too_short(utterance, round(utterance.duration * self.sampling_rate))
 

@@ -70,6 +70,12 @@ class WorkFolder:
             write_text(settings_file, json.dumps(wanted, indent=2))
         return cls(path)
 
+    def part(self, name: str) -> "WorkFolder":
+        """A folder inside for a further stage of the same run."""
+        path = self.path / name
+        path.mkdir(exist_ok=True)
+        return WorkFolder(path)
+
     def save(self, state: Saved) -> None:
         """Replace the saved state. Raises InputError where the disk is full."""
         tensors = {

@@ -158,6 +158,34 @@ def test_the_record_reads_back(journey: Journey) -> None:
     assert [point.step for point in journey.record.history] == [1, 2, 3, 4]
 
 
+def test_pass_2_goes_on_from_pass_1_with_its_plan(journey: Journey, tmp_path: Path) -> None:
+    dials = ("--bits", BITS, "--finetune", "learnt")
+    record = _compressed(tmp_path / "small", journey.start, journey.speech, *dials)
+    assert [point.step for point in record.history] == [1, 2, 3, 4, 5, 6, 7, 8]
+    seconds = [point.seconds for point in record.history]
+    assert seconds == sorted(seconds)
+    assert record.recipe["finetune"] == "learnt"
+    once = {row.layer: row.bits for row in journey.record.layers}
+    assert {row.layer: row.bits for row in record.layers} == once
+    twice = load_file(tmp_path / "small" / "model.safetensors")
+    assert any((twice[name] != one).any() for name, one in journey.tensors.items())
+
+
+def test_audio_alone_is_enough_to_train_on(journey: Journey, tmp_path: Path) -> None:
+    audio = tmp_path / "audio"
+    audio.mkdir()
+    for path in journey.speech.parent.glob("*.wav"):
+        shutil.copy(path, audio)
+    command = ("compress", journey.start, "--train", audio, "--dev", journey.speech)
+    small = tmp_path / "small"
+    refused = sottovoce(*command, "--out", small, *QUICK)
+    assert (refused.status, small.exists()) == (2, False)
+    assert "--unlabelled" in refused.err
+    ended = sottovoce(*command, "--out", small, *QUICK, "--unlabelled")
+    assert ended.status == 0, ended.err
+    assert json.loads((small / "metrics.json").read_text())["recipe"]["unlabelled"] is True
+
+
 def test_sizes_and_bits_are_those_on_disk(journey: Journey) -> None:
     before, after = journey.record.systems
     rows = {row.layer: row for row in journey.record.layers}

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,15 @@ def test_a_given_plan_is_trained_from_the_first_update(training: MakeTraining) -
     assert not any("temperature" in one for one in told)
 
 
+@pytest.mark.parametrize("bits", [2, 6])
+def test_a_single_candidate_is_uniform_quantization(training: MakeTraining, bits: int) -> None:
+    run = training(candidates=(bits,), bits=float(bits))
+    told = run.run()
+    assert {one.bits for one in run.objective.hard_plan().values()} == {bits}
+    assert all(one["hard_bits"] == bits and "temperature" not in one for one in told)
+    assert run.objective.expected_bits() is None
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -273,6 +283,28 @@ def test_the_cached_teacher_is_what_the_network_is_held_to(
     without, once, twice = losses
     assert once - without > 1e-4
     assert twice - once == pytest.approx(once - without, rel=1e-4)
+
+
+@pytest.mark.parametrize("search_share", [1.0, 0.01])
+def test_without_transcripts_only_the_teacher_pulls(
+    training: MakeTraining, tmp_path: Path, search_share: float
+) -> None:
+    run = training()
+    recogniser, speech = run.objective.recogniser, run.speech
+    cached = CachedTeacher.computed(recogniser, speech, 1.0, tmp_path / "teacher", QUIET)
+    dials = {"teacher": "cached", "unlabelled": True, "search_share": search_share}
+    run = training(cached=cached, **dials)
+    loss = run.objective.update(run.batch, Update(3, 8))["loss"]
+    unlabelled = replace(run.batch, labels=tuple(() for _ in run.batch.labels))
+    run = training(cached=cached, **dials)
+    assert run.objective.update(unlabelled, Update(3, 8))["loss"] == loss > 0
+    pulled = training(cached=cached, **dials | {"unlabelled": False, "kl_frozen": 1.0})
+    assert loss < pulled.objective.update(pulled.batch, Update(3, 8))["loss"]
+
+
+def test_without_transcripts_a_teacher_that_drifts_is_refused() -> None:
+    with pytest.raises(InputError, match="only a frozen teacher helps"):
+        Recipe(teacher="live", unlabelled=True)
 
 
 def test_a_larger_eta_leaves_fewer_bits(training: MakeTraining) -> None:

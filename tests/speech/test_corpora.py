@@ -11,7 +11,7 @@ from sottovoce.speech.utterance import AudioClip, Utterance
 
 def test_every_module_of_the_folder_is_a_source():
     modules = {path.stem for path in Path(corpora.__file__).parent.glob("*.py")} - {"__init__"}
-    assert modules == {"hf_datasets", "jsonl", "lhotse_cuts", "librispeech"}
+    assert modules == {"audio_folder", "hf_datasets", "jsonl", "lhotse_cuts", "librispeech"}
     assert len({source.description for source in sources()}) == len(modules)
 
 

@@ -9,8 +9,11 @@ from sottovoce.errors import InputError
 from sottovoce.speech.corpus import Corpus, Source
 
 
-def read_corpus(path: Path | str) -> Corpus:
+def read_corpus(path: Path | str, *, transcribed: bool = True) -> Corpus:
     """Read the corpus at a path, whatever its kind.
+
+    Args:
+        transcribed: whether every utterance must have a transcript.
 
     Raises:
         InputError: the path does not exist, is no known kind of corpus, has no utterances, or
@@ -21,7 +24,7 @@ def read_corpus(path: Path | str) -> Corpus:
         raise InputError(f"{path} does not exist")
     for source in sources():
         if source.recognises(path):
-            utterances = source.read(path)
+            utterances = source.read(path, transcribed)
             if not utterances:
                 raise InputError(f"{path} has no utterances")
             return Corpus(_name(path), utterances)

@@ -22,7 +22,7 @@ def recognises(path: Path) -> bool:
     )
 
 
-def read(path: Path) -> tuple[Utterance, ...]:
+def read(path: Path, transcribed: bool = True) -> tuple[Utterance, ...]:
     """Every row's utterance. Encoded audio stays in the dataset until it is decoded.
 
     An utterance's id is the column "id" or, without one, the row's number.
@@ -41,7 +41,7 @@ def read(path: Path) -> tuple[Utterance, ...]:
         raise InputError(f"{path} cannot be read by datasets: {error!r}") from error
     columns = dataset.column_names
     text = _first(_TEXT, columns)
-    if text is None or "audio" not in columns:
+    if (transcribed and text is None) or "audio" not in columns:
         raise InputError(f'{path} has the columns {columns}; it needs "audio" and one of {_TEXT}')
     undecoded = datasets.Audio(decode=False)  # decoding in `datasets` would need torchcodec
     try:
@@ -49,7 +49,7 @@ def read(path: Path) -> tuple[Utterance, ...]:
     except (TypeError, ValueError) as error:
         kind = dataset.features["audio"]
         raise InputError(f'{path}: column "audio" is {kind}; make it an Audio column') from error
-    texts = dataset[text]
+    texts = dataset[text] if text and transcribed else [""] * len(dataset)
     ids = dataset["id"] if "id" in columns else range(len(dataset))
     speaker = _first(_SPEAKER, columns)
     speakers = dataset[speaker] if speaker else [None] * len(dataset)

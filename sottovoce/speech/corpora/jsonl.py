@@ -18,7 +18,7 @@ def recognises(path: Path) -> bool:
     )
 
 
-def read(path: Path) -> tuple[Utterance, ...]:
+def read(path: Path, transcribed: bool = True) -> tuple[Utterance, ...]:
     """Every line's utterance.
 
     Raises:
@@ -28,7 +28,7 @@ def read(path: Path) -> tuple[Utterance, ...]:
     utterances = []
     lines: dict[str, int] = {}
     for number, record in numbered_records(path):
-        utterance = _utterance(record, path.parent, f"{path}, line {number}")
+        utterance = _utterance(record, path.parent, f"{path}, line {number}", transcribed)
         first = lines.setdefault(utterance.id, number)
         if first != number:
             raise InputError(
@@ -39,7 +39,7 @@ def read(path: Path) -> tuple[Utterance, ...]:
     return tuple(utterances)
 
 
-def _utterance(record: dict[str, Any], folder: Path, place: str) -> Utterance:
+def _utterance(record: dict[str, Any], folder: Path, place: str, transcribed: bool) -> Utterance:
     filepath = _string(record, "audio_filepath", place)
     path = folder / filepath
     if not path.is_file():
@@ -57,7 +57,7 @@ def _utterance(record: dict[str, Any], folder: Path, place: str) -> Utterance:
         id=_string(record, "id", place, default=_without_suffix(path, folder)),
         audio=audio,
         duration=duration,
-        text=_string(record, "text", place),
+        text=_string(record, "text", place, default=None if transcribed else ""),
         speaker=_string(record, "speaker", place, default=""),
     )
 

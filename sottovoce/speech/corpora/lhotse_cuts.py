@@ -20,7 +20,7 @@ def recognises(path: Path) -> bool:
     )
 
 
-def read(path: Path) -> tuple[Utterance, ...]:
+def read(path: Path, transcribed: bool = True) -> tuple[Utterance, ...]:
     """Every cut's utterance. As in lhotse, relative paths start at the working folder.
 
     Raises:
@@ -29,12 +29,14 @@ def read(path: Path) -> tuple[Utterance, ...]:
     """
     deserialize = extra("lhotse", "reading lhotse cuts").serialization.deserialize_item
     return tuple(
-        _utterance(record, deserialize, f"{path}, line {number}")
+        _utterance(record, deserialize, f"{path}, line {number}", transcribed)
         for number, record in numbered_records(path)
     )
 
 
-def _utterance(record: dict[str, Any], deserialize: Callable[..., Any], place: str) -> Utterance:
+def _utterance(
+    record: dict[str, Any], deserialize: Callable[..., Any], place: str, transcribed: bool
+) -> Utterance:
     try:
         cut = deserialize(record)
     except Exception as error:  # whatever a record that is not lhotse's happens to hit there
@@ -43,18 +45,18 @@ def _utterance(record: dict[str, Any], deserialize: Callable[..., Any], place: s
         raise InputError(
             f"{place}: {type(cut).__name__} is not understood, only MonoCut; save it as audio first"
         )
-    if len(cut.supervisions) != 1 or cut.supervisions[0].text is None:
+    spoken = cut.supervisions[0] if len(cut.supervisions) == 1 else None
+    if transcribed and (spoken is None or spoken.text is None):
         raise InputError(
             f"{place}: cut {cut.id!r} has no single supervision with a text; "
             f"apply trim_to_supervisions first"
         )
-    (supervision,) = cut.supervisions
     return Utterance(
         id=cut.id,
         audio=AudioClip(_file(cut, place), float(cut.start), float(cut.duration)),
         duration=float(cut.duration),
-        text=supervision.text,
-        speaker=supervision.speaker or "",
+        text=(spoken and spoken.text) or "",
+        speaker=(spoken and spoken.speaker) or "",
     )
 
 

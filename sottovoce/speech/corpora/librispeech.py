@@ -13,7 +13,7 @@ def recognises(path: Path) -> bool:
     return path.is_dir() and next(path.rglob("*.trans.txt"), None) is not None
 
 
-def read(path: Path) -> tuple[Utterance, ...]:
+def read(path: Path, transcribed: bool = True) -> tuple[Utterance, ...]:  # noqa: ARG001
     """Every transcript's utterances; an utterance's speaker is its id up to the first hyphen.
 
     Raises:

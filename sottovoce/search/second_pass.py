@@ -1,0 +1,33 @@
+"""P1's Pass 2: the learnt plan is trained once more, as long as Pass 1 was."""
+
+import torch
+
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.search.joint import JointObjective
+
+
+def second_pass(first: JointObjective, start: Recogniser | None) -> JointObjective:
+    """The objective of Pass 2: the mixed network's terms alone, under the plan of Pass 1.
+
+    Args:
+        first: Pass 1 at its end; what it trained moves into the new objective.
+        start: the start point, to begin again from there; None to go on from the weights and
+            scales that Pass 1 learnt.
+    """
+    recipe, plan = first.recipe, first.hard_plan()
+    pulled = recipe.kl_finetune > 0 or recipe.unlabelled
+    dials = {"students": "none", "kl_frozen": recipe.kl_finetune}
+    recipe = recipe.replaced(dials if pulled else {**dials, "teacher": "none"})
+    teacher = first.teacher if pulled else None
+    scales = {
+        name: [one.detach().clone() for one in layer.log_scales]
+        for name, layer in first.supernet.layers.items()
+    }
+    first.supernet.dismantle()
+    second = JointObjective(start or first.recogniser, recipe, first.accelerator, teacher, plan)
+    if start is None:
+        with torch.no_grad():
+            for name, layer in second.supernet.layers.items():
+                for log_scale, learnt in zip(layer.log_scales, scales[name], strict=True):
+                    log_scale.copy_(learnt)
+    return second

@@ -1,0 +1,48 @@
+"""A folder of audio files without transcripts: enough to train towards another model's outputs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import soundfile
+
+from sottovoce.errors import InputError
+from sottovoce.speech.audio import probe
+from sottovoce.speech.corpus import Source
+from sottovoce.speech.utterance import AudioClip, Utterance
+
+_SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats()} | {".opus"}
+
+
+def recognises(path: Path) -> bool:
+    """A folder with audio in it that is none of the other kinds of folder."""
+    marks = ("state.json", "dataset_dict.json")
+    return (
+        path.is_dir()
+        and not any((path / name).exists() for name in marks)
+        and next(path.rglob("*.trans.txt"), None) is None
+        and next(_files(path), None) is not None
+    )
+
+
+def read(path: Path, transcribed: bool = True) -> tuple[Utterance, ...]:
+    """Every audio file in the folder and below, by name; its id is its path inside.
+
+    Raises:
+        InputError: transcripts are needed, or a file cannot be opened.
+    """
+    if transcribed:
+        raise InputError(
+            f"{path} holds audio without transcripts; write a JSON lines manifest with a "
+            f'"text" for each, or compress with --unlabelled'
+        )
+    return tuple(
+        Utterance(file.relative_to(path).as_posix(), AudioClip(file), probe(AudioClip(file)), "")
+        for file in sorted(_files(path))
+    )
+
+
+def _files(path: Path) -> Iterator[Path]:
+    return (file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES)
+
+
+SOURCE = Source("a folder of audio files (only where no transcripts are needed)", recognises, read)
