@@ -146,6 +146,8 @@ def _compressing(
         else:
             minutes = {}
         record = RunRecord.from_json(json.loads((out / "metrics.json").read_text()))
+        if record.recipe != json.loads(json.dumps(recipe.to_record())):
+            raise SystemExit(f"{out} was trained with another recipe; delete it")
         return {**_facts(record), **minutes, "kl": _dev_kl(out)}
 
     return measure

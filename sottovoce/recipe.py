@@ -140,7 +140,8 @@ class Recipe(Training):
         allowed=TEACHERS,
     )
     unlabelled: bool = dial(
-        False, "use no transcripts: train towards the full-precision model's outputs alone"
+        False,
+        "use no transcripts: KL(teacher || network) with weight 1 in place of every other term",
     )
     students: str = dial(
         "none", "uniform-precision networks trained beside the mixed one", allowed=STUDENTS
@@ -187,10 +188,23 @@ class Recipe(Training):
             raise InputError("students learn from a teacher: set teacher to live or cached")
         if self.unlabelled and self.teacher != "cached":
             raise InputError("without transcripts only a frozen teacher helps: teacher cached")
-        if self.kl_finetune and self.teacher == "none":
-            raise InputError("kl_finetune needs a teacher: set teacher to live or cached")
+        for name in ("kl_frozen", "kl_finetune"):
+            if getattr(self, name) and self.teacher == "none":
+                raise InputError(f"{name} needs a teacher: set teacher to live or cached")
         if not 0 < self.search_share <= 1:
             raise InputError(f"search_share is {self.search_share}; it must lie in (0, 1]")
+
+    def teaches(self, *, searching: bool) -> bool:
+        """Whether any term of a run, Pass 2 included, uses the teacher's outputs.
+
+        Args:
+            searching: whether the run learns a plan; a single candidate leaves nothing to learn.
+        """
+        if self.teacher == "none":
+            return False
+        frozen = self.kl_frozen or (self.finetune != "none" and self.kl_finetune)
+        mixed = searching and len(self.candidates) > 1 and self.kl_mixed
+        return bool(self.unlabelled or self.students != "none" or frozen or mixed)
 
     def grid_name(self, bits: int) -> str:
         """The grid that a width uses."""

@@ -14,7 +14,10 @@ Model = Annotated[
     str,
     typer.Argument(help="A compressed folder, or a full-precision checkpoint (hub id, folder)."),
 ]
-Train = Annotated[Path, typer.Option(help=f"Training speech: {CORPUS}.")]
+Train = Annotated[
+    Path,
+    typer.Option(help=f"Training speech: {CORPUS}; for --unlabelled a folder of audio too."),
+]
 Dev = Annotated[Path, typer.Option(help=f"Speech to evaluate on: {CORPUS}.")]
 Data = Annotated[Path, typer.Option(help=f"Speech: {CORPUS}.")]
 Out = Annotated[Path, typer.Option(help="Folder to write; it must not exist.")]

@@ -35,7 +35,7 @@ def compress(
 ) -> None:
     """Learn each layer's bit-width and the quantized weights in one training, and pack them.
 
-    Joint mixed-precision learning (arXiv 2501.03643, Pass 1). OUT becomes a folder that
+    Joint mixed-precision learning (arXiv 2501.03643). OUT becomes a folder that
     `transformers` loads after `import sottovoce`: packed weights, model card, metrics and a report
     to look at, with a significance test against CHECKPOINT.
 

@@ -114,13 +114,10 @@ def compress(
             baselines.append(_baseline(baseline, evaluation, before.reference, console))
 
     teacher = None
-    if recipe.teacher == "cached":
+    if recipe.teacher == "cached" and recipe.teaches(searching=plan is None):
+        cache = Path(teacher_cache or work.path / "teacher")
         teacher = CachedTeacher.computed(
-            recogniser,
-            speech,
-            recipe.seconds_per_batch,
-            Path(teacher_cache or work.path / "teacher"),
-            console,
+            recogniser, speech, recipe.seconds_per_batch, cache, console
         )
     shapes = recogniser.family.shapes(recogniser.model)
     objective = JointObjective(recogniser, recipe, accelerator, teacher, plan)
@@ -133,11 +130,9 @@ def compress(
     learnt, expected_bits = objective.hard_plan(), objective.expected_bits()
     if recipe.finetune != "none":
         console.print("Pass 2")
-        objective = second_pass(
-            objective, load_checkpoint(source) if recipe.finetune == "start" else None
-        )
-        again = train(objective, speech, objective.recipe, work.part("pass 2"), dev_wer, console)
-        history += tuple(_later(point, history[-1]) for point in again)
+        objective = _pass_2(objective, source)
+        second = train(objective, speech, objective.recipe, work.part("pass 2"), dev_wer, console)
+        history += tuple(_later(point, history[-1]) for point in second)
     trained = time.monotonic()
 
     finished = work.path / "finished"
@@ -198,6 +193,14 @@ def _baseline(
         plan = plan_of(recogniser.model)
         return Measured(packed_system(name, Path(model), plan, shapes, own), own)
     return Measured(float_system(name, recogniser, own), own)
+
+
+def _pass_2(first: JointObjective, source: str | Path) -> JointObjective:
+    if first.recipe.finetune == "learnt":
+        return second_pass(first, None)
+    second = second_pass(first, load_checkpoint(source))
+    first.recogniser.model.to("cpu")  # it has served
+    return second
 
 
 def _later(point: TrainingPoint, last: TrainingPoint) -> TrainingPoint:

@@ -44,7 +44,7 @@ class JointObjective:
     """Pass 1 on one recogniser, whose encoder matrices become mixed layers.
 
     Args:
-        teacher: needed where the recipe's teacher is "cached".
+        teacher: needed where the recipe's teacher is "cached" and some term uses it.
         plan: a plan to train instead of learning one; the search phase is then empty, as it is
             where there is a single candidate (uniform quantization).
 
@@ -60,8 +60,6 @@ class JointObjective:
         teacher: CachedTeacher | None = None,
         plan: Plan | None = None,
     ) -> None:
-        if recipe.teacher == "cached" and teacher is None:
-            raise ValueError('the recipe\'s teacher is "cached": give one')
         self.recipe = recipe
         self.accelerator = accelerator
         self.teacher = teacher
@@ -74,6 +72,12 @@ class JointObjective:
             plan = self.supernet.plan(recipe.candidates * len(self.supernet.layers))
         if plan is not None:
             self.supernet.check(plan)
+        if (
+            recipe.teacher == "cached"
+            and teacher is None
+            and recipe.teaches(searching=plan is None)
+        ):
+            raise ValueError('the recipe\'s teacher is "cached": give one')
         self.plan = plan
         self.recogniser = recogniser
         self.groups = groups_of(self.supernet.matrices, recipe.search_granularity)
@@ -149,14 +153,6 @@ class JointObjective:
     ) -> float:
         """Run and differentiate one network after another; the sum of their losses."""
         recipe, total = self.recipe, 0.0
-        shared = _Shared(batch, features, step, update, SharedTrunk(self.recogniser))
-        if recipe.teacher == "live":
-            loss, logits = self._run_network(shared, FULL, ctc=1.0, kl=0.0)
-            total, shared = total + loss, replace(shared, teacher=logits)
-        elif self.teacher is not None:
-            logits = self.teacher.log_probabilities(batch.ids, features.values.device)
-            shared = replace(shared, teacher=_fitted(logits, features.values.shape[2]))
-
         kl_main = recipe.kl_mixed if main == MIXED else recipe.kl_frozen
         weights: dict[str | int, tuple[float, float]] = {main: (1.0, kl_main)}
         of_ctc, of_kl = dict(recipe.student_ctc), dict(recipe.student_kl)
@@ -164,6 +160,15 @@ class JointObjective:
             weights, of_ctc = {main: (0.0, 1.0)}, {}
         for bits in self._students(update):
             weights[bits] = (of_ctc.get(bits, 0.0), recipe.kl_students * of_kl.get(bits, 0.0))
+
+        shared = _Shared(batch, features, step, update, SharedTrunk(self.recogniser))
+        pulled = any(kl for _, kl in weights.values())
+        if pulled and recipe.teacher == "live":
+            loss, logits = self._run_network(shared, FULL, ctc=1.0, kl=0.0)
+            total, shared = total + loss, replace(shared, teacher=logits)
+        elif pulled and self.teacher is not None:
+            logits = self.teacher.log_probabilities(batch.ids, features.values.device)
+            shared = replace(shared, teacher=_fitted(logits, features.values.shape[2]))
         for network, (ctc, kl) in weights.items():
             if ctc or kl:
                 total += self._run_network(shared, network, ctc, kl)[0]
@@ -194,7 +199,7 @@ class JointObjective:
 
     def _students(self, update: Update) -> tuple[int, ...]:
         """Widths of the uniform networks that run at this update."""
-        if self.recipe.students == "none":
+        if self.recipe.students == "none" or len(self.recipe.candidates) == 1:
             return ()
         if self.recipe.students == "all":
             return self.recipe.candidates

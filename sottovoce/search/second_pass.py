@@ -7,7 +7,7 @@ from sottovoce.search.joint import JointObjective
 
 
 def second_pass(first: JointObjective, start: Recogniser | None) -> JointObjective:
-    """The objective of Pass 2: the mixed network's terms alone, under the plan of Pass 1.
+    """The objective of Pass 2: Pass 1's plan from the first update on, no students.
 
     Args:
         first: Pass 1 at its end; what it trained moves into the new objective.
@@ -15,16 +15,15 @@ def second_pass(first: JointObjective, start: Recogniser | None) -> JointObjecti
             scales that Pass 1 learnt.
     """
     recipe, plan = first.recipe, first.hard_plan()
-    pulled = recipe.kl_finetune > 0 or recipe.unlabelled
-    dials = {"students": "none", "kl_frozen": recipe.kl_finetune}
-    recipe = recipe.replaced(dials if pulled else {**dials, "teacher": "none"})
-    teacher = first.teacher if pulled else None
+    recipe = recipe.replaced({"students": "none", "kl_frozen": recipe.kl_finetune})
     scales = {
         name: [one.detach().clone() for one in layer.log_scales]
         for name, layer in first.supernet.layers.items()
     }
     first.supernet.dismantle()
-    second = JointObjective(start or first.recogniser, recipe, first.accelerator, teacher, plan)
+    second = JointObjective(
+        start or first.recogniser, recipe, first.accelerator, first.teacher, plan
+    )
     if start is None:
         with torch.no_grad():
             for name, layer in second.supernet.layers.items():

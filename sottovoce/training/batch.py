@@ -59,10 +59,13 @@ class TrainingSpeech:
         frames = self._frames_of(samples)
         needed = max(1, least_frames(self.labels[utterance.id]))
         if frames < needed:
+            transcribed = bool(self.labels[utterance.id])
+            wants = f"its transcript needs {needed}" if transcribed else "training needs one"
+            mend = "correct the transcript or leave" if transcribed else "leave"
             raise InputError(
                 f"{self.corpus.name}: utterance {utterance.id} lasts "
-                f"{samples / self.sampling_rate:.2f} s, which is {frames} frames, but its "
-                f"transcript needs {needed}; correct the transcript or leave the utterance out"
+                f"{samples / self.sampling_rate:.2f} s, which is {frames} frames, but {wants}; "
+                f"{mend} the utterance out"
             )
 
     @property

@@ -12,14 +12,19 @@ from contextlib import contextmanager
 
 # <malloc.h>
 _M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
 _M_MMAP_MAX = -4
-_DEFAULT_TRIM_THRESHOLD = 128 * 1024
-_DEFAULT_MMAP_MAX = 65536
+_MMAP_MAX = 65536
+_MEBIBYTE = 2**20
 
 
 @contextmanager
 def memory_kept() -> Iterator[None]:
-    """Inside, freed memory stays with the process; after, it goes back. Nothing without glibc."""
+    """Inside, freed memory stays with the process; then it goes back. Without glibc, nothing.
+
+    Afterwards glibc's thresholds are those that it reaches by itself in a process with large
+    blocks, and stay there.
+    """
     if platform.libc_ver()[0] != "glibc":
         yield
         return
@@ -29,6 +34,7 @@ def memory_kept() -> Iterator[None]:
     try:
         yield
     finally:
-        libc.mallopt(_M_MMAP_MAX, _DEFAULT_MMAP_MAX)
-        libc.mallopt(_M_TRIM_THRESHOLD, _DEFAULT_TRIM_THRESHOLD)
+        libc.mallopt(_M_MMAP_MAX, _MMAP_MAX)
+        libc.mallopt(_M_MMAP_THRESHOLD, 32 * _MEBIBYTE)
+        libc.mallopt(_M_TRIM_THRESHOLD, 64 * _MEBIBYTE)
         libc.malloc_trim(0)

@@ -6,8 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from program import save_checkpoint, save_speech, sottovoce
 
+from sottovoce.errors import Interrupted
+from sottovoce.training import loop
 from sottovoce.training.state import WorkFolder
 
 UPDATES = 80
@@ -84,3 +87,39 @@ def test_an_interrupted_compression_goes_on_and_ends_as_one_that_was_not(
     assert sottovoce(*command(whole)).status == 0
     for name in ("model.safetensors", "config.json", "recipe.toml", "compressed.trn"):
         assert (out / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("begin", ["start", "learnt"])
+def test_an_interrupted_pass_2_ends_as_one_that_was_not(
+    tmp_path: Path, one_thread: None, monkeypatch: pytest.MonkeyPatch, begin: str
+) -> None:
+    start, speech = save_checkpoint(tmp_path / "start"), save_speech(tmp_path / "speech")
+
+    def command(into: str) -> list[object]:
+        return [
+            *("compress", start, "--train", speech, "--dev", speech, "--out", tmp_path / into),
+            *("--bits", 3, "--learning-rate", 1e-2, "--search-share", 0.5, "--steps", 4),
+            *("--evaluations", 1, "--seconds-per-batch", 1, "--kl-finetune", 0.5),
+            *("--finetune", begin),
+        ]
+
+    made, original = [], loop.make_update
+
+    def stopped_in_pass_2(*given: object) -> object:
+        made.append(given)
+        if len(made) == 7:
+            raise Interrupted("interrupted")
+        return original(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "_SAVE_EVERY_SECONDS", 0.0)
+        patched.setattr(loop, "make_update", stopped_in_pass_2)
+        assert sottovoce(*command("small")).status == 130
+    assert (tmp_path / "small.unfinished" / "pass 2" / "state.safetensors").is_file()
+    assert sottovoce(*command("small"), "--resume").status == 0
+    assert sottovoce(*command("whole")).status == 0
+    for name in ("model.safetensors", "config.json", "recipe.toml", "compressed.trn"):
+        found, expected = (tmp_path / one / name for one in ("small", "whole"))
+        assert found.read_bytes() == expected.read_bytes(), name
+    history = json.loads((tmp_path / "small" / "metrics.json").read_text())["history"]
+    assert [point["step"] for point in history] == list(range(1, 9))

@@ -220,12 +220,27 @@ def test_networks_are_those_that_the_recipe_gives_weight(
 def test_sampled_students_are_all_drawn(
     training: MakeTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = training(teacher="live", students="sampled", search_share=0.5)
+    run = training(teacher="live", students="sampled", search_share=0.5, kl_frozen=1.0)
     networks = _networks_run(run, 24, monkeypatch)
     assert [one[:2] for one in networks] == [[FULL, MIXED]] * 12 + [[FULL, PLAN]] * 12
     drawn = [one[2] for one in networks]
     assert all(len(one) == 3 for one in networks)
     assert all(drawn.count(bits) >= 4 for bits in (2, 4, 8))
+
+
+def test_with_a_single_candidate_no_network_runs_twice(
+    training: MakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dials = {"teacher": "live", "students": "all", "kl_frozen": 1.0}
+    run = training(candidates=(4,), bits=4.0, **dials)
+    assert _networks_run(run, 2, monkeypatch) == [[FULL, PLAN], [FULL, PLAN]]
+
+
+def test_a_teacher_that_nothing_learns_from_does_not_run(
+    training: MakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = training(teacher="live")
+    assert _networks_run(run, 2, monkeypatch) == [[FULL, MIXED], [PLAN]]
 
 
 def test_the_loss_is_the_papers_sum(make_recogniser: MakeRecogniser, corpus: Corpus) -> None:
@@ -360,7 +375,8 @@ def test_layers_that_layerdrop_skips_do_not_stop_training(
 def test_the_front_end_gets_the_gradients_of_all_networks(training: MakeTraining) -> None:
     found = []
     for teacher in ("none", "live"):
-        run = training(train_front_end=True, search_share=0.01, teacher=teacher, kl_mixed=0.0)
+        tiny_pull = {"kl_frozen": 1e-12} if teacher == "live" else {}
+        run = training(train_front_end=True, search_share=0.01, teacher=teacher, **tiny_pull)
         run.objective.update(run.batch, Update(3, 8))
         front_end = run.objective.recogniser.model.wav2vec2.feature_extractor
         found.append(torch.cat([one.grad.flatten() for one in front_end.parameters()]))

@@ -1,6 +1,7 @@
 """Pass 2 against the Pass 1 that it follows."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -12,16 +13,20 @@ from sottovoce.models.recogniser import Recogniser
 from sottovoce.recipe import Recipe
 from sottovoce.search.joint import JointObjective
 from sottovoce.search.second_pass import second_pass
+from sottovoce.search.supernet import FULL, PLAN, QuantizedStep
+from sottovoce.speech.corpus import Corpus
+from sottovoce.training.batch import TrainingSpeech
+from sottovoce.training.loop import Update
 
 MakeRecogniser = Callable[..., Recogniser]
-PLAN = (2, 4, 8, 4, 2, 2) * 2
+WIDTHS = (2, 4, 8, 4, 2, 2) * 2
 
 
 def _pass_1(recogniser: Recogniser, **dials: object) -> JointObjective:
     """Pass 1 whose weights and scales have moved."""
     recipe = Recipe().replaced({"teacher": "live", "students": "all", **dials})
     objective = JointObjective(recogniser, recipe, Accelerator(cpu=True))
-    objective.plan = objective.supernet.plan(PLAN)
+    objective.plan = objective.supernet.plan(WIDTHS)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in recogniser.model.parameters():
@@ -56,12 +61,27 @@ def test_it_begins_again_from_the_start_point(make_recogniser: MakeRecogniser) -
     assert all(torch.equal(one, after[name]) for name, one in before.items())
 
 
-@pytest.mark.parametrize(("kl", "teacher"), [(0.0, "none"), (0.7, "live")])
+@pytest.mark.parametrize(("kl", "networks"), [(0.0, [PLAN]), (0.7, [FULL, PLAN])])
 def test_only_the_plans_network_trains_and_the_pull_has_its_own_weight(
-    make_recogniser: MakeRecogniser, kl: float, teacher: str
+    make_recogniser: MakeRecogniser,
+    corpus: Corpus,
+    monkeypatch: pytest.MonkeyPatch,
+    kl: float,
+    networks: list[str],
 ) -> None:
-    recipe = second_pass(_pass_1(make_recogniser(), kl_finetune=kl), None).recipe
-    assert (recipe.students, recipe.teacher, recipe.kl_frozen) == ("none", teacher, kl)
+    second = second_pass(_pass_1(make_recogniser(), kl_finetune=kl, kl_frozen=0.3), None)
+    assert second.recipe.kl_frozen == kl
+    batch = next(TrainingSpeech(corpus, second.recogniser).batches(second.recipe, 0))
+    ran: list[object] = []
+    original = QuantizedStep.running
+
+    def running(step: QuantizedStep, network: str | int) -> Any:
+        ran.append(network)
+        return original(step, network)
+
+    monkeypatch.setattr(QuantizedStep, "running", running)
+    second.update(batch, Update(0, 4))
+    assert ran == networks
 
 
 def test_a_pull_without_a_teacher_is_refused() -> None:

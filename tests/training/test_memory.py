@@ -33,5 +33,7 @@ def test_inside_freed_memory_is_taken_again_and_after_it_goes_back() -> None:
 def test_it_ends_when_what_is_inside_fails() -> None:
     fresh = _page_faults()
     with pytest.raises(RuntimeError, match="inside"), memory_kept():
+        _page_faults()
         raise RuntimeError("inside")
+    assert _page_faults() > fresh / 2
     assert _page_faults() > fresh / 2

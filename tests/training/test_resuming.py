@@ -41,9 +41,11 @@ AnyObjective = FullPrecision | JointObjective
 RECIPES = {
     "full precision": Training(**DIALS),
     "augmented": Training(**DIALS, augment=True, train_front_end=True),
-    "joint": Recipe(**DIALS, teacher="none"),
-    "live teacher, all students": Recipe(**DIALS, teacher="live", students="all"),
-    "cached teacher, sampled student": Recipe(**DIALS, teacher="cached", students="sampled"),
+    "joint": Recipe(**DIALS, teacher="none", search_share=0.6),
+    "live teacher, all students": Recipe(**DIALS, teacher="live", students="all", search_share=0.3),
+    "cached teacher, sampled student": Recipe(
+        **DIALS, teacher="cached", students="sampled", search_share=0.6, kl_frozen=0.5
+    ),
     "eta, per tensor, no hard phase": Recipe(
         **DIALS,
         bits=None,

@@ -10,7 +10,9 @@ from sottovoce.speech.audio import probe
 from sottovoce.speech.corpus import Source
 from sottovoce.speech.utterance import AudioClip, Utterance
 
-_SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats()} | {".opus"}
+_SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats()} | {
+    *(".opus", ".oga", ".aif", ".sph", ".snd")
+}
 
 
 def recognises(path: Path) -> bool:
@@ -25,15 +27,15 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, transcribed: bool = True) -> tuple[Utterance, ...]:
-    """Every audio file in the folder and below, by name; its id is its path inside.
+    """Every file in the folder and below with an audio suffix; its id is its path inside.
 
     Raises:
         InputError: transcripts are needed, or a file cannot be opened.
     """
     if transcribed:
         raise InputError(
-            f"{path} holds audio without transcripts; write a JSON lines manifest with a "
-            f'"text" for each, or compress with --unlabelled'
+            f"{path} is a folder of audio without transcripts, which serves only as the training "
+            "speech of compress --unlabelled; name a manifest with the transcripts"
         )
     return tuple(
         Utterance(file.relative_to(path).as_posix(), AudioClip(file), probe(AudioClip(file)), "")
@@ -42,7 +44,8 @@ def read(path: Path, transcribed: bool = True) -> tuple[Utterance, ...]:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    return (file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES)
+    found = (file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES)
+    return (file for file in found if file.is_file())
 
 
 SOURCE = Source("a folder of audio files (only where no transcripts are needed)", recognises, read)

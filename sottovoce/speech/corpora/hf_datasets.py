@@ -42,7 +42,8 @@ def read(path: Path, transcribed: bool = True) -> tuple[Utterance, ...]:
     columns = dataset.column_names
     text = _first(_TEXT, columns)
     if (transcribed and text is None) or "audio" not in columns:
-        raise InputError(f'{path} has the columns {columns}; it needs "audio" and one of {_TEXT}')
+        needed = f'"audio" and one of {_TEXT}' if transcribed else '"audio"'
+        raise InputError(f"{path} has the columns {columns}; it needs {needed}")
     undecoded = datasets.Audio(decode=False)  # decoding in `datasets` would need torchcodec
     try:
         audio = dataset.select_columns(["audio"]).cast_column("audio", undecoded)

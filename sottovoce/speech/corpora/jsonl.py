@@ -57,7 +57,7 @@ def _utterance(record: dict[str, Any], folder: Path, place: str, transcribed: bo
         id=_string(record, "id", place, default=_without_suffix(path, folder)),
         audio=audio,
         duration=duration,
-        text=_string(record, "text", place, default=None if transcribed else ""),
+        text=_string(record, "text", place) if transcribed else "",
         speaker=_string(record, "speaker", place, default=""),
     )
 
