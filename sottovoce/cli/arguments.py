@@ -14,9 +14,12 @@ Model = Annotated[
     str,
     typer.Argument(help="A compressed folder, or a full-precision checkpoint (hub id, folder)."),
 ]
-Train = Annotated[
+Train = Annotated[Path, typer.Option(help=f"Training speech: {CORPUS}.")]
+TrainOrAudio = Annotated[
     Path,
-    typer.Option(help=f"Training speech: {CORPUS}; for --unlabelled a folder of audio too."),
+    typer.Option(
+        "--train", help=f"Training speech: {CORPUS}; with --unlabelled a folder of audio too."
+    ),
 ]
 Dev = Annotated[Path, typer.Option(help=f"Speech to evaluate on: {CORPUS}.")]
 Data = Annotated[Path, typer.Option(help=f"Speech: {CORPUS}.")]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from sottovoce.cli.arguments import Checkpoint, Dev, Out, Resume, Train
+from sottovoce.cli.arguments import Checkpoint, Dev, Out, Resume, TrainOrAudio
 from sottovoce.cli.dials import with_dials
 from sottovoce.recipe import Recipe, read_recipe
 
@@ -14,7 +14,7 @@ from sottovoce.recipe import Recipe, read_recipe
 @with_dials(Recipe)
 def compress(
     checkpoint: Checkpoint,
-    train: Train,
+    train: TrainOrAudio,
     dev: Dev,
     out: Out,
     recipe: Annotated[
