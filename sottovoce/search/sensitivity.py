@@ -1,0 +1,149 @@
+"""How much each layer suffers at each width, measured layer by layer: the first of two stages.
+
+P1's baselines M train the uniform models first, choose a plan from such measures, and train that
+plan from the start point. Which measure P1's rows use is open; here are two of the cited works
+(arXiv 2111.14479, 2112.11438). Each gives costs, [layers, candidates], that add up over layers.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.training.batch import Batch
+from sottovoce.training.losses import ctc_loss, kl_divergence
+
+Matrices = Mapping[int, Mapping[str, Tensor]]
+"""Width -> layer -> its quantized weight in the uniform model of that width, [rows, columns]."""
+
+_STEP = 1e-3
+"""Of the finite differences, in units of a layer's root mean square weight."""
+
+
+@torch.no_grad()
+def kl_costs(
+    recogniser: Recogniser, matrices: Matrices, batches: Sequence[Batch], seed: int
+) -> np.ndarray:
+    """KL(full precision || the same with this layer alone quantized), nats a frame.
+
+    Costs layers x candidates forward passes a batch.
+
+    Args:
+        recogniser: the full-precision start point; in eval mode meanwhile, unchanged at the end.
+        seed: takes no part; this measure draws nothing.
+    """
+    del seed
+    costs = np.zeros((len(_layers(matrices)), len(matrices)))
+    with _evaluating(recogniser):
+        for batch in batches:
+            features = recogniser.features(batch.waveforms)
+            reference = recogniser.logits(features)
+            for row, layer in enumerate(_layers(matrices)):
+                for column, own in enumerate(matrices.values()):
+                    with _replaced(recogniser, {layer: own[layer]}):
+                        logits = recogniser.logits(features)
+                    divergence = kl_divergence(reference, logits, features.frame_mask)
+                    costs[row, column] += divergence.item() / len(batches)
+    return costs
+
+
+def hessian_costs(
+    recogniser: Recogniser, matrices: Matrices, batches: Sequence[Batch], seed: int
+) -> np.ndarray:
+    """Tr(H_l) * ||Q(W_l) - W_l||^2, H_l the CTC loss's Hessian by the layer's weight.
+
+    A negative estimate of a trace counts as zero.
+
+    Args:
+        recogniser: the full-precision start point; in eval mode meanwhile, unchanged at the end.
+        seed: of the draws for the traces.
+    """
+    layers = _layers(matrices)
+    traces = hessian_traces(recogniser, layers, batches, seed)
+    errors = np.zeros((len(layers), len(matrices)))
+    with torch.no_grad():
+        for row, layer in enumerate(layers):
+            weight = recogniser.model.get_submodule(layer).weight
+            for column, own in enumerate(matrices.values()):
+                errors[row, column] = (own[layer] - weight).square().sum().item()
+    return np.maximum(traces, 0.0)[:, None] * errors
+
+
+def hessian_traces(
+    recogniser: Recogniser, layers: Sequence[str], batches: Sequence[Batch], seed: int
+) -> np.ndarray:
+    """Hutchinson's estimate v'Hv of each layer's trace, [layers].
+
+    One draw of v = +-1 a batch serves all layers at once: what the others add has mean zero. CTC
+    has no second derivative in PyTorch, so Hv is a central difference of gradients.
+    """
+    weights = {layer: recogniser.model.get_submodule(layer).weight for layer in layers}
+    steps = {layer: _STEP * one.detach().square().mean().sqrt() for layer, one in weights.items()}
+    generator = torch.Generator().manual_seed(seed)
+    traces = np.zeros(len(layers))
+    with _evaluating(recogniser):
+        for batch in batches:
+            draws = {layer: _signs(weight, generator) for layer, weight in weights.items()}
+            ahead = _gradients_at(recogniser, batch, weights, draws, steps)
+            back = {layer: -step for layer, step in steps.items()}
+            behind = _gradients_at(recogniser, batch, weights, draws, back)
+            for row, layer in enumerate(layers):
+                bent = (ahead[layer] - behind[layer]) / (2 * steps[layer])
+                traces[row] += (bent * draws[layer]).sum().item() / len(batches)
+    return traces
+
+
+MEASURES = {"kl": kl_costs, "hessian": hessian_costs}
+
+
+def _gradients_at(
+    recogniser: Recogniser,
+    batch: Batch,
+    weights: Mapping[str, Tensor],
+    along: Mapping[str, Tensor],
+    steps: Mapping[str, Tensor],
+) -> dict[str, Tensor]:
+    """The CTC loss's gradients by the weights, at weights + steps * along."""
+    moved = {layer: one.detach() + steps[layer] * along[layer] for layer, one in weights.items()}
+    with _replaced(recogniser, moved):
+        features = recogniser.features(batch.waveforms)
+        logits = recogniser.logits(features)
+        loss = ctc_loss(logits, features.frames, batch.labels, recogniser.labels.blank)
+        found = torch.autograd.grad(loss, list(weights.values()))
+    return dict(zip(weights, found, strict=True))
+
+
+def _signs(weight: Tensor, generator: torch.Generator) -> Tensor:
+    return (torch.randint(0, 2, weight.shape, generator=generator) * 2.0 - 1).to(weight)
+
+
+def _layers(matrices: Matrices) -> list[str]:
+    return list(next(iter(matrices.values())))
+
+
+@contextmanager
+def _evaluating(recogniser: Recogniser) -> Iterator[None]:
+    """Inside, no dropout and no masks."""
+    was_training = recogniser.model.training
+    recogniser.model.eval()
+    try:
+        yield
+    finally:
+        recogniser.model.train(was_training)
+
+
+@contextmanager
+def _replaced(recogniser: Recogniser, weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """Inside, some layers have other weights."""
+    layers = {name: recogniser.model.get_submodule(name) for name in weights}
+    before = {name: layer.weight.data for name, layer in layers.items()}
+    for name, layer in layers.items():
+        layer.weight.data = weights[name].to(before[name])
+    try:
+        yield
+    finally:
+        for name, layer in layers.items():
+            layer.weight.data = before[name]
