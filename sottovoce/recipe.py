@@ -24,6 +24,7 @@ IMPORTANCE_GRADIENTS = ("sampled", "expected")
 TEACHERS = ("none", "live", "cached")
 STUDENTS = ("none", "sampled", "all")
 FINETUNE = ("none", "start", "learnt")
+PLAN_BY = ("joint", "kl", "hessian")
 
 PerBits = tuple[tuple[int, float], ...]
 """(bits, weight) pairs: a TOML table such as { 2 = 0.0, 4 = 1.0 }, or a flag such as 2:0,4:1."""
@@ -111,6 +112,13 @@ class Recipe(Training):
     bits: float | None = dial(4.0, "target: nominal bits of the deployed plan, at most this")
     eta: float | None = dial(None, "weight of the size term (P1's way); replaces the target")
     candidates: tuple[int, ...] = dial((2, 4, 8), "bit-widths a layer may take")
+    plan_by: str = dial(
+        "joint",
+        "joint: plan and weights in one training (P1); or in two stages, uniform models first and "
+        "then the plan by each layer's sensitivity: kl, its divergence; hessian, trace times error",
+        allowed=PLAN_BY,
+    )
+    sensitivity_batches: int = dial(4, "batches that a sensitivity is measured on")
     search_granularity: str = dial(
         "matrix", "what shares a bit-width: matrix, module or block", allowed=SEARCH_GRANULARITIES
     )
@@ -191,6 +199,9 @@ class Recipe(Training):
         for name in ("kl_frozen", "kl_finetune"):
             if getattr(self, name) and self.teacher == "none":
                 raise InputError(f"{name} needs a teacher: set teacher to live or cached")
+        self._refuse_zero("sensitivity_batches")
+        if self.plan_by != "joint" and self.bits is None:
+            raise InputError(f"plan_by {self.plan_by} needs a target size: give bits, not eta")
         if not 0 < self.search_share <= 1:
             raise InputError(f"search_share is {self.search_share}; it must lie in (0, 1]")
 
@@ -198,12 +209,14 @@ class Recipe(Training):
         """Whether any term of a run, Pass 2 included, uses the teacher's outputs.
 
         Args:
-            searching: whether the run learns a plan; a single candidate leaves nothing to learn.
+            searching: whether the run has no plan yet. It is learnt where there are several
+                candidates and `plan_by` is "joint".
         """
         if self.teacher == "none":
             return False
         frozen = self.kl_frozen or (self.finetune != "none" and self.kl_finetune)
-        mixed = searching and len(self.candidates) > 1 and self.kl_mixed
+        learning = searching and len(self.candidates) > 1 and self.plan_by == "joint"
+        mixed = learning and self.kl_mixed
         return bool(self.unlabelled or self.students != "none" or frozen or mixed)
 
     def grid_name(self, bits: int) -> str:

@@ -1,4 +1,4 @@
-"""Passes 1 and 2 from end to end: learn plan and weights, pack, verify, measure, report."""
+"""A compression from end to end: learn plan and weights, pack, verify, measure, report."""
 
 import json
 import os
@@ -32,6 +32,7 @@ from sottovoce.pipelines.measured import (
     packed_system,
     scored,
 )
+from sottovoce.pipelines.two_stage import sensitive_plan
 from sottovoce.plan import Plan
 from sottovoce.recipe import Recipe
 from sottovoce.report.card import write_card
@@ -64,7 +65,10 @@ def compress(
     resume: bool = False,
     console: Console | None = None,
 ) -> RunRecord:
-    """Compress a CTC recogniser by joint mixed-precision learning (P1, Pass 1 and Pass 2).
+    """Compress a CTC recogniser: joint mixed-precision learning (P1, Pass 1 and Pass 2).
+
+    A recipe with one candidate makes it uniform quantization, one with another `plan_by` P1's
+    two-stage baseline.
 
     Args:
         source: hub id or folder of a full-precision checkpoint with a CTC head.
@@ -119,13 +123,18 @@ def compress(
         teacher = CachedTeacher.computed(
             recogniser, speech, recipe.seconds_per_batch, cache, console
         )
-    shapes = recogniser.family.shapes(recogniser.model)
-    objective = JointObjective(recogniser, recipe, accelerator, teacher, plan)
 
     def dev_wer(present: Recogniser) -> float:
         return scored(present, evaluation, "evaluating", console).wer
 
     prepared = time.monotonic()
+    if plan is None and recipe.plan_by != "joint":
+        plan, first_stage = sensitive_plan(
+            source, recipe, speech, work, accelerator, teacher, dev_wer, console
+        )
+        prepared += first_stage
+    shapes = recogniser.family.shapes(recogniser.model)
+    objective = JointObjective(recogniser, recipe, accelerator, teacher, plan)
     history = train(objective, speech, recipe, work, dev_wer, console)
     learnt, expected_bits = objective.hard_plan(), objective.expected_bits()
     if recipe.finetune != "none":

@@ -123,3 +123,36 @@ def test_an_interrupted_pass_2_ends_as_one_that_was_not(
         assert found.read_bytes() == expected.read_bytes(), name
     history = json.loads((tmp_path / "small" / "metrics.json").read_text())["history"]
     assert [point["step"] for point in history] == list(range(1, 9))
+
+
+def test_an_interrupted_first_stage_keeps_its_uniform_models(
+    tmp_path: Path, one_thread: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, speech = save_checkpoint(tmp_path / "start"), save_speech(tmp_path / "speech")
+
+    def command(into: str) -> list[object]:
+        return [
+            *("compress", start, "--train", speech, "--dev", speech, "--out", tmp_path / into),
+            *("--bits", 3, "--learning-rate", 1e-2, "--steps", 2, "--evaluations", 1),
+            *("--seconds-per-batch", 1, "--plan-by", "kl", "--sensitivity-batches", 1),
+        ]
+
+    made, original = [], loop.make_update
+
+    def counted(*given: object) -> object:
+        made.append(given)
+        if len(made) == 6:
+            raise Interrupted("interrupted")
+        return original(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "_SAVE_EVERY_SECONDS", 0.0)
+        patched.setattr(loop, "make_update", counted)
+        assert sottovoce(*command("small")).status == 130
+        made.clear()
+        patched.setattr(loop, "make_update", lambda *given: made.append(1) or original(*given))
+        assert sottovoce(*command("small"), "--resume").status == 0
+    assert len(made) == 1 + 2  # the last uniform update, then the plan's two
+    assert sottovoce(*command("whole")).status == 0
+    name = "model.safetensors"
+    assert (tmp_path / "small" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

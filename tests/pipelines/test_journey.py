@@ -186,6 +186,19 @@ def test_audio_alone_is_enough_to_train_on(journey: Journey, tmp_path: Path) -> 
     assert json.loads((small / "metrics.json").read_text())["recipe"]["unlabelled"] is True
 
 
+@pytest.mark.parametrize("measure", ["kl", "hessian"])
+def test_a_plan_may_come_from_a_stage_of_its_own(
+    journey: Journey, tmp_path: Path, measure: str
+) -> None:
+    dials = ("--bits", BITS, "--plan-by", measure, "--sensitivity-batches", 1)
+    record = _compressed(tmp_path / "small", journey.start, journey.speech, *dials)
+    assert BITS - 0.3 < record.systems[-1].nominal_bits <= BITS
+    assert len({row.bits for row in record.layers}) > 1
+    assert all(row.expected_bits is None for row in record.layers)
+    assert [point.step for point in record.history] == [1, 2, 3, 4]
+    assert record.seconds > record.history[-1].seconds
+
+
 def test_sizes_and_bits_are_those_on_disk(journey: Journey) -> None:
     before, after = journey.record.systems
     rows = {row.layer: row for row in journey.record.layers}

@@ -1,0 +1,98 @@
+"""The first of two stages: uniform models, then a plan by how sensitive each layer is (P1, M).
+
+The second stage trains that plan from the start point, as any given plan is trained.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+from torch import Tensor
+
+from sottovoce.files import write_text
+from sottovoce.models.checkpoint import load_checkpoint
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.plan import Plan, Precision
+from sottovoce.recipe import Recipe
+from sottovoce.search.allocation import best_choice
+from sottovoce.search.joint import JointObjective
+from sottovoce.search.sensitivity import MEASURES
+from sottovoce.search.supernet import groups_of
+from sottovoce.training.batch import TrainingSpeech
+from sottovoce.training.loop import train
+from sottovoce.training.state import WorkFolder
+from sottovoce.training.teacher import CachedTeacher
+
+_COSTS = "costs.json"
+
+
+def sensitive_plan(
+    source: str | Path,
+    recipe: Recipe,
+    speech: TrainingSpeech,
+    work: WorkFolder,
+    accelerator: Accelerator,
+    teacher: CachedTeacher | None,
+    dev_wer: Callable[[Recogniser], float],
+    console: Console,
+) -> tuple[Plan, float]:
+    """The plan of least total cost within the size, after training each candidate uniformly.
+
+    Each uniform model is trained as the plan will be: same updates, data, dials and teacher. What
+    is finished is kept in `work`, and found again when the run resumes.
+
+    Returns:
+        The plan, and the seconds that it took, interruptions excluded.
+    """
+    start = load_checkpoint(source).to(accelerator.device)
+    costs_file = work.path / _COSTS
+    if not costs_file.exists():
+        matrices, seconds = {}, 0.0
+        for bits in recipe.candidates:
+            console.print(f"uniform {bits} bits")
+            alone = recipe.replaced({"candidates": (bits,), "bits": bits, "plan_by": "joint"})
+            uniform = load_checkpoint(source)
+            objective = JointObjective(uniform, alone, accelerator, teacher)
+            part = work.part(f"uniform {bits}")
+            seconds += train(objective, speech, alone, part, dev_wer, console)[-1].seconds
+            matrices[bits] = _quantized(objective, bits)
+        console.print(f"sensitivity: {recipe.plan_by}")
+        started = time.monotonic()
+        batches = list(islice(speech.batches(recipe, 0), recipe.sensitivity_batches))
+        costs = MEASURES[recipe.plan_by](start, matrices, batches, recipe.seed)
+        seconds += time.monotonic() - started
+        write_text(costs_file, json.dumps({"costs": costs.tolist(), "seconds": seconds}))
+    found = json.loads(costs_file.read_text())
+    return _cheapest(start, recipe, np.array(found["costs"])), found["seconds"]
+
+
+@torch.no_grad()
+def _quantized(objective: JointObjective, bits: int) -> dict[str, Tensor]:
+    layers = objective.supernet.layers
+    return {name: layer.quantized((bits,))[0].clone() for name, layer in layers.items()}
+
+
+def _cheapest(start: Recogniser, recipe: Recipe, costs: np.ndarray) -> Plan:
+    """The exact minimum; layers that share a width (search granularity) share their costs."""
+    if recipe.bits is None:
+        raise ValueError("a plan by sensitivity needs a size")
+    shapes = start.family.shapes(start.model)
+    groups = groups_of(start.family.encoder_matrices(start.model), recipe.search_granularity)
+    sizes, of_groups = [0] * (max(groups) + 1), np.zeros((max(groups) + 1, costs.shape[1]))
+    for (rows, columns), group, own in zip(shapes.values(), groups, costs, strict=True):
+        sizes[group] += rows * columns
+        of_groups[group] += own
+    choice = best_choice(-of_groups, sizes, recipe.candidates, recipe.bits)
+    widths = [choice.bits[group] for group in groups]
+    return Plan(
+        {
+            name: Precision(bits, recipe.grid_name(bits), recipe.scale_granularity)
+            for name, bits in zip(shapes, widths, strict=True)
+        }
+    )
