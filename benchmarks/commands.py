@@ -42,7 +42,7 @@ RUNS = ROOT / "runs" / "commands"
 ROWS = RESULTS / "commands.json"
 
 COMMON = {"learning_rate": 2e-4, "evaluations": 3}
-MAIN_STEPS = 600
+MAIN_STEPS = 240
 SIZES = (4.0, 3.5, 3.0, 2.5)
 PLAN_STEPS = 100
 PLAN_BITS = 3.0

@@ -139,6 +139,11 @@ class Recipe(Training):
     search_share: float = dial(
         0.15, "share of the updates in which the plan is learnt; then frozen"
     )
+    search_pace: float = dial(
+        0.1,
+        "learning rate of weights and scales while the plan is learnt, as a share of the peak; "
+        "warm-up and decay begin when the plan is frozen",
+    )
     budget_ramp: float = dial(0.3, "share of the search over which the budget falls to its target")
     temperature_start: float = dial(1.0, "of the Gumbel-softmax, first update")
     temperature_end: float = dial(0.03, "of the Gumbel-softmax, last update of the search")
@@ -179,7 +184,7 @@ class Recipe(Training):
         self._refuse_zero("temperature_start", "temperature_end")
         self._refuse_below_zero(
             *("scale_learning_rate", "importance_learning_rate", "budget_ramp"),
-            *("kl_mixed", "kl_frozen", "kl_students", "kl_finetune"),
+            *("search_pace", "kl_mixed", "kl_frozen", "kl_students", "kl_finetune"),
         )
         object.__setattr__(self, "candidates", tuple(sorted(set(self.candidates))))
         wrong = [bits for bits in self.candidates if bits not in STORABLE_BITS]

@@ -29,11 +29,13 @@ from sottovoce.search.trunk import SharedTrunk
 from sottovoce.training.batch import Batch
 from sottovoce.training.full_precision import freeze_front_end, weight_groups
 from sottovoce.training.loop import (
+    Pace,
     ParameterGroup,
     Update,
     draws,
     restore_module,
     tensors_of,
+    warmed_up,
 )
 from sottovoce.training.losses import ctc_loss, kl_divergence
 from sottovoce.training.state import Saved
@@ -78,6 +80,7 @@ class JointObjective:
             and recipe.teaches(searching=plan is None)
         ):
             raise ValueError('the recipe\'s teacher is "cached": give one')
+        self.searches = plan is None
         self.plan = plan
         self.recogniser = recogniser
         self.groups = groups_of(self.supernet.matrices, recipe.search_granularity)
@@ -103,8 +106,21 @@ class JointObjective:
             ),
         ]
 
+    def pace(self, update: Update) -> Pace:
+        """P1's schedule where the search is all; else it begins when the plan is frozen."""
+        searched = self._searched(update)
+        if not self.searches or searched == update.total:
+            return Pace(warmed_up(update, self.recipe.warmup))
+        if update.index < searched:
+            return Pace(self.recipe.search_pace)
+        rest = Update(update.index - searched, update.total - searched)
+        return Pace(warmed_up(rest, self.recipe.warmup), afresh=rest.index == 0)
+
+    def _searched(self, update: Update) -> int:
+        return max(1, round(self.recipe.search_share * update.total))
+
     def update(self, batch: Batch, update: Update) -> dict[str, Any]:
-        searched = max(1, round(self.recipe.search_share * update.total))
+        searched = self._searched(update)
         if self.plan is None and update.index >= searched:
             self.plan = self.hard_plan()
         features = self.recogniser.features(batch.waveforms)

@@ -10,7 +10,14 @@ from torch import nn
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.recipe import Training
 from sottovoce.training.batch import Batch
-from sottovoce.training.loop import ParameterGroup, Update, restore_module, tensors_of
+from sottovoce.training.loop import (
+    Pace,
+    ParameterGroup,
+    Update,
+    restore_module,
+    tensors_of,
+    warmed_up,
+)
 from sottovoce.training.losses import ctc_loss
 from sottovoce.training.state import Saved
 
@@ -28,6 +35,9 @@ class FullPrecision:
 
     def parameter_groups(self) -> list[ParameterGroup]:
         return weight_groups(self.recogniser.model, self.recipe)
+
+    def pace(self, update: Update) -> Pace:
+        return Pace(warmed_up(update, self.recipe.warmup))
 
     def update(self, batch: Batch, update: Update) -> dict[str, Any]:  # noqa: ARG002
         features = self.recogniser.features(batch.waveforms)

@@ -35,6 +35,19 @@ class Update:
 
 
 @dataclass(frozen=True)
+class Pace:
+    """How an update moves the parameters.
+
+    Attributes:
+        share: of the peak learning rates.
+        afresh: whether AdamW forgets its moments first, since the loss is another one now.
+    """
+
+    share: float
+    afresh: bool = False
+
+
+@dataclass(frozen=True)
 class ParameterGroup:
     """Parameters that share a learning rate.
 
@@ -52,6 +65,8 @@ class Objective(Protocol):
     """What a method brings to the loop."""
 
     def parameter_groups(self) -> list[ParameterGroup]: ...
+
+    def pace(self, update: Update) -> "Pace": ...
 
     def update(self, batch: Batch, update: Update) -> dict[str, Any]:
         """Run the networks of one update and leave gradients behind.
@@ -174,12 +189,14 @@ def make_update(
             f"the loss is {told['loss']}, its gradient's norm {norm} at update {update.index + 1}; "
             "lower --learning-rate, or look for broken audio in the training speech"
         )
-    factor = _schedule(update.index, update.total, recipe.warmup)
+    pace = objective.pace(update)
+    if pace.afresh:
+        optimizer.state.clear()
     for group, settings in zip(groups, optimizer.param_groups, strict=True):
-        settings["lr"] = group.learning_rate * (factor if group.scheduled else 1.0)
+        settings["lr"] = group.learning_rate * (pace.share if group.scheduled else 1.0)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return {**told, "learning_rate": recipe.learning_rate * factor}
+    return {**told, "learning_rate": recipe.learning_rate * pace.share}
 
 
 def draws(seed: int, update: Update) -> int:
@@ -195,10 +212,11 @@ def updates(speech: TrainingSpeech, recipe: Training) -> int:
     return max(1, round(recipe.epochs * each))
 
 
-def _schedule(index: int, total: int, warmup: float) -> float:
+def warmed_up(update: Update, warmup: float) -> float:
     """Share of the peak learning rate: linear warm-up, linear decay to zero (P1, section VI)."""
-    rising = max(1, round(warmup * total))
-    return min((index + 1) / rising, (total - index) / max(1, total - rising), 1.0)
+    rising = max(1, round(warmup * update.total))
+    falling = (update.total - update.index) / max(1, update.total - rising)
+    return min((update.index + 1) / rising, falling, 1.0)
 
 
 def _bar(console: Console) -> Progress:

@@ -126,6 +126,20 @@ def test_search_and_hard_phase_tell_what_they_do(training: MakeTraining) -> None
     assert all(np.isfinite(one["loss"]) for one in told)
 
 
+def test_the_schedule_begins_when_the_plan_is_frozen(training: MakeTraining) -> None:
+    run = training(search_share=0.25, search_pace=0.2, warmup=0.5)
+    paces = [run.objective.pace(Update(index, 8)) for index in range(8)]
+    assert [one.share for one in paces[:2]] == [0.2, 0.2]
+    assert [one.share for one in paces[2:]] == pytest.approx([1 / 3, 2 / 3, 1, 1, 2 / 3, 1 / 3])
+    assert [one.afresh for one in paces] == [False, False, True] + [False] * 5
+    whole = training(search_share=1.0, search_pace=0.2, warmup=0.5)
+    given = training(plan=run.objective.hard_plan(), search_pace=0.2, warmup=0.5)
+    for other in (whole, given):
+        paces = [other.objective.pace(Update(index, 8)) for index in range(8)]
+        assert [one.share for one in paces[:4]] == pytest.approx([0.25, 0.5, 0.75, 1])
+        assert not any(one.afresh for one in paces)
+
+
 def test_the_hard_phase_trains_the_plan_alone(training: MakeTraining) -> None:
     run = training(bits=3.5)
     run.update(0, 5)

@@ -7,7 +7,14 @@ from torch import nn
 from sottovoce.errors import InputError
 from sottovoce.recipe import Training
 from sottovoce.training.batch import Batch
-from sottovoce.training.loop import ParameterGroup, Update, make_update, optimizer_of
+from sottovoce.training.loop import (
+    Pace,
+    ParameterGroup,
+    Update,
+    make_update,
+    optimizer_of,
+    warmed_up,
+)
 
 RECIPE = Training(learning_rate=0.1, warmup=0.4, max_grad_norm=1.0)
 NOTHING = Batch((), (), (), 0.0)
@@ -26,6 +33,9 @@ class Slope:
             ParameterGroup([self.scheduled], RECIPE.learning_rate),
             ParameterGroup([self.constant], 0.05, scheduled=False),
         ]
+
+    def pace(self, update: Update) -> Pace:
+        return Pace(warmed_up(update, RECIPE.warmup), afresh=update.index == 5)
 
     def update(self, batch: Batch, update: Update) -> dict[str, Any]:
         loss = self.slope * (self.scheduled.sum() + self.constant.sum())
@@ -47,6 +57,18 @@ def test_each_group_moves_at_its_own_rate() -> None:
     assert told["learning_rate"] == pytest.approx(0.1 / 4)  # the first of four updates of warm-up
     torch.testing.assert_close(objective.scheduled.data, torch.full((2, 2), -0.1 / 4))
     torch.testing.assert_close(objective.constant.data, torch.full((3,), -0.05))
+
+
+def test_moments_are_forgotten_where_the_objective_says_so() -> None:
+    objective = Slope(0.1)
+    groups = objective.parameter_groups()
+    optimizer = optimizer_of(groups)
+    steps = []
+    for index in range(4, 7):
+        update = Update(index, total=10)
+        make_update(objective, groups, optimizer, NOTHING, update, RECIPE)
+        steps.append(optimizer.state[objective.scheduled]["step"].item())
+    assert steps == [1, 1, 2]
 
 
 def test_scheduled_gradients_are_clipped_together_and_all_are_cleared() -> None:
