@@ -129,16 +129,22 @@ class Recogniser:
         finally:
             setattr(backbone, name, front_end)
 
-    @torch.inference_mode()
-    def recognise(self, waveforms: Sequence[np.ndarray]) -> list[str]:
-        """Greedy transcripts, one for each waveform. The model is in eval mode meanwhile."""
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Inside, the model is in eval mode: no dropout, no masks."""
         was_training = self.model.training
         self.model.eval()
         try:
-            features = self.features(waveforms)
-            best = self.logits(features).argmax(2).cpu()
+            yield
         finally:
             self.model.train(was_training)
+
+    @torch.inference_mode()
+    def recognise(self, waveforms: Sequence[np.ndarray]) -> list[str]:
+        """Greedy transcripts, one for each waveform. The model is in eval mode meanwhile."""
+        with self.evaluating():
+            features = self.features(waveforms)
+            best = self.logits(features).argmax(2).cpu()
         lengths = features.frames.tolist()
         return [
             self.labels.decode(one[:length].tolist())

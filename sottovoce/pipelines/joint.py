@@ -130,7 +130,7 @@ def compress(
     prepared = time.monotonic()
     if plan is None and recipe.plan_by != "joint":
         plan, first_stage = sensitive_plan(
-            source, recipe, speech, work, accelerator, teacher, dev_wer, console
+            recogniser, recipe, speech, work, accelerator, teacher, dev_wer, console
         )
         prepared += first_stage
     shapes = recogniser.family.shapes(recogniser.model)

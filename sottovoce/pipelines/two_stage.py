@@ -6,8 +6,8 @@ The second stage trains that plan from the start point, as any given plan is tra
 import json
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +16,6 @@ from rich.console import Console
 from torch import Tensor
 
 from sottovoce.files import write_text
-from sottovoce.models.checkpoint import load_checkpoint
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.plan import Plan, Precision
 from sottovoce.recipe import Recipe
@@ -33,7 +32,7 @@ _COSTS = "costs.json"
 
 
 def sensitive_plan(
-    source: str | Path,
+    start: Recogniser,
     recipe: Recipe,
     speech: TrainingSpeech,
     work: WorkFolder,
@@ -44,20 +43,20 @@ def sensitive_plan(
 ) -> tuple[Plan, float]:
     """The plan of least total cost within the size, after training each candidate uniformly.
 
-    Each uniform model is trained as the plan will be: same updates, data, dials and teacher. What
-    is finished is kept in `work`, and found again when the run resumes.
+    `start`, the start point, stays as it is. Each uniform model is trained as the plan will be:
+    same updates, data, dials and teacher. What is finished is kept in `work`, and found again when
+    the run resumes.
 
     Returns:
         The plan, and the seconds that it took, interruptions excluded.
     """
-    start = load_checkpoint(source).to(accelerator.device)
     costs_file = work.path / _COSTS
     if not costs_file.exists():
         matrices, seconds = {}, 0.0
         for bits in recipe.candidates:
             console.print(f"uniform {bits} bits")
             alone = recipe.replaced({"candidates": (bits,), "bits": bits, "plan_by": "joint"})
-            uniform = load_checkpoint(source)
+            uniform = Recogniser(deepcopy(start.model), start.processor, start.family)
             objective = JointObjective(uniform, alone, accelerator, teacher)
             part = work.part(f"uniform {bits}")
             seconds += train(objective, speech, alone, part, dev_wer, console)[-1].seconds

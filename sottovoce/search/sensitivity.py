@@ -37,7 +37,7 @@ def kl_costs(
     """
     del seed
     costs = np.zeros((len(_layers(matrices)), len(matrices)))
-    with _evaluating(recogniser):
+    with recogniser.evaluating():
         for batch in batches:
             features = recogniser.features(batch.waveforms)
             reference = recogniser.logits(features)
@@ -84,7 +84,7 @@ def hessian_traces(
     steps = {layer: _STEP * one.detach().square().mean().sqrt() for layer, one in weights.items()}
     generator = torch.Generator().manual_seed(seed)
     traces = np.zeros(len(layers))
-    with _evaluating(recogniser):
+    with recogniser.evaluating():
         for batch in batches:
             draws = {layer: _signs(weight, generator) for layer, weight in weights.items()}
             ahead = _gradients_at(recogniser, batch, weights, draws, steps)
@@ -122,17 +122,6 @@ def _signs(weight: Tensor, generator: torch.Generator) -> Tensor:
 
 def _layers(matrices: Matrices) -> list[str]:
     return list(next(iter(matrices.values())))
-
-
-@contextmanager
-def _evaluating(recogniser: Recogniser) -> Iterator[None]:
-    """Inside, no dropout and no masks."""
-    was_training = recogniser.model.training
-    recogniser.model.eval()
-    try:
-        yield
-    finally:
-        recogniser.model.train(was_training)
 
 
 @contextmanager

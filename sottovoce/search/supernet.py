@@ -102,13 +102,8 @@ class Supernet:
         """The recogniser as it would be packed under `plan`: hard weights, eval mode."""
         with torch.no_grad():
             step = self.quantize(plan=plan)
-        was_training = self.recogniser.model.training
-        self.recogniser.model.eval()
-        try:
-            with step.running(PLAN):
-                yield self.recogniser
-        finally:
-            self.recogniser.model.train(was_training)
+        with self.recogniser.evaluating(), step.running(PLAN):
+            yield self.recogniser
 
 
 class QuantizedStep:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from networks import recorded_networks
 from rich.console import Console
 from transformers import set_seed
 
@@ -18,7 +19,7 @@ from sottovoce.quantizers.fake import fake_quantize
 from sottovoce.quantizers.grids import grid_of
 from sottovoce.recipe import Recipe
 from sottovoce.search.joint import JointObjective
-from sottovoce.search.supernet import FULL, MIXED, PLAN, QuantizedStep
+from sottovoce.search.supernet import FULL, MIXED, PLAN
 from sottovoce.speech.corpus import Corpus
 from sottovoce.training.batch import Batch, TrainingSpeech
 from sottovoce.training.loop import Update, draws, make_update, optimizer_of
@@ -204,14 +205,7 @@ def _networks_run(
     run: _Training, updates: int, monkeypatch: pytest.MonkeyPatch
 ) -> list[list[object]]:
     """The networks of each update, in order."""
-    ran: list[object] = []
-    original = QuantizedStep.running
-
-    def running(step: QuantizedStep, network: str | int) -> Any:
-        ran.append(network)
-        return original(step, network)
-
-    monkeypatch.setattr(QuantizedStep, "running", running)
+    ran = recorded_networks(monkeypatch)
     found = []
     for index in range(updates):
         run.update(index, index + 1, total=updates)

@@ -1,11 +1,11 @@
 """Pass 2 against the Pass 1 that it follows."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
 from accelerate import Accelerator
+from networks import recorded_networks
 from tiny import noise
 
 from sottovoce.errors import InputError
@@ -13,7 +13,7 @@ from sottovoce.models.recogniser import Recogniser
 from sottovoce.recipe import Recipe
 from sottovoce.search.joint import JointObjective
 from sottovoce.search.second_pass import second_pass
-from sottovoce.search.supernet import FULL, PLAN, QuantizedStep
+from sottovoce.search.supernet import FULL, PLAN
 from sottovoce.speech.corpus import Corpus
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.loop import Update
@@ -72,14 +72,7 @@ def test_only_the_plans_network_trains_and_the_pull_has_its_own_weight(
     second = second_pass(_pass_1(make_recogniser(), kl_finetune=kl, kl_frozen=0.3), None)
     assert second.recipe.kl_frozen == kl
     batch = next(TrainingSpeech(corpus, second.recogniser).batches(second.recipe, 0))
-    ran: list[object] = []
-    original = QuantizedStep.running
-
-    def running(step: QuantizedStep, network: str | int) -> Any:
-        ran.append(network)
-        return original(step, network)
-
-    monkeypatch.setattr(QuantizedStep, "running", running)
+    ran = recorded_networks(monkeypatch)
     second.update(batch, Update(0, 4))
     assert ran == networks
 
