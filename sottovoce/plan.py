@@ -75,19 +75,26 @@ class Plan(Mapping[str, Precision]):
         return len(self.layers)
 
     def nominal_bits(self, shapes: Mapping[str, Shape]) -> float:
-        """Mean bits of a weight, scales not counted: P1's "model bit-width", what `--bits` sets."""
-        weights = {layer: rows * columns for layer, (rows, columns) in shapes.items()}
-        bits = sum(weights[layer] * precision.bits for layer, precision in self.items())
-        return bits / sum(weights[layer] for layer in self)
+        """Mean bits of a weight, scales not counted: P1's "model bit-width", what `--bits` sets.
+
+        Args:
+            shapes: of the layers that count where they are planned: the encoder's matrices.
+        """
+        weights = {layer: rows * columns for layer, (rows, columns) in self._among(shapes).items()}
+        bits = sum(weight * self[layer].bits for layer, weight in weights.items())
+        return bits / sum(weights.values())
 
     def effective_bits(self, shapes: Mapping[str, Shape]) -> float:
         """Mean bits of a weight with its share of scales and padding counted."""
-        weights = sum(shapes[layer][0] * shapes[layer][1] for layer in self)
+        weights = sum(rows * columns for rows, columns in self._among(shapes).values())
         return 8 * self.stored_bytes(shapes) / weights
 
     def stored_bytes(self, shapes: Mapping[str, Shape]) -> int:
-        """Bytes that the planned layers take on disk."""
-        return sum(precision.stored_bytes(shapes[layer]) for layer, precision in self.items())
+        """Bytes on disk of those planned layers that `shapes` has."""
+        return sum(self[layer].stored_bytes(shape) for layer, shape in self._among(shapes).items())
+
+    def _among(self, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+        return {layer: shape for layer, shape in shapes.items() if layer in self}
 
     def to_json(self) -> dict[str, dict[str, Any]]:
         return {layer: asdict(precision) for layer, precision in self.items()}

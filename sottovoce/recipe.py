@@ -127,6 +127,11 @@ class Recipe(Training):
     scale_granularity: str = dial(
         "channel", "what shares a scale: tensor or output channel", allowed=GRANULARITIES
     )
+    cnn_bits: int | None = dial(
+        None,
+        'bits of what is no encoder matrix (P1\'s "CNNs": convolutions, feature projection, head); '
+        "floating point if not given",
+    )
     initial_range: str = dial("mse", "where scales start", allowed=RANGES)
     scale_learning_rate: float = dial(1e-3, "of the logarithm of the scales")
     importance_learning_rate: float = dial(0.05, "of the logarithm of the importances")
@@ -192,6 +197,8 @@ class Recipe(Training):
             raise InputError(f"candidates {self.candidates} must be chosen from {STORABLE_BITS}")
         if (self.bits is None) == (self.eta is None):
             raise InputError("give either bits (a target size) or eta (P1's size weight), not both")
+        if self.cnn_bits is not None and self.cnn_bits not in STORABLE_BITS:
+            raise InputError(f"cnn_bits is {self.cnn_bits}; it must be one of {STORABLE_BITS}")
         low, high = self.candidates[0], self.candidates[-1]
         if self.bits is not None and not low <= self.bits <= high:
             raise InputError(

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from sottovoce.artifact.format import METADATA, STORED_TYPES
-from sottovoce.artifact.packed_linear import PackedLinear
+from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.errors import InputError
 
 Entry = tuple[str, tuple[int, ...]]
@@ -40,7 +40,7 @@ def check_finite(state: Mapping[str, Tensor]) -> None:
             raise InputError(f"tensor {name!r} holds a number that is not finite")
 
 
-def check_codes(layers: Mapping[str, PackedLinear]) -> None:
+def check_codes(layers: Mapping[str, PackedLayer]) -> None:
     """Raises:
     InputError: a layer's scale is not positive or a code lies outside its grid.
     """

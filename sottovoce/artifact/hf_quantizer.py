@@ -27,7 +27,7 @@ from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from sottovoce.artifact.checks import check_codes, check_finite, check_header, check_storable
 from sottovoce.artifact.format import METHOD, VERSION
-from sottovoce.artifact.packed_linear import packed_layers, replace_layers
+from sottovoce.artifact.packed_model import packed_layers, replace_layers
 from sottovoce.errors import InputError
 from sottovoce.plan import Plan
 

@@ -1,11 +1,12 @@
 """Bytes before and after: what the compression ratio is made of."""
 
+from math import prod
 from pathlib import Path
 
 from torch import nn
 
 from sottovoce.artifact.format import WEIGHTS
-from sottovoce.artifact.packed_linear import packed_layers
+from sottovoce.artifact.packed_model import packed_layers
 
 FLOAT_BYTES = 4
 
@@ -14,7 +15,7 @@ def float_bytes(model: nn.Module) -> int:
     """Bytes of the model's tensors at 32 bits each; a packed layer counts as the float one did."""
     numbers = sum(tensor.numel() for tensor in model.state_dict().values())
     for layer in packed_layers(model).values():
-        numbers += layer.in_features * layer.out_features
+        numbers += prod(layer.weight_shape)
         numbers -= layer.codes.numel() + layer.scale.numel()
     return FLOAT_BYTES * numbers
 

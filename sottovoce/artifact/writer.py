@@ -14,7 +14,8 @@ from transformers import PreTrainedModel, ProcessorMixin
 from sottovoce.artifact.checks import check_codes, check_storable
 from sottovoce.artifact.format import METADATA, WEIGHTS
 from sottovoce.artifact.hf_quantizer import SottovoceConfig
-from sottovoce.artifact.packed_linear import PackedLinear, planned_linears
+from sottovoce.artifact.packed_layers import PackedLayer
+from sottovoce.artifact.packed_model import planned_layers
 from sottovoce.errors import InputError
 from sottovoce.plan import Plan
 
@@ -23,7 +24,7 @@ def write_artifact(
     folder: Path,
     model: PreTrainedModel,
     processor: ProcessorMixin,
-    packed: Mapping[str, PackedLinear],
+    packed: Mapping[str, PackedLayer],
     plan: Plan,
 ) -> int:
     """Write config.json, model.safetensors and the processor's files; all of them or nothing.
@@ -71,21 +72,21 @@ def write_artifact(
 
 
 def packed_state(
-    model: PreTrainedModel, packed: Mapping[str, PackedLinear], plan: Plan
+    model: PreTrainedModel, packed: Mapping[str, PackedLayer], plan: Plan
 ) -> dict[str, Tensor]:
     """Tensor name -> what model.safetensors holds under it.
 
     Raises:
         InputError: as `write_artifact`.
     """
-    for name, linear in planned_linears(model, plan).items():
+    for name, planned in planned_layers(model, plan).items():
         layer = packed.get(name)
         if layer is None:
             raise InputError(f"layer {name!r} of the plan was not packed")
         if layer.precision != plan[name]:
             raise InputError(f"layer {name!r} is packed as {layer.precision}, not as planned")
-        shapes = (layer.out_features, layer.in_features), tuple(linear.weight.shape)
-        if shapes[0] != shapes[1] or (layer.bias is None) != (linear.bias is None):
+        same = layer.weight_shape == tuple(planned.weight.shape)
+        if not same or (layer.bias is None) != (planned.bias is None):
             raise InputError(f"layer {name!r} is packed from another shape than the model has")
     for name in packed:
         if name not in plan:

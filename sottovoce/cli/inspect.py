@@ -14,11 +14,11 @@ def inspect(
 
     Example: sottovoce inspect small
     """
-    from sottovoce.artifact.packed_linear import plan_of
+    from sottovoce.artifact.packed_model import plan_of
     from sottovoce.artifact.sizing import artifact_bytes, float_bytes
     from sottovoce.errors import InputError
     from sottovoce.models.checkpoint import is_artifact, load
-    from sottovoce.pipelines.measured import layer_rows
+    from sottovoce.pipelines.measured import cnn_rows, layer_rows
     from sottovoce.report import numbers
     from sottovoce.report.tables import plan_table
 
@@ -28,7 +28,8 @@ def inspect(
     plan, shapes = plan_of(recogniser.model), recogniser.family.shapes(recogniser.model)
     before, after = float_bytes(recogniser.model), artifact_bytes(folder)
     console = Console()
-    console.print(plan_table(layer_rows(recogniser, plan, shapes)))
+    rows = (*layer_rows(recogniser, plan, shapes), *cnn_rows(recogniser, plan))
+    console.print(plan_table(rows))
     console.print(
         f"{plan.nominal_bits(shapes):.2f} nominal bits, {plan.effective_bits(shapes):.2f} "
         f"effective; {numbers.size(before)} -> {numbers.size(after)}, "

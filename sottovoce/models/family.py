@@ -39,6 +39,7 @@ class Family:
         front_end: attribute of the backbone: waveform in, features out; it stays frozen.
         trunk: paths in the backbone of what computes between the front end and the encoder layers.
         trunk_end: path of the last module before the first encoder layer.
+        head: path of the output layer in the CTC model.
     """
 
     model_type: str
@@ -49,6 +50,7 @@ class Family:
     front_end: str = "feature_extractor"
     trunk: tuple[str, ...] = ("feature_projection", "encoder.pos_conv_embed")
     trunk_end: str = "encoder.dropout"
+    head: str = "lm_head"
 
     def encoder_matrices(self, model: nn.Module) -> list[Matrix]:
         """Every encoder matrix of a CTC model, input to output."""
@@ -64,6 +66,16 @@ class Family:
             for depth in depths
             for role, path in self.matrices.items()
         ]
+
+    def cnns(self, model: nn.Module) -> dict[str, nn.Linear | nn.Conv1d]:
+        """P1's "CNNs": every linear layer and convolution outside the encoder layers, by name."""
+        parts = [*(f"{self.backbone}.{path}" for path in (self.front_end, *self.trunk)), self.head]
+        return {
+            f"{part}.{name}".rstrip("."): layer
+            for part in parts
+            for name, layer in model.get_submodule(part).named_modules()
+            if isinstance(layer, nn.Linear | nn.Conv1d)
+        }
 
     def shapes(self, model: nn.Module) -> dict[str, Shape]:
         """(rows, columns) of every encoder matrix."""

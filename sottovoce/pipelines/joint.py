@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from sottovoce.artifact.packed_linear import PackedLinear, plan_of
+from sottovoce.artifact.packed_layers import empty_packed
+from sottovoce.artifact.packed_model import plan_of, planned_layers
 from sottovoce.artifact.writer import write_artifact
 from sottovoce.errors import InputError
 from sottovoce.files import write_text
@@ -24,6 +25,7 @@ from sottovoce.models.checkpoint import is_artifact, load, load_checkpoint
 from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.pipelines.measured import (
     Measured,
+    cnn_rows,
     comparison,
     described,
     float_system,
@@ -147,7 +149,7 @@ def compress(
     finished = work.path / "finished"
     shutil.rmtree(finished, ignore_errors=True)
     expected = _probe(objective.deployed)
-    _pack(objective, learnt, finished)
+    _pack(objective, finished)
     packed = load(finished)
     packed.model.to(accelerator.device)
     if not torch.equal(expected, _probe(lambda: nullcontext(packed))):
@@ -169,6 +171,7 @@ def compress(
         ),
         comparisons=tuple(comparison(one, after) for one in baselines),
         layers=layer_rows(packed, learnt, shapes, expected_bits),
+        cnns=cnn_rows(packed, plan_of(packed.model)),
         history=history,
         got_worse=got_worse(before, after),
     )
@@ -224,16 +227,14 @@ def _probe(deployed: Callable[[], AbstractContextManager[Recogniser]]) -> torch.
         return recogniser.logits(recogniser.features([noise.astype(np.float32)]))
 
 
-def _pack(objective: JointObjective, plan: Plan, folder: Path) -> None:
-    layers = objective.supernet.layers
+def _pack(objective: JointObjective, folder: Path) -> None:
+    plan, recogniser = objective.whole_plan(), objective.recogniser
+    scales = {name: objective.scale_of(name) for name in plan}
+    objective.dismantle()
     packed = {
-        name: PackedLinear.from_weight(
-            layers[name].latent, layers[name].scale_of(precision.bits), precision, layers[name].bias
-        )
-        for name, precision in plan.items()
+        name: empty_packed(layer, plan[name]).store(layer.weight, scales[name], layer.bias)
+        for name, layer in planned_layers(recogniser.model, plan).items()
     }
-    objective.supernet.dismantle()
-    recogniser = objective.recogniser
     write_artifact(folder, recogniser.model, recogniser.processor, packed, plan)
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.artifact.sizing import artifact_bytes, float_bytes
 from sottovoce.models.checkpoint import is_artifact
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.plan import Plan, Shape
-from sottovoce.report.record import Change, Comparison, LayerRow, System
+from sottovoce.report.record import Change, Comparison, LayerRow, StoredLayer, System
 from sottovoce.runtime.recognition import recognise, references
 from sottovoce.scoring import Score, matched_pairs, score
 from sottovoce.speech.corpus import Corpus
@@ -126,6 +127,23 @@ def layer_rows(
             )
         )
     return tuple(rows)
+
+
+def cnn_rows(recogniser: Recogniser, plan: Plan) -> tuple[StoredLayer, ...]:
+    """What a packed model's plan holds beside the encoder's matrices, as the report's rows."""
+    encoder = recogniser.family.shapes(recogniser.model)
+    return tuple(
+        StoredLayer(
+            layer=name,
+            shape=layer.matrix_shape,
+            bits=plan[name].bits,
+            grid=plan[name].grid,
+            granularity=plan[name].granularity,
+            bytes=plan[name].stored_bytes(layer.matrix_shape),
+        )
+        for name, layer in packed_layers(recogniser.model).items()
+        if name not in encoder
+    )
 
 
 def described(model: str | Path) -> str:

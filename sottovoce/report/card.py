@@ -7,7 +7,7 @@ from huggingface_hub import ModelCardData
 
 from sottovoce.files import write_text
 from sottovoce.report import numbers
-from sottovoce.report.layers import depth_by_matrix, share_of
+from sottovoce.report.layers import cnns_sentence, depth_by_matrix, share_of
 from sottovoce.report.markdown import fenced, table, text
 from sottovoce.report.record import RunRecord
 from sottovoce.report.system_cells import HEADINGS, cells_of
@@ -103,7 +103,8 @@ def _plan_summary(record: RunRecord) -> str:
     return (
         f"{whole.layers} weight matrices of the encoder, {numbers.count(whole.weights)} weights in "
         f"{numbers.size(whole.bytes)}: {numbers.bits(whole.nominal_bits)} bits a weight, "
-        f"{numbers.bits(whole.effective_bits)} with scales and padding counted."
+        f"{numbers.bits(whole.effective_bits)} with scales and padding counted. "
+        f"{cnns_sentence(record)}"
     )
 
 

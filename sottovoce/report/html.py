@@ -11,7 +11,7 @@ from sottovoce.report.charts.error_rates import error_rate_whiskers
 from sottovoce.report.charts.legend import swatches
 from sottovoce.report.charts.sizes import size_bars
 from sottovoce.report.headline import key_figures, verdict_block
-from sottovoce.report.layers import share_of
+from sottovoce.report.layers import cnns_sentence, share_of
 from sottovoce.report.markup import Markup, join, tag
 from sottovoce.report.page_tables import (
     comparisons_table,
@@ -119,7 +119,12 @@ def _bits(record: RunRecord) -> Markup:
             width_shares(record.layers),
             class_="plan",
         ),
-        tag("details", tag("summary", "Every layer as a table"), layers_table(record.layers)),
+        _lead(cnns_sentence(record)),
+        tag(
+            "details",
+            tag("summary", "Every layer as a table"),
+            layers_table((*record.layers, *record.cnns)),
+        ),
     )
 
 

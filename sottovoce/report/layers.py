@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sottovoce.report.record import LayerRow
+from sottovoce.report import numbers
+from sottovoce.report.record import LayerRow, RunRecord, StoredLayer
 
 
 @dataclass(frozen=True)
@@ -24,17 +25,29 @@ class Share:
     effective_bits: float
 
 
-def weights_of(row: LayerRow) -> int:
+def weights_of(row: StoredLayer) -> int:
     """How many weights a layer has."""
     return row.shape[0] * row.shape[1]
 
 
-def share_of(rows: Sequence[LayerRow]) -> Share:
+def share_of(rows: Sequence[StoredLayer]) -> Share:
     """The sums over `rows`; all zero for none."""
     weights = sum(weights_of(row) for row in rows)
     stored = sum(row.bytes for row in rows)
     bits = sum(weights_of(row) * row.bits for row in rows)
     return Share(len(rows), weights, stored, bits / max(weights, 1), 8 * stored / max(weights, 1))
+
+
+def cnns_sentence(record: RunRecord) -> str:
+    """How everything outside the encoder's matrices is stored."""
+    if not record.cnns:
+        return "Everything else is in floating point."
+    whole = share_of(record.cnns)
+    return (
+        f"Convolutions, feature projection and head: {whole.layers} layers, "
+        f"{numbers.count(whole.weights)} weights in {numbers.size(whole.bytes)}, "
+        f"{numbers.bits(whole.nominal_bits)} bits a weight. Norms and biases are in floating point."
+    )
 
 
 def by_width(rows: Sequence[LayerRow]) -> dict[int, Share]:

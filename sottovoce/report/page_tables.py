@@ -6,7 +6,7 @@ from typing import Any
 from sottovoce.report import numbers
 from sottovoce.report.badge import badge
 from sottovoce.report.markup import Markup, tag
-from sottovoce.report.record import Comparison, LayerRow, System
+from sottovoce.report.record import Comparison, StoredLayer, System
 from sottovoce.report.system_cells import HEADINGS, cells_of
 
 
@@ -51,7 +51,7 @@ def detectable(loss: float | None) -> str:
     return "—" if loss is None else numbers.percent(loss, 1)
 
 
-def layers_table(layers: Sequence[LayerRow]) -> Markup:
+def layers_table(layers: Sequence[StoredLayer]) -> Markup:
     """The plan, layer by layer."""
     return _table(
         ("layer", "!shape", "!bits", "grid", "a scale per", "!size"),

@@ -38,21 +38,27 @@ class System:
     words: int
 
 
-@dataclass(frozen=True)
-class LayerRow:
-    """One quantized layer: `depth` is its encoder layer, `matrix` its role there ("q", "k", "v",
-    "out", "feed-forward in", "feed-forward out"), `shape` (rows, columns). No two layers
-    share both depth and matrix. `expected_bits` is the mean width under the distribution that was
-    learnt; None where the plan was given."""
+@dataclass(frozen=True, kw_only=True)
+class StoredLayer:
+    """One quantized layer; `shape` is (rows, columns), all taps of a convolution in a row."""
 
     layer: str
-    depth: int
-    matrix: str
     shape: tuple[int, int]
     bits: int
     grid: str
     granularity: str
     bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerRow(StoredLayer):
+    """One encoder matrix: `depth` is its encoder layer, `matrix` its role there ("q", "k", "v",
+    "out", "feed-forward in", "feed-forward out"). No two share both depth and matrix.
+    `expected_bits` is the mean width under the distribution that was learnt; None where the plan
+    was given."""
+
+    depth: int
+    matrix: str
     expected_bits: float | None = None
 
 
@@ -112,7 +118,10 @@ class Change:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A whole run. `systems` begins with the input checkpoint and ends with the compressed one."""
+    """A whole run. `systems` begins with the input checkpoint and ends with the compressed one.
+
+    `layers` are the encoder's matrices, `cnns` what else is quantized.
+    """
 
     version: str
     created: str
@@ -127,6 +136,7 @@ class RunRecord:
     layers: tuple[LayerRow, ...]
     history: tuple[TrainingPoint, ...]
     got_worse: tuple[Change, ...]
+    cnns: tuple[StoredLayer, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -152,6 +162,10 @@ class RunRecord:
                 "comparisons": tuple(Comparison(**test) for test in record["comparisons"]),
                 "layers": tuple(
                     LayerRow(**{**row, "shape": tuple(row["shape"])}) for row in record["layers"]
+                ),
+                "cnns": tuple(
+                    StoredLayer(**{**row, "shape": tuple(row["shape"])})
+                    for row in record.get("cnns", ())
                 ),
                 "history": tuple(TrainingPoint(**point) for point in record["history"]),
                 "got_worse": tuple(_change(change) for change in record["got_worse"]),

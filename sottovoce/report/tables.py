@@ -7,7 +7,7 @@ from rich.text import Text
 
 from sottovoce.report import numbers
 from sottovoce.report.layers import share_of
-from sottovoce.report.record import LayerRow, RunRecord
+from sottovoce.report.record import RunRecord, StoredLayer
 from sottovoce.report.verdict import MARKS
 
 COLOURS = {"worse": "red", "inconclusive": "yellow", "lossless": "green", "better": "blue"}
@@ -33,7 +33,7 @@ def summary_table(record: RunRecord) -> Table:
     return table
 
 
-def plan_table(layers: Sequence[LayerRow]) -> Table:
+def plan_table(layers: Sequence[StoredLayer]) -> Table:
     """A line a layer, and below them the sums: weights, mean nominal bits and bytes."""
     whole = share_of(layers)
     table = _table("layer", footer=f"{whole.layers} layers")

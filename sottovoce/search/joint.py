@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import set_seed
 
 from sottovoce.models.recogniser import Features, Recogniser
@@ -24,6 +24,7 @@ from sottovoce.plan import Plan, Precision
 from sottovoce.recipe import Recipe
 from sottovoce.search.allocation import Choice, best_choice
 from sottovoce.search.importance import Importance, annealed, expected_loss, gumbel_softmax
+from sottovoce.search.quantized_cnns import QuantizedCnns
 from sottovoce.search.supernet import FULL, MIXED, PLAN, QuantizedStep, Supernet, groups_of
 from sottovoce.search.trunk import SharedTrunk
 from sottovoce.training.batch import Batch
@@ -70,6 +71,11 @@ class JointObjective:
             for bits in recipe.candidates
         )
         self.supernet = Supernet(recogniser, candidates, recipe.initial_range)
+        self.cnns = None
+        if recipe.cnn_bits is not None:
+            granularity = recipe.scale_granularity
+            precision = Precision(recipe.cnn_bits, recipe.grid_name(recipe.cnn_bits), granularity)
+            self.cnns = QuantizedCnns(recogniser, precision, recipe.initial_range)
         if plan is None and len(candidates) == 1:
             plan = self.supernet.plan(recipe.candidates * len(self.supernet.layers))
         if plan is not None:
@@ -96,7 +102,7 @@ class JointObjective:
             freeze_front_end(recogniser)
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        scales = [one for layer in self.supernet.layers.values() for one in layer.log_scales]
+        scales = [one for each in self.log_scales().values() for one in each if one.requires_grad]
         apart = frozenset(id(one) for one in scales)
         return [
             *weight_groups(self.recogniser.model, self.recipe, apart),
@@ -245,6 +251,30 @@ class JointObjective:
             return self.plan
         bits = self._choice().bits
         return self.supernet.plan([bits[group] for group in self.groups])
+
+    def whole_plan(self) -> Plan:
+        """`hard_plan` and the "CNNs" where they are quantized: all that will be packed."""
+        cnns = self.cnns.plan if self.cnns is not None else {}
+        return Plan({**self.hard_plan(), **cnns})
+
+    def log_scales(self) -> dict[str, list[nn.Parameter]]:
+        """Layer name -> logarithms of its scales, one for each candidate; "CNNs" have one."""
+        scales = {name: list(layer.log_scales) for name, layer in self.supernet.layers.items()}
+        cnns = self.cnns.log_scales if self.cnns is not None else {}
+        return {**scales, **{name: [one] for name, one in cnns.items()}}
+
+    @torch.no_grad()
+    def scale_of(self, layer: str) -> Tensor:
+        """The scale that a layer of `whole_plan` is packed with."""
+        if layer in self.supernet.layers:
+            return self.supernet.layers[layer].scale_of(self.hard_plan()[layer].bits)
+        return self.log_scales()[layer][0].exp()
+
+    def dismantle(self) -> None:
+        """Leave an ordinary model behind, with the latent weights that trained."""
+        self.supernet.dismantle()
+        if self.cnns is not None:
+            self.cnns.dismantle()
 
     @torch.no_grad()
     def expected_bits(self) -> dict[str, float] | None:

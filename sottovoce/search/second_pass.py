@@ -16,17 +16,16 @@ def second_pass(first: JointObjective, start: Recogniser | None) -> JointObjecti
     """
     recipe, plan = first.recipe, first.hard_plan()
     recipe = recipe.replaced({"students": "none", "kl_frozen": recipe.kl_finetune})
-    scales = {
-        name: [one.detach().clone() for one in layer.log_scales]
-        for name, layer in first.supernet.layers.items()
+    learnt = {
+        name: [one.detach().clone() for one in each] for name, each in first.log_scales().items()
     }
-    first.supernet.dismantle()
+    first.dismantle()
     second = JointObjective(
         start or first.recogniser, recipe, first.accelerator, first.teacher, plan
     )
     if start is None:
         with torch.no_grad():
-            for name, layer in second.supernet.layers.items():
-                for log_scale, learnt in zip(layer.log_scales, scales[name], strict=True):
-                    log_scale.copy_(learnt)
+            for name, each in second.log_scales().items():
+                for log_scale, own in zip(each, learnt[name], strict=True):
+                    log_scale.copy_(own)
     return second

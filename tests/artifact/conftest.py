@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 from transformers import (
     HubertConfig,
     HubertForCTC,
@@ -18,7 +19,8 @@ from transformers import (
     WavLMForCTC,
 )
 
-from sottovoce.artifact import PackedLinear
+from sottovoce.artifact.packed_layers import PackedLayer, empty_packed
+from sottovoce.models.families import family_of
 from sottovoce.plan import Plan, Precision
 from sottovoce.quantizers.grids import grid_of
 
@@ -79,34 +81,42 @@ def processor(tmp_path: Path) -> Wav2Vec2Processor:
     )
 
 
-def _mixed_plan(model: PreTrainedModel) -> Plan:
-    """The six matrices of each encoder layer, every one with the next precision of `MIXTURE`."""
-    names = [name for name, _ in model.named_modules() if name.endswith(MATRICES)]
+def _mixed_plan(model: PreTrainedModel, *, cnns: bool) -> Plan:
+    """The six matrices of each encoder layer, every one with the next precision of `MIXTURE`, and
+    with `cnns` all other linear layers and convolutions too."""
+    others = family_of(model.config.model_type).cnns(model) if cnns else {}
+    names = [n for n, _ in model.named_modules() if n.endswith(MATRICES) or n in others]
     return Plan({name: MIXTURE[i % len(MIXTURE)] for i, name in enumerate(names)})
 
 
 @pytest.fixture
 def packed_tiny(
     tiny_model: Callable[[str], PreTrainedModel],
-) -> Callable[[str], tuple[PreTrainedModel, dict[str, PackedLinear], Plan]]:
+) -> Callable[..., tuple[PreTrainedModel, dict[str, PackedLayer], Plan]]:
     """A model whose planned layers hold the values of their grids, and those layers packed."""
 
-    def build(family: str) -> tuple[PreTrainedModel, dict[str, PackedLinear], Plan]:
+    def build(
+        family: str, *, cnns: bool = False
+    ) -> tuple[PreTrainedModel, dict[str, PackedLayer], Plan]:
         model = tiny_model(family)
-        plan = _mixed_plan(model)
+        plan = _mixed_plan(model, cnns=cnns)
         packed = {}
         for name, precision in plan.items():
-            linear = model.get_submodule(name)
-            assert isinstance(linear, nn.Linear)
+            layer = model.get_submodule(name)
+            assert isinstance(layer, nn.Linear | nn.Conv1d)
+            if parametrize.is_parametrized(layer, "weight"):  # a weight norm
+                parametrize.remove_parametrizations(layer, "weight")
             grid = grid_of(precision.grid, precision.bits)
-            weight = linear.weight.detach()
+            weight = layer.weight.detach().flatten(1)
             groups = weight if precision.granularity == "channel" else weight.reshape(1, -1)
             scale = groups.abs().amax(1, keepdim=True) / grid.largest
-            packed[name] = PackedLinear.from_weight(weight, scale, precision, linear.bias)
-            linear.weight.data = grid.values(grid.round_to_codes(weight, scale), scale)
+            stored = empty_packed(layer, precision)
+            packed[name] = stored.store(layer.weight, scale, layer.bias)
+            rounded = grid.values(grid.round_to_codes(weight, scale), scale)
+            layer.weight.data = rounded.view_as(layer.weight)
             # PyTorch chooses between two matrix products by weight.requires_grad, even in no_grad,
             # where the input is strided as WavLM's is: their last bits differ.
-            linear.weight.requires_grad_(False)
+            layer.weight.requires_grad_(False)
         return model, packed, plan
 
     return build

@@ -11,12 +11,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModelForCTC, PreTrainedModel, Wav2Vec2Processor
 
-from sottovoce.artifact import PackedLinear, read_artifact, write_artifact
+from sottovoce.artifact import PackedLayer, read_artifact, write_artifact
 from sottovoce.artifact.packing import pack
 from sottovoce.errors import InputError
 from sottovoce.plan import Plan
 
-Build = Callable[[str], tuple[PreTrainedModel, dict[str, PackedLinear], Plan]]
+Build = Callable[..., tuple[PreTrainedModel, dict[str, PackedLayer], Plan]]
 TERNARY = "wav2vec2.encoder.layers.0.attention.k_proj"
 TERNARY_CODES = f"{TERNARY}.codes"
 
@@ -65,10 +65,8 @@ def _refused(folder: Path, message: str) -> None:
             "layer 'wav2vec2.encoder.layers.5.fc' of the plan is not in Wav2Vec2ForCTC",
         ),
         (
-            lambda q: q["plan"].update(
-                {"wav2vec2.encoder.pos_conv_embed.conv": q["plan"][TERNARY]}
-            ),
-            "'wav2vec2.encoder.pos_conv_embed.conv' of the plan is a ParametrizedConv1d of",
+            lambda q: q["plan"].update({"wav2vec2.encoder.layer_norm": q["plan"][TERNARY]}),
+            "'wav2vec2.encoder.layer_norm' of the plan is a LayerNorm of",
         ),
         (lambda q: q["plan"].pop(TERNARY), f"tensor '{TERNARY}.weight' is missing"),
         (

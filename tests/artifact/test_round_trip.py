@@ -3,6 +3,7 @@ import importlib
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForCTC, PreTrainedModel, Wav2Vec2Processor
 
-from sottovoce.artifact import PackedLinear, hf_quantizer, plan_of, read_artifact, write_artifact
+from sottovoce.artifact import PackedLayer, hf_quantizer, plan_of, read_artifact, write_artifact
 from sottovoce.errors import InputError
 from sottovoce.plan import Plan
 
-Build = Callable[[str], tuple[PreTrainedModel, dict[str, PackedLinear], Plan]]
+Build = Callable[..., tuple[PreTrainedModel, dict[str, PackedLayer], Plan]]
 
 LOAD_BOTH_WAYS = """
 import sys
@@ -45,11 +46,12 @@ def test_a_fresh_process_computes_the_logits_of_the_trained_weights(
     packed_tiny: Build, processor: Wav2Vec2Processor, speech: torch.Tensor, tmp_path: Path
 ) -> None:
     expected = {}
-    for family in ("wav2vec2", "hubert", "wavlm"):
-        model, packed, plan = packed_tiny(family)
+    for family, cnns in product(("wav2vec2", "hubert", "wavlm"), (False, True)):
+        model, packed, plan = packed_tiny(family, cnns=cnns)
+        name = f"{family}{cnns}"
         with torch.no_grad():
-            expected[family] = model(speech).logits
-        write_artifact(tmp_path / "artifacts" / family, model, processor, packed, plan)
+            expected[name] = model(speech).logits
+        write_artifact(tmp_path / "artifacts" / name, model, processor, packed, plan)
     torch.save(speech, tmp_path / "speech.pt")
     subprocess.run(
         [sys.executable, "-c", LOAD_BOTH_WAYS, str(tmp_path)],
@@ -64,6 +66,7 @@ def test_a_fresh_process_computes_the_logits_of_the_trained_weights(
             assert torch.equal(found, logits), family
 
 
+@pytest.mark.parametrize("cnns", [False, True])
 @pytest.mark.parametrize("family", ["wav2vec2", "hubert", "wavlm"])
 def test_save_pretrained_writes_the_same_bytes_again(
     packed_tiny: Build,
@@ -71,8 +74,9 @@ def test_save_pretrained_writes_the_same_bytes_again(
     speech: torch.Tensor,
     tmp_path: Path,
     family: str,
+    cnns: bool,
 ) -> None:
-    model, packed, plan = packed_tiny(family)
+    model, packed, plan = packed_tiny(family, cnns=cnns)
     write_artifact(tmp_path / "first", model, processor, packed, plan)
     first = AutoModelForCTC.from_pretrained(tmp_path / "first")
     first.save_pretrained(tmp_path / "second")

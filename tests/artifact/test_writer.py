@@ -11,6 +11,7 @@ from torch import nn
 from transformers import PreTrainedModel, Wav2Vec2Processor
 
 from sottovoce.artifact import (
+    PackedLayer,
     PackedLinear,
     artifact_bytes,
     float_bytes,
@@ -20,7 +21,7 @@ from sottovoce.artifact import (
 from sottovoce.errors import InputError
 from sottovoce.plan import Plan, Precision
 
-Build = Callable[[str], tuple[PreTrainedModel, dict[str, PackedLinear], Plan]]
+Build = Callable[..., tuple[PreTrainedModel, dict[str, PackedLayer], Plan]]
 
 
 def test_the_callers_model_stays_as_it_was(
@@ -127,7 +128,7 @@ def test_plan_and_packed_layers_must_fit(
     model, packed, plan = packed_tiny("wav2vec2")
     layer = "wav2vec2.encoder.layers.1.attention.k_proj"
 
-    def refused(message: str, packed: dict[str, PackedLinear], plan: Plan) -> None:
+    def refused(message: str, packed: dict[str, PackedLayer], plan: Plan) -> None:
         with pytest.raises(InputError, match=message):
             write_artifact(tmp_path / "artifact", model, processor, packed, plan)
         assert not (tmp_path / "artifact").exists()

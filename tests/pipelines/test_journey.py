@@ -199,6 +199,34 @@ def test_a_plan_may_come_from_a_stage_of_its_own(
     assert record.seconds > record.history[-1].seconds
 
 
+def test_8_bit_cnns_are_stored_and_told(journey: Journey, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    dials = ("--bits", BITS, "--cnn-bits", 8, "--finetune", "learnt")
+    record = _compressed(small, journey.start, journey.speech, *dials)
+    tensors = load_file(small / "model.safetensors")
+    for row in record.cnns:
+        codes, scale = tensors[f"{row.layer}.codes"], tensors[f"{row.layer}.scale"]
+        assert codes.shape == row.shape
+        assert row.bytes == codes.nbytes + scale.nbytes
+        assert f"{row.layer}.weight" not in tensors
+    assert {"lm_head", f"{journey.family}.encoder.pos_conv_embed.conv"} <= {
+        row.layer for row in record.cnns
+    }
+    # What is still in floating point has one dimension; WavLM's position buckets have two.
+    floats = {name for name, one in tensors.items() if one.dtype == np.float32 and one.ndim > 1}
+    assert all("rel_attn_embed" in name or "gru_rel_pos" in name for name in floats)
+
+    before, after = journey.record.systems[-1], record.systems[-1]
+    assert after.bytes < before.bytes
+    assert (after.nominal_bits, after.effective_bits) == (
+        before.nominal_bits,
+        before.effective_bits,
+    )
+    assert "8 bits a weight" in (small / "README.md").read_text()
+    shown = sottovoce("inspect", small).out
+    assert all(row.layer.rsplit(".", 1)[-1] in shown for row in record.cnns)
+
+
 def test_sizes_and_bits_are_those_on_disk(journey: Journey) -> None:
     before, after = journey.record.systems
     rows = {row.layer: row for row in journey.record.layers}

@@ -2,12 +2,14 @@ import copy
 import io
 import itertools
 import pickle
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from sottovoce.artifact.packed_linear import PackedLinear, plan_of, replace_layers
+from sottovoce.artifact.packed_layers import PackedLinear, empty_packed
+from sottovoce.artifact.packed_model import plan_of, replace_layers
 from sottovoce.errors import InputError
 from sottovoce.plan import GRANULARITIES, STORABLE_BITS, Plan, Precision
 from sottovoce.quantizers.grids import GRIDS, grid_of
@@ -168,3 +170,28 @@ def test_a_plan_of_another_model_is_refused_by_layer() -> None:
         replace_layers(model, Plan({"5": Precision(2)}))
     with pytest.raises(InputError, match="layer '1' of the plan is a ReLU of Sequential"):
         replace_layers(model, Plan({"1": Precision(2)}))
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [{"stride": 2}, {"padding": 3, "groups": 2}, {"padding": "same", "dilation": 2, "bias": False}],
+)
+def test_a_convolution_computes_with_the_values_of_its_grid(geometry: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv1d(6, 4, 5, **geometry)
+    precision = Precision(4)
+    grid = grid_of(precision.grid, precision.bits)
+    scale = conv.weight.detach().abs().amax((1, 2)) / grid.largest
+    packed = empty_packed(conv, precision).store(conv.weight, scale, conv.bias)
+    across = scale[:, None, None]
+    conv.weight.data = grid.values(grid.round_to_codes(conv.weight.detach(), across), across)
+    conv.requires_grad_(False)
+    inputs = torch.randn(2, 6, 31)
+    assert torch.equal(packed(inputs), conv(inputs))
+    assert packed.weight.shape == conv.weight.shape
+    assert packed.codes.shape == (4, -(-conv.weight[0].numel() // 2))
+
+
+def test_only_zero_padding_can_be_packed() -> None:
+    with pytest.raises(InputError, match="padded with 'circular' cannot be packed"):
+        empty_packed(nn.Conv1d(2, 2, 3, padding=1, padding_mode="circular"), Precision(8))

@@ -1,0 +1,219 @@
+"""Layers whose weight is stored as packed codes and scales: linear ones and convolutions."""
+
+from collections.abc import Callable
+from math import prod
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv1d, linear
+
+from sottovoce.artifact.packing import pack, packed_columns, unpack
+from sottovoce.errors import InputError
+from sottovoce.plan import Precision, Shape
+from sottovoce.quantizers.grids import Grid, grid_of
+
+
+class PackedLayer(nn.Module):
+    """A weight kept as `Precision.bits` bits a number; what is computed with it, subclasses say.
+
+    `weight` is dequantized by the arithmetic of training (`Grid.values`, float32), so the packed
+    layer computes exactly what the fake-quantized one did. It is a property because attention
+    implementations, WavLM's among them, read `q_proj.weight` themselves.
+
+    A weight of more than two dimensions counts as the matrix [outputs, everything else].
+
+    Attributes:
+        weight_shape: of the float weight.
+        codes: uint8 [rows, bytes], laid out as in `sottovoce.artifact.packing`.
+        scale: positive, always float32: [rows], or [1] for granularity "tensor".
+        bias: [rows] or None.
+        dtype: of `weight`; follows `.to(dtype)` as a parameter would.
+    """
+
+    codes: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        weight_shape: tuple[int, ...],
+        precision: Precision,
+        *,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.weight_shape = weight_shape
+        self.precision = precision
+        self.dtype = dtype or torch.get_default_dtype()
+        rows, columns = self.matrix_shape
+        codes = torch.zeros(
+            rows, packed_columns(columns, precision.bits), dtype=torch.uint8, device=device
+        )
+        self.register_buffer("codes", codes)
+        scales = precision.scales((rows, columns))
+        self.register_buffer("scale", torch.ones(scales, dtype=torch.float32, device=device))
+        zeros = torch.zeros(rows, device=device, dtype=self.dtype) if bias else None
+        self.bias = nn.Parameter(zeros) if zeros is not None else None
+        self._dequantized: tuple[Tensor, Tensor, Tensor] | None = None
+
+    @property
+    def matrix_shape(self) -> Shape:
+        """(rows, columns) of the weight as a matrix."""
+        return self.weight_shape[0], prod(self.weight_shape[1:])
+
+    def store(self, weight: Tensor, scale: Tensor, bias: Tensor | None = None) -> Self:
+        """Quantize and pack a weight; returns the layer itself.
+
+        Args:
+            weight: float32, of `weight_shape`.
+            scale: one for each row, or one in all for granularity "tensor"; any shape.
+
+        Raises:
+            InputError: the weight is not finite, a scale is not positive, or their number does not
+                fit the precision.
+        """
+        rows, columns = self.matrix_shape
+        weight = weight.detach().reshape(rows, columns)
+        scale = scale.detach().float().flatten()
+        if scale.numel() != self.precision.scales((rows, columns)):
+            raise InputError(
+                f"a weight of {rows} rows has {scale.numel()} scales; granularity "
+                f"{self.precision.granularity!r} needs {self.precision.scales((rows, columns))}"
+            )
+        if not weight.isfinite().all() or not (scale.isfinite() & (scale > 0)).all():
+            raise InputError("a weight is not finite or its scale is not a positive number")
+        codes = self.grid.round_to_codes(weight, scale.unsqueeze(1)).sub_(self.grid.lowest)
+        self.codes = pack(codes.to(torch.uint8), self.precision.bits)
+        self.scale = scale.clone()
+        if bias is not None:
+            self.bias = nn.Parameter(bias.detach().clone())
+        return self
+
+    @property
+    def grid(self) -> Grid:
+        return grid_of(self.precision.grid, self.precision.bits)
+
+    @property
+    def unsigned_codes(self) -> Tensor:
+        """The codes unpacked, uint8 [rows, columns]."""
+        return unpack(self.codes, self.precision.bits, self.matrix_shape[1])
+
+    @property
+    def weight(self) -> Tensor:
+        """The weight the codes stand for, of `weight_shape`, dequantized on first use."""
+        if self._dequantized is not None:
+            codes, scale, weight = self._dequantized
+            if codes is self.codes and scale is self.scale and weight.dtype == self.dtype:
+                return weight
+        # A weight made under inference_mode could not serve a later call that records gradients.
+        with torch.inference_mode(False), torch.no_grad():
+            signed = self.unsigned_codes.float().add_(self.grid.lowest)
+            weight = self.grid.values(signed, self.scale.unsqueeze(1)).to(self.dtype)
+            weight = weight.view(self.weight_shape)
+        # transformers would write random numbers into a weight that no file of weights had.
+        weight._is_hf_initialized = True  # type: ignore[attr-defined]
+        self._dequantized = (self.codes, self.scale, weight)
+        return weight
+
+    def extra_repr(self) -> str:
+        precision = self.precision
+        return (
+            f"bias={self.bias is not None}, bits={precision.bits}, grid={precision.grid}, "
+            f"granularity={precision.granularity}"
+        )
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        scale = self.scale
+        super()._apply(fn, recurse)
+        if self.scale.dtype != torch.float32:
+            self.scale = scale.to(self.scale.device)
+        self.dtype = fn(torch.empty(0, dtype=self.dtype, device=scale.device)).dtype
+        self._dequantized = None
+        return self
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._dequantized = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_dequantized": None}
+
+
+class PackedLinear(PackedLayer):
+    """y = x W^T + b."""
+
+    def __init__(
+        self, in_features: int, out_features: int, precision: Precision, **stored: Any
+    ) -> None:
+        super().__init__((out_features, in_features), precision, **stored)
+        self.in_features = in_features
+        self.out_features = out_features
+
+    @classmethod
+    def from_weight(
+        cls, weight: Tensor, scale: Tensor, precision: Precision, bias: Tensor | None = None
+    ) -> Self:
+        """A layer that stores `weight`, [rows, columns]; else as `store`."""
+        rows, columns = weight.shape
+        layer = cls(
+            columns,
+            rows,
+            precision,
+            bias=bias is not None,
+            device=weight.device,
+            dtype=weight.dtype,
+        )
+        return layer.store(weight, scale, bias)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return linear(inputs, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        shape = f"in_features={self.in_features}, out_features={self.out_features}, "
+        return shape + super().extra_repr()
+
+
+class PackedConv1d(PackedLayer):
+    """A convolution; a row holds all taps of an output channel.
+
+    Args:
+        like: the float convolution that it stands for; its weight is not read.
+
+    Raises:
+        InputError: `like` pads with something other than zeros.
+    """
+
+    def __init__(self, like: nn.Conv1d, precision: Precision, **stored: Any) -> None:
+        if like.padding_mode != "zeros":
+            raise InputError(f"a convolution padded with {like.padding_mode!r} cannot be packed")
+        super().__init__(tuple(like.weight.shape), precision, **stored)
+        self.in_channels, self.out_channels = like.in_channels, like.out_channels
+        self.kernel_size, self.groups = like.kernel_size, like.groups
+        self.stride, self.padding, self.dilation = like.stride, like.padding, like.dilation
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return conv1d(
+            inputs, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+        )
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
+            f"stride={self.stride}, groups={self.groups}, " + super().extra_repr()
+        )
+
+
+def empty_packed(layer: nn.Module, precision: Precision) -> PackedLayer:
+    """What can store the weight of a float layer, on its device, with nothing stored yet."""
+    if not isinstance(layer, nn.Linear | nn.Conv1d):
+        raise TypeError(f"a {type(layer).__name__} has no packed form")
+    stored: dict[str, Any] = {
+        "bias": layer.bias is not None,
+        "device": layer.weight.device,
+        "dtype": layer.weight.dtype,
+    }
+    if isinstance(layer, nn.Linear):
+        return PackedLinear(layer.in_features, layer.out_features, precision, **stored)
+    return PackedConv1d(layer, precision, **stored)

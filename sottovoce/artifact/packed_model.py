@@ -1,0 +1,47 @@
+"""Packed layers in a model: which there are, and putting them in place."""
+
+from torch import nn
+
+from sottovoce.artifact.packed_layers import PackedLayer, empty_packed
+from sottovoce.errors import InputError
+from sottovoce.plan import Plan
+
+
+def packed_layers(model: nn.Module) -> dict[str, PackedLayer]:
+    """Layer name -> packed layer, in the model's order."""
+    return {name: layer for name, layer in model.named_modules() if isinstance(layer, PackedLayer)}
+
+
+def plan_of(model: nn.Module) -> Plan:
+    """The plan of a packed model, in the model's order."""
+    return Plan({name: layer.precision for name, layer in packed_layers(model).items()})
+
+
+def planned_layers(model: nn.Module, plan: Plan) -> dict[str, nn.Linear | nn.Conv1d]:
+    """Layer name -> the float layer that `plan` quantizes.
+
+    Raises:
+        InputError: the plan names something that is no linear layer or convolution of the model.
+    """
+    modules = dict(model.named_modules())
+    planned = {}
+    for name in plan:
+        layer = modules.get(name)
+        if not isinstance(layer, nn.Linear | nn.Conv1d):
+            found = "is not in" if layer is None else f"is a {type(layer).__name__} of"
+            raise InputError(
+                f"layer {name!r} of the plan {found} {type(model).__name__}; "
+                "a plan must name linear layers and convolutions of this model"
+            )
+        planned[name] = layer
+    return planned
+
+
+def replace_layers(model: nn.Module, plan: Plan) -> None:
+    """Put an empty packed layer in the place of every planned one, ready to be loaded into.
+
+    Raises:
+        InputError: as `planned_layers`.
+    """
+    for name, layer in planned_layers(model, plan).items():
+        model.set_submodule(name, empty_packed(layer, plan[name]))
