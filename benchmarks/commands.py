@@ -138,7 +138,7 @@ def _compressing(
                 recipe,
                 baseline=baseline,
                 plan=plan,
-                teacher_cache=RUNS / "teacher",
+                cache=RUNS / "shared",
                 resume=_unfinished(out),
                 console=console,
             )

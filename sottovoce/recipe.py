@@ -24,7 +24,7 @@ IMPORTANCE_GRADIENTS = ("sampled", "expected")
 TEACHERS = ("none", "live", "cached")
 STUDENTS = ("none", "sampled", "all")
 FINETUNE = ("none", "start", "learnt")
-PLAN_BY = ("joint", "kl", "hessian")
+PLAN_BY = ("joint", "kl", "hessian", "nas")
 
 PerBits = tuple[tuple[int, float], ...]
 """(bits, weight) pairs: a TOML table such as { 2 = 0.0, 4 = 1.0 }, or a flag such as 2:0,4:1."""
@@ -115,7 +115,8 @@ class Recipe(Training):
     plan_by: str = dial(
         "joint",
         "joint: plan and weights in one training (P1); or in two stages, uniform models first and "
-        "then the plan by each layer's sensitivity: kl, its divergence; hessian, trace times error",
+        "then the plan by each layer's sensitivity: kl, divergence; hessian, trace times error; "
+        "nas, architecture search over the uniform models",
         allowed=PLAN_BY,
     )
     sensitivity_batches: int = dial(4, "batches that a sensitivity is measured on")

@@ -24,10 +24,11 @@ def compress(
         str | None,
         typer.Option(help="Test the result against this recogniser too, such as a fine-tuned one."),
     ] = None,
-    teacher_cache: Annotated[
+    cache: Annotated[
         Path | None,
         typer.Option(
-            help="Keep the cached teacher's outputs here, for other runs from CHECKPOINT."
+            help="Keep here what other runs from CHECKPOINT can share: the cached teacher's "
+            "outputs, Pass 1, uniform models."
         ),
     ] = None,
     resume: Resume = False,
@@ -56,7 +57,7 @@ def compress(
         out,
         settings,
         baseline=baseline,
-        teacher_cache=teacher_cache,
+        cache=cache,
         resume=resume,
         console=Console(stderr=True),
     )

@@ -1,5 +1,6 @@
 """A CTC recogniser as the rest of the project sees it: waveforms in, frame logits or text out."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,6 +64,14 @@ class Recogniser:
     @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
+
+    def fingerprint(self) -> str:
+        """A name for the weights: equal where all of them are."""
+        digest = hashlib.sha256()
+        for name, tensor in self.model.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     @property
     def backbone(self) -> nn.Module:

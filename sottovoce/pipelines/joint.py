@@ -34,6 +34,7 @@ from sottovoce.pipelines.measured import (
     packed_system,
     scored,
 )
+from sottovoce.pipelines.stages import Stages
 from sottovoce.pipelines.two_stage import sensitive_plan
 from sottovoce.plan import Plan
 from sottovoce.recipe import Recipe
@@ -63,7 +64,7 @@ def compress(
     *,
     baseline: str | Path | None = None,
     plan: Plan | None = None,
-    teacher_cache: str | Path | None = None,
+    cache: str | Path | None = None,
     resume: bool = False,
     console: Console | None = None,
 ) -> RunRecord:
@@ -80,8 +81,8 @@ def compress(
         recipe: all dials; the default recipe where none is given.
         baseline: another recogniser to test the result against, such as U1.
         plan: train this plan instead of learning one.
-        teacher_cache: folder that keeps a cached teacher's outputs for later runs from the same
-            start point on the same speech; None computes them for this run alone.
+        cache: folder that keeps what later runs from the same start point on the same speech can
+            share: a cached teacher's outputs, Pass 1, uniform models. None shares nothing.
         resume: go on with an interrupted run.
         console: where progress is shown; None shows it on standard error.
 
@@ -101,14 +102,17 @@ def compress(
     speech = TrainingSpeech(
         read_corpus(train_on, transcribed=transcribed), recogniser, transcribed=transcribed
     )
-    settings = {
-        "source": str(source),
-        "training speech": speech.corpus.fingerprint,
-        "evaluation speech": evaluation.fingerprint,
-        "plan": plan.to_json() if plan else None,
-        "recipe": recipe.to_record(),
-    }
-    work = WorkFolder.open(out, settings, resume)
+    stages = Stages(
+        {
+            "source": str(source),
+            "set of weights": recogniser.fingerprint(),
+            "training speech": speech.corpus.fingerprint,
+            "evaluation speech": evaluation.fingerprint,
+        },
+        Path(cache) if cache is not None else None,
+    )
+    settings = {"plan": plan.to_json() if plan else None, "recipe": recipe.to_record()}
+    work = WorkFolder.open(out, {**stages.inputs, **settings}, resume)
     accelerator = accelerator_for(recipe)
     recogniser.model.to(accelerator.device)
 
@@ -119,12 +123,10 @@ def compress(
         if baseline is not None:
             baselines.append(_baseline(baseline, evaluation, before.reference, console))
 
-    teacher = None
-    if recipe.teacher == "cached" and recipe.teaches(searching=plan is None):
-        cache = Path(teacher_cache or work.path / "teacher")
-        teacher = CachedTeacher.computed(
-            recogniser, speech, recipe.seconds_per_batch, cache, console
-        )
+    needed = recipe.teacher == "cached" and recipe.teaches(searching=plan is None)
+    kept = (stages.cache or work.path) / "teacher"
+    seconds = recipe.seconds_per_batch
+    teacher = CachedTeacher.computed(recogniser, speech, seconds, kept, console) if needed else None
 
     def dev_wer(present: Recogniser) -> float:
         return scored(present, evaluation, "evaluating", console).wer
@@ -132,28 +134,23 @@ def compress(
     prepared = time.monotonic()
     if plan is None and recipe.plan_by != "joint":
         plan, first_stage = sensitive_plan(
-            recogniser, recipe, speech, work, accelerator, teacher, dev_wer, console
+            *(recogniser, recipe, speech, work, stages, accelerator, teacher, dev_wer, console)
         )
         prepared += first_stage
     shapes = recogniser.family.shapes(recogniser.model)
     objective = JointObjective(recogniser, recipe, accelerator, teacher, plan)
-    history = train(objective, speech, recipe, work, dev_wer, console)
+    first = stages.pass_1(work, recipe, plan)
+    history = train(objective, speech, recipe, first, dev_wer, console)
     learnt, expected_bits = objective.hard_plan(), objective.expected_bits()
     if recipe.finetune != "none":
         console.print("Pass 2")
-        objective = _pass_2(objective, source)
+        objective = _pass_2(objective, source, stages.inputs["set of weights"])
         second = train(objective, speech, objective.recipe, work.part("pass 2"), dev_wer, console)
         history += tuple(_later(point, history[-1]) for point in second)
     trained = time.monotonic()
 
     finished = work.path / "finished"
-    shutil.rmtree(finished, ignore_errors=True)
-    expected = _probe(objective.deployed)
-    _pack(objective, finished)
-    packed = load(finished)
-    packed.model.to(accelerator.device)
-    if not torch.equal(expected, _probe(lambda: nullcontext(packed))):
-        raise InputError(f"{finished} computes other logits than were trained; please report this")
+    packed = _packed(objective, finished)
     after = scored(packed, evaluation, "compressed", console)
     record = RunRecord(
         version=__version__,
@@ -207,10 +204,13 @@ def _baseline(
     return Measured(float_system(name, recogniser, own), own)
 
 
-def _pass_2(first: JointObjective, source: str | Path) -> JointObjective:
+def _pass_2(first: JointObjective, source: str | Path, weights: str) -> JointObjective:
     if first.recipe.finetune == "learnt":
         return second_pass(first, None)
-    second = second_pass(first, load_checkpoint(source))
+    start = load_checkpoint(source)
+    if start.fingerprint() != weights:
+        raise InputError(f"{source} has other weights than when the run began; put them back")
+    second = second_pass(first, start)
     first.recogniser.model.to("cpu")  # it has served
     return second
 
@@ -227,7 +227,10 @@ def _probe(deployed: Callable[[], AbstractContextManager[Recogniser]]) -> torch.
         return recogniser.logits(recogniser.features([noise.astype(np.float32)]))
 
 
-def _pack(objective: JointObjective, folder: Path) -> None:
+def _packed(objective: JointObjective, folder: Path) -> Recogniser:
+    """What was trained, packed and read back: it computes the very same logits."""
+    shutil.rmtree(folder, ignore_errors=True)
+    expected = _probe(objective.deployed)
     plan, recogniser = objective.whole_plan(), objective.recogniser
     scales = {name: objective.scale_of(name) for name in plan}
     objective.dismantle()
@@ -236,6 +239,10 @@ def _pack(objective: JointObjective, folder: Path) -> None:
         for name, layer in planned_layers(recogniser.model, plan).items()
     }
     write_artifact(folder, recogniser.model, recogniser.processor, packed, plan)
+    found = load(folder).to(recogniser.device)
+    if not torch.equal(expected, _probe(lambda: nullcontext(found))):
+        raise InputError(f"{folder} computes other logits than were trained; please report this")
+    return found
 
 
 def _write_papers(folder: Path, record: RunRecord, recipe: Recipe, score: Score, name: str) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sottovoce.files import write_text
 from sottovoce.models.recogniser import Recogniser
+from sottovoce.pipelines.stages import Stages
 from sottovoce.plan import Plan, Precision
 from sottovoce.recipe import Recipe
 from sottovoce.search.allocation import best_choice
@@ -36,6 +37,7 @@ def sensitive_plan(
     recipe: Recipe,
     speech: TrainingSpeech,
     work: WorkFolder,
+    stages: Stages,
     accelerator: Accelerator,
     teacher: CachedTeacher | None,
     dev_wer: Callable[[Recogniser], float],
@@ -58,13 +60,13 @@ def sensitive_plan(
             alone = recipe.replaced({"candidates": (bits,), "bits": bits, "plan_by": "joint"})
             uniform = Recogniser(deepcopy(start.model), start.processor, start.family)
             objective = JointObjective(uniform, alone, accelerator, teacher)
-            part = work.part(f"uniform {bits}")
+            part = stages.uniform(work, alone)
             seconds += train(objective, speech, alone, part, dev_wer, console)[-1].seconds
             matrices[bits] = _quantized(objective, bits)
         console.print(f"sensitivity: {recipe.plan_by}")
         started = time.monotonic()
         batches = list(islice(speech.batches(recipe, 0), recipe.sensitivity_batches))
-        costs = MEASURES[recipe.plan_by](start, matrices, batches, recipe.seed)
+        costs = MEASURES[recipe.plan_by](start, matrices, batches, recipe)
         seconds += time.monotonic() - started
         write_text(costs_file, json.dumps({"costs": costs.tolist(), "seconds": seconds}))
     found = json.loads(costs_file.read_text())

@@ -1,7 +1,7 @@
 """How much each layer suffers at each width, measured layer by layer: the first of two stages.
 
 P1's baselines M train the uniform models first, choose a plan from such measures, and train that
-plan from the start point. Which measure P1's rows use is open; here are two of the cited works
+plan from the start point. Which measure P1's rows use is open; here are those of the cited works
 (arXiv 2111.14479, 2112.11438). Each gives costs, [layers, candidates], that add up over layers.
 """
 
@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from sottovoce.models.recogniser import Recogniser
+from sottovoce.recipe import Recipe
+from sottovoce.search.importance import Importance, annealed, gumbel_softmax
 from sottovoce.training.batch import Batch
 from sottovoce.training.losses import ctc_loss, kl_divergence
 
@@ -22,10 +24,16 @@ Matrices = Mapping[int, Mapping[str, Tensor]]
 _STEP = 1e-3
 """Of the finite differences, in units of a layer's root mean square weight."""
 
+_NAS_ROUNDS = 10
+"""How often an architecture search passes over its batches."""
+
 
 @torch.no_grad()
 def kl_costs(
-    recogniser: Recogniser, matrices: Matrices, batches: Sequence[Batch], seed: int
+    recogniser: Recogniser,
+    matrices: Matrices,
+    batches: Sequence[Batch],
+    recipe: Recipe,  # noqa: ARG001
 ) -> np.ndarray:
     """KL(full precision || the same with this layer alone quantized), nats a frame.
 
@@ -33,9 +41,8 @@ def kl_costs(
 
     Args:
         recogniser: the full-precision start point; in eval mode meanwhile, unchanged at the end.
-        seed: takes no part; this measure draws nothing.
+        recipe: takes no part.
     """
-    del seed
     costs = np.zeros((len(_layers(matrices)), len(matrices)))
     with recogniser.evaluating():
         for batch in batches:
@@ -51,7 +58,7 @@ def kl_costs(
 
 
 def hessian_costs(
-    recogniser: Recogniser, matrices: Matrices, batches: Sequence[Batch], seed: int
+    recogniser: Recogniser, matrices: Matrices, batches: Sequence[Batch], recipe: Recipe
 ) -> np.ndarray:
     """Tr(H_l) * ||Q(W_l) - W_l||^2, H_l the CTC loss's Hessian by the layer's weight.
 
@@ -59,10 +66,10 @@ def hessian_costs(
 
     Args:
         recogniser: the full-precision start point; in eval mode meanwhile, unchanged at the end.
-        seed: of the draws for the traces.
+        recipe: its seed draws the vectors of the traces.
     """
     layers = _layers(matrices)
-    traces = hessian_traces(recogniser, layers, batches, seed)
+    traces = hessian_traces(recogniser, layers, batches, recipe.seed)
     errors = np.zeros((len(layers), len(matrices)))
     with torch.no_grad():
         for row, layer in enumerate(layers):
@@ -87,27 +94,75 @@ def hessian_traces(
     with recogniser.evaluating():
         for batch in batches:
             draws = {layer: _signs(weight, generator) for layer, weight in weights.items()}
-            ahead = _gradients_at(recogniser, batch, weights, draws, steps)
-            back = {layer: -step for layer, step in steps.items()}
-            behind = _gradients_at(recogniser, batch, weights, draws, back)
+            ahead, behind = (
+                _gradients_of(
+                    recogniser,
+                    batch,
+                    weights,
+                    {n: one.detach() + sign * steps[n] * draws[n] for n, one in weights.items()},
+                )
+                for sign in (1, -1)
+            )
             for row, layer in enumerate(layers):
                 bent = (ahead[layer] - behind[layer]) / (2 * steps[layer])
                 traces[row] += (bent * draws[layer]).sum().item() / len(batches)
     return traces
 
 
-MEASURES = {"kl": kl_costs, "hessian": hessian_costs}
+def nas_costs(
+    recogniser: Recogniser, matrices: Matrices, batches: Sequence[Batch], recipe: Recipe
+) -> np.ndarray:
+    """Less the importance that each width gains by architecture search; no unit.
+
+    A mixed layer computes with sum_i lambda_i W_i, the W_i from separately trained models and
+    fixed; lambda is a Gumbel-softmax sample under the size budget, and the CTC loss teaches the
+    importances alone (DARTS with Gumbel-softmax, as in arXiv 2111.14479).
+
+    Args:
+        recogniser: the start point, which lends all that is not in `matrices`.
+        recipe: its size, its temperatures and the importances' learning rate and seed.
+    """
+    layers = _layers(matrices)
+    weights = {layer: recogniser.model.get_submodule(layer).weight for layer in layers}
+    importance = Importance([weights[layer].numel() for layer in layers], tuple(matrices))
+    importance.to(recogniser.device)
+    optimizer = torch.optim.AdamW(importance.parameters(), recipe.importance_learning_rate)
+    generator = torch.Generator().manual_seed(recipe.seed)
+    updates = _NAS_ROUNDS * len(batches)
+    with recogniser.evaluating():
+        for index in range(updates):
+            log_probabilities = importance.log_probabilities(recipe.bits)
+            temperature = annealed(
+                index / updates, recipe.temperature_start, recipe.temperature_end
+            )
+            noise = torch.rand(log_probabilities.shape, generator=generator)
+            shares = gumbel_softmax(log_probabilities, temperature, noise.to(recogniser.device))
+            mixed = {
+                layer: sum(
+                    share * own[layer] for share, own in zip(row, matrices.values(), strict=True)
+                )
+                for layer, row in zip(layers, shares.detach(), strict=True)
+            }
+            found = _gradients_of(recogniser, batches[index % len(batches)], weights, mixed)
+            of_shares = torch.tensor(
+                [[(found[n] * own[n]).sum() for own in matrices.values()] for n in layers]
+            )
+            optimizer.zero_grad()
+            (shares * of_shares.to(shares)).sum().backward()
+            optimizer.step()
+    return -importance.learnt.detach().cpu().numpy().astype(np.float64)
 
 
-def _gradients_at(
+MEASURES = {"kl": kl_costs, "hessian": hessian_costs, "nas": nas_costs}
+
+
+def _gradients_of(
     recogniser: Recogniser,
     batch: Batch,
     weights: Mapping[str, Tensor],
-    along: Mapping[str, Tensor],
-    steps: Mapping[str, Tensor],
+    moved: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
-    """The CTC loss's gradients by the weights, at weights + steps * along."""
-    moved = {layer: one.detach() + steps[layer] * along[layer] for layer, one in weights.items()}
+    """The CTC loss's gradients by the weights, where they have moved to."""
     with _replaced(recogniser, moved):
         features = recogniser.features(batch.waveforms)
         logits = recogniser.logits(features)

@@ -1,5 +1,6 @@
 """A training run's folder: what it needs to go on after an interruption, written atomically."""
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -75,6 +76,20 @@ class WorkFolder:
         path = self.path / name
         path.mkdir(exist_ok=True)
         return WorkFolder(path)
+
+    @classmethod
+    def shared(cls, folder: Path, name: str, settings: Mapping[str, Any]) -> "WorkFolder":
+        """A stage that several runs have in common; whoever comes first trains it.
+
+        Args:
+            folder: where such stages are kept.
+            settings: what determines the stage; another stage of that name has others.
+        """
+        wanted = json.dumps(settings, sort_keys=True)
+        path = folder / f"{name}, {hashlib.sha256(wanted.encode()).hexdigest()[:16]}"
+        path.mkdir(parents=True, exist_ok=True)
+        write_text(path / "settings.json", json.dumps(settings, indent=2))
+        return cls(path)
 
     def save(self, state: Saved) -> None:
         """Replace the saved state. Raises InputError where the disk is full."""

@@ -80,10 +80,7 @@ class CachedTeacher:
 
 def _fingerprint(recogniser: Recogniser, speech: TrainingSpeech) -> str:
     """A name for the weights and the utterances that the distributions follow from."""
-    digest = hashlib.sha256()
-    for name, tensor in recogniser.model.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
+    digest = hashlib.sha256(recogniser.fingerprint().encode())
     for utterance in speech.corpus.utterances:
         clip = utterance.audio
         digest.update(f"{utterance.id} {clip} {clip.start} {utterance.duration}".encode())

@@ -41,7 +41,7 @@ def test_the_help_of_a_command_shows_an_example(name: str) -> None:
 def test_every_dial_is_a_flag_with_the_dials_own_help(command: str, recipe: type[Training]) -> None:
     options = {one.name: one for one in COMMANDS[command].params}
     dials = {spec.name: spec for spec in fields(recipe)}
-    others = {"checkpoint", "train", "dev", "out", "resume", "recipe", "baseline", "teacher_cache"}
+    others = {"checkpoint", "train", "dev", "out", "resume", "recipe", "baseline", "cache"}
     assert options.keys() - others == dials.keys()
     for name, spec in dials.items():
         flag = options[name]

@@ -186,7 +186,7 @@ def test_audio_alone_is_enough_to_train_on(journey: Journey, tmp_path: Path) -> 
     assert json.loads((small / "metrics.json").read_text())["recipe"]["unlabelled"] is True
 
 
-@pytest.mark.parametrize("measure", ["kl", "hessian"])
+@pytest.mark.parametrize("measure", ["kl", "hessian", "nas"])
 def test_a_plan_may_come_from_a_stage_of_its_own(
     journey: Journey, tmp_path: Path, measure: str
 ) -> None:

@@ -8,14 +8,14 @@ import torch
 
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.plan import Precision
-from sottovoce.recipe import Training
+from sottovoce.recipe import Recipe, Training
 from sottovoce.search import sensitivity
 from sottovoce.search.sensitivity import (
-    MEASURES,
     Matrices,
     hessian_costs,
     hessian_traces,
     kl_costs,
+    nas_costs,
 )
 from sottovoce.search.supernet import Supernet
 from sottovoce.speech.corpus import Corpus
@@ -41,14 +41,14 @@ def batch(make_recogniser: MakeRecogniser, corpus: Corpus) -> Batch:
     return next(TrainingSpeech(corpus, make_recogniser()).batches(Training(), 0))
 
 
-@pytest.mark.parametrize("measure", MEASURES.values())
+@pytest.mark.parametrize("measure", [kl_costs, hessian_costs])
 def test_fewer_bits_cost_more_and_nothing_is_changed(
     make_recogniser: MakeRecogniser, batch: Batch, measure: Callable[..., np.ndarray]
 ) -> None:
     recogniser = make_recogniser(initializer_range=0.2)
     recogniser.model.train()
     before = {name: one.clone() for name, one in recogniser.model.state_dict().items()}
-    costs = measure(recogniser, _matrices(make_recogniser), [batch], 0)
+    costs = measure(recogniser, _matrices(make_recogniser), [batch], Recipe())
     assert costs.shape == (12, 2)
     assert (costs >= 0).all()
     assert costs[:, 0].sum() > 0
@@ -63,7 +63,7 @@ def test_the_kl_cost_is_that_of_one_layer_alone(
 ) -> None:
     matrices = _matrices(make_recogniser)
     plain, changed = (make_recogniser(initializer_range=0.2) for _ in range(2))
-    costs = kl_costs(plain, matrices, [batch, batch], 0)
+    costs = kl_costs(plain, matrices, [batch, batch], Recipe())
     name = list(matrices[2])[7]
     features = plain.features(batch.waveforms)
     with torch.no_grad():
@@ -94,8 +94,32 @@ def test_traces_of_a_loss_that_is_known(
     np.testing.assert_allclose(found, expected, rtol=1e-2)
 
     matrices = _matrices(make_recogniser)
-    costs = hessian_costs(recogniser, matrices, [batch], 0)
+    costs = hessian_costs(recogniser, matrices, [batch], Recipe())
     weight = recogniser.model.get_submodule(layers[5]).weight
     error = (matrices[2][layers[5]] - weight).square().sum().item()
     assert costs[5, 0] == pytest.approx(expected[5] * error, rel=1e-2)
     assert (costs[0] == 0).all()  # its trace is negative
+
+
+def test_architecture_search_learns_which_layers_must_be_wide(
+    make_recogniser: MakeRecogniser, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L = sum_l c_l ||W_l - W_l at 8 bits||^2: the layers of large c_l cost most at 2 bits."""
+    recogniser, matrices = make_recogniser(), _matrices(make_recogniser)
+    layers = list(matrices[2])
+    matters = dict(zip(layers, [100.0, 0.0] * 6, strict=True))
+
+    def loss(*_: object) -> torch.Tensor:
+        weights = {name: recogniser.model.get_submodule(name).weight for name in layers}
+        apart = (matters[n] * (one - matrices[8][n]).square().mean() for n, one in weights.items())
+        return sum(apart, start=torch.zeros(()))
+
+    monkeypatch.setattr(sensitivity, "ctc_loss", loss)
+    before = {name: one.clone() for name, one in recogniser.model.state_dict().items()}
+    costs = nas_costs(recogniser, matrices, [batch] * 5, Recipe(bits=5.5))
+    extra = costs[:, 0] - costs[:, 1]
+    assert extra[::2].min() > 0
+    assert extra[::2].min() > extra[1::2].max()
+    after = recogniser.model.state_dict()
+    assert all(torch.equal(one, after[name]) for name, one in before.items())
+    assert (costs == nas_costs(recogniser, matrices, [batch] * 5, Recipe(bits=5.5))).all()

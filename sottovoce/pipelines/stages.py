@@ -1,0 +1,43 @@
+"""The stages of a run, and where each keeps its state: in the run, or shared with others."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sottovoce.plan import Plan
+from sottovoce.recipe import Recipe
+from sottovoce.training.state import WorkFolder
+
+_OF_PASS_2 = {"finetune": "none", "kl_finetune": 0.0}
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Where the stages of a run from these inputs are kept.
+
+    Attributes:
+        inputs: what determines a stage beside its recipe: the start point and the speech.
+        cache: keeps stages after the run, for others that begin with the same; None for none.
+    """
+
+    inputs: Mapping[str, str]
+    cache: Path | None
+
+    def pass_1(self, work: WorkFolder, recipe: Recipe, plan: Plan | None) -> WorkFolder:
+        """Of Pass 1, which is the same whatever Pass 2 follows."""
+        if self.cache is None:
+            return work
+        own = {"plan": plan.to_json() if plan else None, "recipe": _without_pass_2(recipe)}
+        return WorkFolder.shared(self.cache, "pass 1", {**self.inputs, **own})
+
+    def uniform(self, work: WorkFolder, recipe: Recipe) -> WorkFolder:
+        """Of a uniform model, which is the same for every plan that is chosen by it."""
+        name = f"uniform {recipe.bits:g}"
+        if self.cache is None:
+            return work.part(name)
+        own = {"recipe": _without_pass_2(recipe)}
+        return WorkFolder.shared(self.cache, name, {**self.inputs, **own})
+
+
+def _without_pass_2(recipe: Recipe) -> Mapping[str, object]:
+    return recipe.replaced(_OF_PASS_2).to_record()

@@ -1,0 +1,67 @@
+"""Runs that begin alike train what they share once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from program import save_checkpoint, save_speech, sottovoce
+
+from sottovoce.training import loop
+
+DIALS = ("--bits", 3, "--learning-rate", 1e-2, "--steps", 2, "--evaluations", 1)
+
+
+@pytest.fixture
+def updates(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Grows by one at every update that is made."""
+    made: list[int] = []
+    original = loop.make_update
+
+    def counted(*given: Any) -> Any:
+        made.append(1)
+        return original(*given)
+
+    monkeypatch.setattr(loop, "make_update", counted)
+    yield made
+
+
+def _run(folder: Path, out: str, *dials: object) -> Path:
+    speech = folder / "speech" / "speech.jsonl"
+    ended = sottovoce(
+        *("compress", folder / "start", "--train", speech, "--dev", speech),
+        *("--out", folder / out, "--seconds-per-batch", 1, *DIALS, *dials),
+    )
+    assert ended.status == 0, ended.err
+    return folder / out / "model.safetensors"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, one_thread: None) -> Path:
+    save_checkpoint(tmp_path / "start")
+    save_speech(tmp_path / "speech")
+    return tmp_path
+
+
+def test_pass_1_serves_every_pass_2(folder: Path, updates: list[int]) -> None:
+    cache = ("--cache", folder / "cache")
+    _run(folder, "once", *cache)
+    assert len(updates) == 2
+    learnt = _run(folder, "learnt", *cache, "--finetune", "learnt")
+    assert len(updates) == 2 + 2
+    start = _run(folder, "start again", *cache, "--finetune", "start", "--kl-finetune", 0.5)
+    assert len(updates) == 2 + 2 + 2
+    assert learnt.read_bytes() == _run(folder, "alone", "--finetune", "learnt").read_bytes()
+    assert learnt.read_bytes() != start.read_bytes()
+    _run(folder, "another seed", *cache, "--seed", 1)
+    assert len(updates) == 6 + 4 + 2
+
+
+def test_uniform_models_serve_every_measure_and_size(folder: Path, updates: list[int]) -> None:
+    dials = ("--cache", folder / "cache", "--sensitivity-batches", 1)
+    _run(folder, "by kl", *dials, "--plan-by", "kl")
+    assert len(updates) == 3 * 2 + 2
+    by_hessian = _run(folder, "by hessian", *dials, "--plan-by", "hessian", "--bits", 4)
+    assert len(updates) <= 8 + 2
+    alone = _run(folder, "alone", "--sensitivity-batches", 1, "--plan-by", "hessian", "--bits", 4)
+    assert by_hessian.read_bytes() == alone.read_bytes()
