@@ -1,10 +1,11 @@
 """What the tests of several folders share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tiny import tiny_corpus, tiny_recogniser
 
 from sottovoce.models.recogniser import Recogniser
@@ -26,3 +27,12 @@ def make_recogniser(tmp_path: Path) -> MakeRecogniser:
 @pytest.fixture
 def corpus(tmp_path: Path) -> Corpus:
     return tiny_corpus(tmp_path / "speech")
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Results are compared bit for bit, and several threads add up in other orders."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -6,7 +6,16 @@ import transformers
 import typer
 from safetensors import SafetensorError
 
-from sottovoce.cli import compare, compress, demo, evaluate, finetune, inspect, transcribe
+from sottovoce.cli import (
+    compare,
+    compress,
+    demo,
+    evaluate,
+    finetune,
+    inspect,
+    reproduce,
+    transcribe,
+)
 from sottovoce.errors import InputError, Interrupted
 
 app = typer.Typer(
@@ -22,6 +31,7 @@ app.command()(evaluate.evaluate)
 app.command()(compare.compare)
 app.command()(transcribe.transcribe)
 app.command()(inspect.inspect)
+app.command()(reproduce.reproduce)
 app.command()(demo.demo)
 
 

@@ -131,12 +131,11 @@ def compress(
     def dev_wer(present: Recogniser) -> float:
         return scored(present, evaluation, "evaluating", console).wer
 
-    prepared = time.monotonic()
+    prepared, first_stage = time.monotonic(), 0.0
     if plan is None and recipe.plan_by != "joint":
         plan, first_stage = sensitive_plan(
             *(recogniser, recipe, speech, work, stages, accelerator, teacher, dev_wer, console)
         )
-        prepared += first_stage
     shapes = recogniser.family.shapes(recogniser.model)
     objective = JointObjective(recogniser, recipe, accelerator, teacher, plan)
     first = stages.pass_1(work, recipe, plan)
@@ -147,7 +146,7 @@ def compress(
         objective = _pass_2(objective, source, stages.inputs["set of weights"])
         second = train(objective, speech, objective.recipe, work.part("pass 2"), dev_wer, console)
         history += tuple(_later(point, history[-1]) for point in second)
-    trained = time.monotonic()
+    trained, training_seconds = time.monotonic(), first_stage + history[-1].seconds
 
     finished = work.path / "finished"
     packed = _packed(objective, finished)
@@ -160,7 +159,8 @@ def compress(
         evaluated_on=evaluation.name,
         device=_device_name(accelerator.device),
         # the history counts what was trained before an interruption too
-        seconds=prepared - started + history[-1].seconds + time.monotonic() - trained,
+        seconds=prepared - started + training_seconds + time.monotonic() - trained,
+        training_seconds=training_seconds,
         recipe=recipe.to_record(),
         systems=(
             *(one.system for one in baselines),

@@ -27,7 +27,8 @@ class Stages:
         """Of Pass 1, which is the same whatever Pass 2 follows."""
         if self.cache is None:
             return work
-        own = {"plan": plan.to_json() if plan else None, "recipe": _without_pass_2(recipe)}
+        first = _without_pass_2(recipe, searching=plan is None)
+        own = {"plan": plan.to_json() if plan else None, "recipe": first}
         return WorkFolder.shared(self.cache, "pass 1", {**self.inputs, **own})
 
     def uniform(self, work: WorkFolder, recipe: Recipe) -> WorkFolder:
@@ -35,9 +36,13 @@ class Stages:
         name = f"uniform {recipe.bits:g}"
         if self.cache is None:
             return work.part(name)
-        own = {"recipe": _without_pass_2(recipe)}
+        own = {"recipe": _without_pass_2(recipe, searching=False)}
         return WorkFolder.shared(self.cache, name, {**self.inputs, **own})
 
 
-def _without_pass_2(recipe: Recipe) -> Mapping[str, object]:
-    return recipe.replaced(_OF_PASS_2).to_record()
+def _without_pass_2(recipe: Recipe, *, searching: bool) -> Mapping[str, object]:
+    """Pass 1's dials; a teacher that only Pass 2 listens to is none."""
+    first = recipe.replaced(_OF_PASS_2)
+    if not first.teaches(searching=searching):
+        first = first.replaced({"teacher": "none"})
+    return first.to_record()

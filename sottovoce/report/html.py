@@ -1,6 +1,5 @@
 """The report of a run: one HTML page that needs no network and no other file."""
 
-from importlib.resources import files
 from pathlib import Path
 
 from sottovoce.files import write_text
@@ -10,6 +9,7 @@ from sottovoce.report.charts.curves import training_curves
 from sottovoce.report.charts.error_rates import error_rate_whiskers
 from sottovoce.report.charts.legend import swatches
 from sottovoce.report.charts.sizes import size_bars
+from sottovoce.report.document import document
 from sottovoce.report.headline import key_figures, verdict_block
 from sottovoce.report.layers import cnns_sentence, share_of
 from sottovoce.report.markup import Markup, join, tag
@@ -23,9 +23,6 @@ from sottovoce.report.record import RunRecord
 
 MOST_UTTERANCES = 40
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-"""Tells the browser to load nothing, whatever text a record may carry."""
-
 
 def write_report(record: RunRecord, path: Path) -> None:
     """Write the report of a run to `path`, whole or not at all.
@@ -38,30 +35,12 @@ def write_report(record: RunRecord, path: Path) -> None:
 
 def page(record: RunRecord) -> str:
     """The report as text, with its style and figures inside."""
-    title = f"{record.source_name}, compressed"
-    return "<!doctype html>\n" + tag(
-        "html",
-        tag(
-            "head",
-            tag("meta", charset="utf-8"),
-            tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            tag("meta", name="color-scheme", content="light dark"),
-            tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-            tag("title", title),
-            tag("style", _style()),
-        ),
-        tag(
-            "body",
-            tag("header", tag("p", "sottovoce", class_="brand"), tag("h1", title), _byline(record)),
-            tag("main", verdict_block(record), key_figures(record), *_sections(record)),
-            tag("footer", _provenance(record)),
-        ),
-        lang="en",
+    return document(
+        f"{record.source_name}, compressed",
+        _byline(record),
+        (verdict_block(record), key_figures(record), *_sections(record)),
+        _provenance(record),
     )
-
-
-def _style() -> Markup:
-    return Markup(files("sottovoce.report").joinpath("page.css").read_text(encoding="utf-8"))
 
 
 def _byline(record: RunRecord) -> Markup:

@@ -12,7 +12,7 @@ from sottovoce.report.system_cells import HEADINGS, cells_of
 
 def systems_table(systems: Sequence[System]) -> Markup:
     """Everything known of each system."""
-    return _table(
+    return table(
         (*HEADINGS, "!subst.", "!del.", "!ins.", "!words"),
         (
             (
@@ -29,7 +29,7 @@ def systems_table(systems: Sequence[System]) -> Markup:
 
 def comparisons_table(comparisons: Sequence[Comparison]) -> Markup:
     """The tests, one a line."""
-    return _table(
+    return table(
         ("compressed against", "verdict", "test", "!segments", "!Z", "!p", "!detectable loss"),
         (
             (
@@ -53,7 +53,7 @@ def detectable(loss: float | None) -> str:
 
 def layers_table(layers: Sequence[StoredLayer]) -> Markup:
     """The plan, layer by layer."""
-    return _table(
+    return table(
         ("layer", "!shape", "!bits", "grid", "a scale per", "!size"),
         (
             (
@@ -102,7 +102,7 @@ def _dial(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _table(headings: Sequence[str], lines: Iterable[Sequence[object]]) -> Markup:
+def table(headings: Sequence[str], lines: Iterable[Sequence[object]]) -> Markup:
     """A table that scrolls sideways where it must; "!" before a heading makes a number column."""
     classes = ["number" if heading.startswith("!") else None for heading in headings]
     return tag(

@@ -120,7 +120,8 @@ class Change:
 class RunRecord:
     """A whole run. `systems` begins with the input checkpoint and ends with the compressed one.
 
-    `layers` are the encoder's matrices, `cnns` what else is quantized.
+    `layers` are the encoder's matrices, `cnns` what else is quantized. `training_seconds` counts
+    all stages, also those that were found trained.
     """
 
     version: str
@@ -137,6 +138,7 @@ class RunRecord:
     history: tuple[TrainingPoint, ...]
     got_worse: tuple[Change, ...]
     cnns: tuple[StoredLayer, ...] = ()
+    training_seconds: float | None = None
     notes: tuple[str, ...] = ()
 
     @property

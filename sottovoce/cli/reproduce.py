@@ -1,0 +1,53 @@
+"""`sottovoce reproduce`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from sottovoce.cli.arguments import CORPUS, Train
+from sottovoce.cli.dials import with_dials
+from sottovoce.errors import InputError
+from sottovoce.recipe import Training
+
+
+@with_dials(Training)
+def reproduce(
+    table: Annotated[
+        str,
+        typer.Argument(
+            help="I (wav2vec2-base), II (HuBERT-large) or III (against published systems) of "
+            "arXiv 2501.03643, or a TOML file of rows."
+        ),
+    ],
+    checkpoint: Annotated[str, typer.Option(help="The start point: hub id or folder.")],
+    train: Train,
+    test: Annotated[
+        list[str],
+        typer.Option(help=f"NAME=SPEECH, several times; speech is {CORPUS}."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the table; where it is there, goes on.")],
+    **dials: Any,
+) -> None:
+    """Run every row of a paper's table on your checkpoint and speech, the paper's numbers beside.
+
+    Each row becomes a folder in OUT/rows that `transformers` loads; what rows share is trained
+    once. After every row OUT/table.md, table.html and table.json are written anew. The same
+    command goes on after an interruption. Dials hold for all rows.
+
+    Example: sottovoce reproduce I --checkpoint facebook/wav2vec2-base-100h --train train-clean-100
+    --test dev-clean=dev-clean --test test-clean=test-clean --out table-1
+    """
+    from sottovoce.reproduction.run import reproduce as run
+    from sottovoce.reproduction.table import read_table
+
+    tests = {}
+    for one in test:
+        name, found, path = one.partition("=")
+        if not found or not name or "/" in name:
+            raise InputError(f"--test {one!r} must be NAME=SPEECH, such as dev-clean=dev-clean")
+        tests[name] = path
+    run(read_table(table), checkpoint, train, tests, out, dials, Console(stderr=True))
+    print((out / "table.md").read_text(encoding="utf-8"))
+    print(f"{out / 'table.html'}")

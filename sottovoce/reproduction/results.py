@@ -1,0 +1,64 @@
+"""What running a table's rows gave."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sottovoce.scoring import Score, Transcripts, score
+
+ALL = "all"
+INPUT = "input"
+"""Name of the row of the checkpoint as it was given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A row that was run.
+
+    Attributes:
+        bits, effective_bits: of the encoder's matrices; 32 for full precision.
+        bytes: of its tensors on disk.
+        seconds: of training, shared stages counted in full.
+        wer: test set -> fraction, and `ALL`: the mean over the combined sets, weighted by their
+            utterances.
+        verdicts: test set -> against the baseline; `ALL` pools the combined sets.
+        p: of the `ALL` verdict.
+        command: that makes the row alone.
+    """
+
+    name: str
+    bits: float
+    effective_bits: float
+    bytes: int
+    ratio: float
+    seconds: float
+    wer: Mapping[str, float]
+    verdicts: Mapping[str, str]
+    p: float | None
+    command: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def rate_over(scores: Mapping[str, Score]) -> float:
+    """P1's "all": the mean of the sets' error rates, weighted by their utterances; a fraction."""
+    utterances = {name: len(one.alignments) for name, one in scores.items()}
+    total = sum(utterances.values())
+    return sum(one.wer * utterances[name] / total for name, one in scores.items())
+
+
+def pooled(scores: Mapping[str, Score]) -> Score:
+    """Several test sets as one; utterances are called by their set too."""
+    references, hypotheses = (
+        Transcripts(
+            ALL,
+            {
+                f"{name} {utterance}": said
+                for name, one in scores.items()
+                for utterance, said in side(one).utterances.items()
+            },
+        )
+        for side in (lambda one: one.reference, lambda one: one.hypothesis)
+    )
+    return score(references, hypotheses)

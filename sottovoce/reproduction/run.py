@@ -1,0 +1,240 @@
+"""Runs a table: every row once, every stage that rows share once, and goes on where it stopped."""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from sottovoce.artifact.packed_model import plan_of
+from sottovoce.errors import InputError
+from sottovoce.files import write_text
+from sottovoce.models.checkpoint import is_artifact, load, load_checkpoint
+from sottovoce.models.recogniser import best_device
+from sottovoce.pipelines.full_precision import finetune
+from sottovoce.pipelines.joint import compress
+from sottovoce.pipelines.measured import float_system, packed_system, scored
+from sottovoce.recipe import Recipe
+from sottovoce.report.record import System
+from sottovoce.reproduction.page import write_pages
+from sottovoce.reproduction.results import ALL, INPUT, Result, pooled, rate_over
+from sottovoce.reproduction.table import Table, TableRow
+from sottovoce.runtime.recognition import references
+from sottovoce.scoring import Score, Transcripts, matched_pairs, score
+from sottovoce.speech.corpora import read_corpus
+from sottovoce.speech.corpus import Corpus
+from sottovoce.speech.overlap import refuse_overlap
+
+Scores = Mapping[str, Score]
+"""Test set -> a row's score on it."""
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What all rows have in common; `tests` by name, `shared` dials win over a row's own."""
+
+    table: Table
+    checkpoint: str
+    train_on: Path
+    tests: Mapping[str, Path]
+    corpora: Mapping[str, Corpus]
+    out: Path
+    shared: Mapping[str, Any]
+    console: Console
+
+    @property
+    def combined(self) -> tuple[str, ...]:
+        """The sets that the table combines, if all of them are given; else all that are."""
+        wanted = self.table.combined
+        return wanted if wanted and set(wanted) <= self.tests.keys() else tuple(self.tests)
+
+
+def reproduce(
+    table: Table,
+    checkpoint: str | Path,
+    train_on: str | Path,
+    tests: Mapping[str, str | Path],
+    out: str | Path,
+    shared: Mapping[str, Any] | None = None,
+    console: Console | None = None,
+) -> tuple[Result, ...]:
+    """Run every row of a table on a checkpoint, and write `table.md`, `table.html`, `table.json`.
+
+    They are written anew after every row. Run again with the same arguments, it goes on.
+
+    Args:
+        tests: name -> corpus; the first also watches the training (nothing is chosen by it).
+        out: folder of the table; the rows' models are in `rows` inside, and what several rows
+            share (a teacher's outputs, first passes, uniform models) in `shared`.
+        shared: dials of `Training` that are the same for all rows, such as steps.
+
+    Raises:
+        InputError: something cannot be used, test speech was trained on, or `out` was begun with
+            other arguments.
+    """
+    corpora = {name: read_corpus(path) for name, path in tests.items()}
+    training = read_corpus(train_on)
+    for corpus in corpora.values():
+        refuse_overlap(training, corpus)
+    given = _Inputs(
+        table=table,
+        checkpoint=str(checkpoint),
+        train_on=Path(train_on),
+        tests={name: Path(path) for name, path in tests.items()},
+        corpora=corpora,
+        out=Path(out),
+        shared=shared or {},
+        console=console or Console(stderr=True),
+    )
+    for row in table.rows:  # a dial that does not suit a row is told before the first one trains
+        if row.method != "published":
+            row.training(given.shared)
+    _begin(given, training)
+    results: tuple[Result, ...] = ()
+    for result in _results(given):
+        results = (*results, result)
+        write_pages(table, results, tuple(given.tests), given.out)
+    return results
+
+
+def _begin(given: _Inputs, training: Corpus) -> None:
+    settings = {
+        "table": repr(given.table),
+        "checkpoint": load_checkpoint(given.checkpoint).fingerprint(),
+        "training speech": training.fingerprint,
+        "test speech": {name: one.fingerprint for name, one in given.corpora.items()},
+        "dials": json.loads(json.dumps(dict(given.shared))),
+    }
+    file = given.out / "settings.json"
+    if file.exists():
+        found = json.loads(file.read_text())
+        different = [name for name, value in settings.items() if found.get(name) != value]
+        if different:
+            raise InputError(
+                f"{given.out} was begun with another {', '.join(different)}; "
+                "name another --out or delete it"
+            )
+        return
+    if given.out.exists():
+        raise InputError(f"{given.out} exists and is no table's folder; choose another --out")
+    (given.out / "rows").mkdir(parents=True)
+    write_text(file, json.dumps(settings, indent=2))
+
+
+def _results(given: _Inputs) -> Iterator[Result]:
+    """The checkpoint, the baseline, then the rows in the table's order."""
+    original = _scores(given, INPUT, given.checkpoint)
+    system = float_system(INPUT, load_checkpoint(given.checkpoint), next(iter(original.values())))
+    start = _result(given, INPUT, system, original, seconds=0.0, command="")
+    run = [row for row in given.table.rows if row.method != "published"]
+    run.sort(key=lambda row: row.name != given.table.baseline)
+    baseline: Scores | None = None
+    for row in run:
+        given.console.rule(f"{row.name}: {row.system}")
+        folder = _trained(given, row)
+        scores = _scores(given, row.name, folder)
+        if baseline is None:
+            baseline = scores
+            yield _compared(given, replace(start, ratio=1.0), original, baseline)
+        result = _row_result(given, row, folder, scores)
+        result = replace(result, ratio=start.bytes / result.bytes)
+        yield result if scores is baseline else _compared(given, result, scores, baseline)
+
+
+def _trained(given: _Inputs, row: TableRow) -> Path:
+    """The row's folder, trained now where it is not there."""
+    folder = given.out / "rows" / row.name
+    if folder.exists():
+        return folder
+    recipe = row.training(given.shared)
+    resume = folder.with_name(folder.name + ".unfinished").exists()
+    watched = next(iter(given.tests.values()))
+    common = (given.checkpoint, given.train_on, watched, folder)
+    if isinstance(recipe, Recipe):
+        cache = given.out / "shared"
+        compress(*common, recipe, cache=cache, resume=resume, console=given.console)
+    else:
+        finetune(*common, recipe, resume=resume, console=given.console)
+    return folder
+
+
+def _scores(given: _Inputs, name: str, model: str | Path) -> dict[str, Score]:
+    """On every test set; transcripts are kept, so that each is recognised once."""
+    folder = given.out / "transcripts" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    recogniser = load(model).to(best_device())
+    found = {}
+    for test, corpus in given.corpora.items():
+        reference, file = references(recogniser, corpus), folder / f"{test}.trn"
+        if file.exists():
+            found[test] = score(reference, Transcripts.read_trn(file))
+        else:
+            found[test] = scored(recogniser, corpus, f"{name}, {test}", given.console)
+            found[test].hypothesis.write_trn(file)
+    return found
+
+
+def _row_result(given: _Inputs, row: TableRow, folder: Path, scores: Scores) -> Result:
+    recogniser, first = load(folder), next(iter(scores.values()))
+    metrics = json.loads((folder / "metrics.json").read_text())
+    if is_artifact(folder):
+        shapes = recogniser.family.shapes(recogniser.model)
+        system = packed_system(row.name, folder, plan_of(recogniser.model), shapes, first)
+        seconds = metrics["training_seconds"]
+    else:
+        system = float_system(row.name, recogniser, first)
+        seconds = metrics["history"][-1]["seconds"]
+    return _result(given, row.name, system, scores, seconds, _command(given, row, folder))
+
+
+def _result(
+    given: _Inputs, name: str, system: System, scores: Scores, seconds: float, command: str
+) -> Result:
+    rates = {test: one.wer for test, one in scores.items()}
+    return Result(
+        name=name,
+        bits=system.nominal_bits,
+        effective_bits=system.effective_bits,
+        bytes=system.bytes,
+        ratio=1.0,
+        seconds=seconds,
+        wer={**rates, ALL: rate_over({test: scores[test] for test in given.combined})},
+        verdicts={},
+        p=None,
+        command=command,
+    )
+
+
+def _compared(given: _Inputs, result: Result, scores: Scores, baseline: Scores) -> Result:
+    each = {test: matched_pairs(baseline[test], one).verdict for test, one in scores.items()}
+    first, second = (
+        pooled({test: one[test] for test in given.combined}) for one in (baseline, scores)
+    )
+    over_all = matched_pairs(first, second)
+    return replace(result, verdicts={**each, ALL: over_all.verdict}, p=over_all.p)
+
+
+def _command(given: _Inputs, row: TableRow, folder: Path) -> str:
+    watched = str(next(iter(given.tests.values())))
+    words = [row.method, given.checkpoint, "--train", str(given.train_on), "--dev", watched]
+    if row.method == "compress":
+        words += ["--recipe", row.recipe]
+    for name, value in {**row.dials, **given.shared}.items():
+        flag = name.replace("_", "-")
+        words += (
+            [f"--{flag}" if value else f"--no-{flag}"]
+            if isinstance(value, bool)
+            else ([f"--{flag}", _written(value)])
+        )
+    return shlex.join(["sottovoce", *words, "--out", str(folder)])
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ",".join(f"{bits}:{weight}" for bits, weight in value.items())
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return str(value)

@@ -1,0 +1,152 @@
+"""A table as a TOML file: what each row trains, and what the paper printed for it."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from sottovoce.errors import InputError
+from sottovoce.recipe import Recipe, Training, read_recipe
+
+METHODS = ("finetune", "compress", "published")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What the paper says of a row; None or empty where it says nothing.
+
+    Attributes:
+        wer: per cent on each of the table's test sets, in their order.
+        all: per cent, over the sets that the table combines.
+        mark: "lossless" or "better" than the paper's own baseline.
+        ratio: how many times smaller than full precision.
+        hours: of training.
+        change: percentage points of WER against the system's own baseline.
+    """
+
+    wer: tuple[float, ...] = ()
+    all: float | None = None
+    mark: str | None = None
+    ratio: float | None = None
+    hours: float | None = None
+    change: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableRow:
+    """One system.
+
+    Attributes:
+        name: as the paper numbers it; also the name of the row's folder.
+        system: what it is, in words.
+        method: "finetune", full precision; "compress"; or "published", which nobody runs here.
+        recipe: of "compress": a recipe's name or TOML file.
+        dials: turned on top of the recipe.
+    """
+
+    name: str
+    system: str
+    method: str = "compress"
+    recipe: str = "default"
+    dials: Mapping[str, Any]
+    paper: Published
+
+    def training(self, shared: Mapping[str, Any]) -> Training | Recipe:
+        """The row's whole recipe.
+
+        Args:
+            shared: dials that are the same for all rows; they win.
+        """
+        if self.method == "finetune":
+            return Training().replaced({**self.dials, **shared})
+        return read_recipe(self.recipe).replaced({**self.dials, **shared})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table.
+
+    Attributes:
+        tests: the paper's test sets.
+        combined: those over which it gives one rate, weighted by utterances.
+        baseline: name of the row that every other one is tested against.
+    """
+
+    title: str
+    paper: str
+    tests: tuple[str, ...]
+    combined: tuple[str, ...]
+    baseline: str
+    rows: tuple[TableRow, ...]
+
+
+def named_tables() -> list[str]:
+    """Names that `read_table` knows."""
+    folder = resources.files("sottovoce.reproduction")
+    return sorted(one.name.removesuffix(".toml") for one in folder.iterdir() if ".toml" in one.name)
+
+
+def read_table(name_or_file: str) -> Table:
+    """A table by name (`named_tables`) or from a TOML file.
+
+    Raises:
+        InputError: no such table, no TOML, or a row that cannot be run; the row is named.
+    """
+    if name_or_file in named_tables():
+        text = (resources.files("sottovoce.reproduction") / f"{name_or_file}.toml").read_text()
+    elif Path(name_or_file).is_file():
+        text = Path(name_or_file).read_text(encoding="utf-8")
+    else:
+        known = ", ".join(named_tables())
+        raise InputError(f"{name_or_file!r} is neither a table ({known}) nor a TOML file")
+    try:
+        return _table(tomllib.loads(text))
+    except (ValueError, InputError) as error:
+        raise InputError(f"table {name_or_file}: {error}") from error
+
+
+def _table(record: Mapping[str, Any]) -> Table:
+    unknown = record.keys() - {one.name for one in fields(Table)}
+    if unknown:
+        raise InputError(f"{min(unknown)!r} is unknown")
+    rows = tuple(_row(row) for row in record.get("rows", ()))
+    names = [row.name for row in rows]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"two rows are called {twice[0]!r}")
+    tests = tuple(record.get("tests", ()))
+    table = Table(
+        title=record.get("title", "Table"),
+        paper=record.get("paper", ""),
+        tests=tests,
+        combined=tuple(record.get("combined", tests)),
+        baseline=record.get("baseline", ""),
+        rows=rows,
+    )
+    if table.baseline not in {row.name for row in rows if row.method != "published"}:
+        raise InputError(f"its baseline {table.baseline!r} is no row that is run")
+    return table
+
+
+def _row(record: Mapping[str, Any]) -> TableRow:
+    name = record.get("name")
+    if not isinstance(name, str) or not name or "/" in name:
+        raise InputError(f"a row has the name {name!r}; give each one, without a slash")
+    try:
+        paper = dict(record.get("paper", {}))
+        row = TableRow(
+            **{
+                **record,
+                "dials": record.get("dials", {}),
+                "paper": Published(**{**paper, "wer": tuple(paper.get("wer", ()))}),
+            }
+        )
+        if row.method not in METHODS:
+            raise InputError(f"method is {row.method!r}; it must be one of {METHODS}")
+        if row.method != "published":
+            row.training({})
+    except (TypeError, InputError) as error:
+        raise InputError(f"row {name}: {error}") from error
+    return row

@@ -1,0 +1,167 @@
+"""A whole table on a tiny recogniser."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from program import Ended, save_checkpoint, save_speech, sottovoce, write_manifest
+
+from sottovoce.models.checkpoint import is_artifact, load
+from sottovoce.report.verdict import MARKS
+from sottovoce.training import loop
+
+TABLE = """
+title = "A tiny table"
+paper = "nobody's"
+tests = ["clean", "other"]
+combined = ["clean", "other"]
+baseline = "U1"
+[[rows]]
+name = "O1"
+system = "one-pass"
+dials = { bits = 3, candidates = [2, 4] }
+paper = { wer = [1.25, 2.5], all = 2.00, mark = "lossless", ratio = 4.4, hours = 5.0 }
+[[rows]]
+name = "F1"
+system = "two-pass"
+dials = { bits = 3, candidates = [2, 4], finetune = "learnt", cnn_bits = 8 }
+[[rows]]
+name = "N1"
+system = "two-pass from the start point"
+dials = { bits = 3, candidates = [2, 4], finetune = "start" }
+[[rows]]
+name = "theirs"
+system = "someone else's"
+method = "published"
+paper = { ratio = 9.8, change = 0.45 }
+[[rows]]
+name = "U1"
+system = "full precision"
+method = "finetune"
+paper = { hours = 2.5 }
+"""
+
+
+@pytest.fixture
+def updates(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    made: list[int] = []
+    original = loop.make_update
+
+    def counted(*given: Any) -> Any:
+        made.append(1)
+        return original(*given)
+
+    monkeypatch.setattr(loop, "make_update", counted)
+    yield made
+
+
+class _Place:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.table = folder / "mine.toml"
+        self.table.write_text(TABLE)
+        self.start = save_checkpoint(folder / "start")
+        self.train = save_speech(folder / "train", 8)
+        self.clean = self._test("clean", 9)
+        self.other = self._test("other", 12)
+
+    def _test(self, name: str, utterances: int) -> Path:
+        """Some other number of utterances has other lengths, and no audio of the training."""
+        path = save_speech(self.folder / name, utterances)
+        records = [json.loads(line) for line in path.read_text().splitlines()]
+        return write_manifest(path, [{**one, "id": f"{name}-{one['id']}"} for one in records[1:]])
+
+    def run(self, *changes: object) -> Ended:
+        return sottovoce(
+            *("reproduce", self.table, "--checkpoint", self.start, "--train", self.train),
+            *("--test", f"clean={self.clean}", "--test", f"other={self.other}"),
+            *("--out", self.folder / "out", "--steps", 2, "--seconds-per-batch", 1),
+            *("--evaluations", 1, "--learning-rate", 1e-2, *changes),
+        )
+
+
+def test_a_table_is_run_once_and_told_beside_the_papers(
+    tmp_path: Path, updates: list[int], one_thread: None
+) -> None:
+    place = _Place(tmp_path)
+    ended = place.run()
+    assert ended.status == 0, ended.err
+    # U1; O1; Pass 1 with 8-bit CNNs is F1's own; N1 has O1's Pass 1.
+    assert len(updates) == 2 + 2 + (2 + 2) + 2
+    out = tmp_path / "out"
+    assert {path.name for path in (out / "rows").iterdir()} == {"U1", "O1", "F1", "N1"}
+    assert is_artifact(out / "rows" / "F1")
+    assert load(out / "rows" / "N1").model.config.model_type == "wav2vec2"
+
+    record = json.loads((out / "table.json").read_text())
+    rows = {row["name"]: row for row in record["rows"]}
+    assert list(rows) == ["input", "U1", "O1", "F1", "N1"]
+    for row in rows.values():
+        clean, other = row["wer"]["clean"], row["wer"]["other"]
+        assert row["wer"]["all"] == pytest.approx((8 * clean + 11 * other) / 19)
+    assert rows["U1"]["verdicts"] == {}
+    assert set(rows["O1"]["verdicts"]) == {"clean", "other", "all"}
+    assert rows["F1"]["ratio"] > rows["N1"]["ratio"] > rows["U1"]["ratio"] == 1
+    assert rows["N1"]["seconds"] > rows["O1"]["seconds"] > 0
+
+    told = (out / "table.md").read_text()
+    assert told in ended.out
+    (line,) = [line for line in told.splitlines() if line.startswith("| O1 ")]
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells[-5:] == ["1.25 2.50", f"2.00%{MARKS['lossless']}", "", "4.40×", "2.00×"]
+    assert (
+        cells[6]
+        == f"{100 * rows['O1']['wer']['clean']:.2f}%" + (MARKS[rows["O1"]["verdicts"]["clean"]])
+    )
+    assert "someone else's" in told
+    assert "+0.45" in told
+    assert "<svg" in (out / "table.html").read_text()
+
+    updates.clear()
+    again = place.run()
+    assert (again.status, updates) == (0, [])
+    assert (out / "table.md").read_text() == told
+    refused = place.run("--seed", 1)
+    assert refused.status == 2
+    assert "begun with another dials" in refused.err
+
+
+def test_a_row_can_be_made_by_its_command_alone(tmp_path: Path, one_thread: None) -> None:
+    place = _Place(tmp_path)
+    assert place.run().status == 0
+    record = json.loads((tmp_path / "out" / "table.json").read_text())
+    for row in record["rows"][2:]:
+        words = row["command"].split()
+        assert words[0] == "sottovoce"
+        words[words.index("--out") + 1] = str(tmp_path / f"alone-{row['name']}")
+        assert sottovoce(*words[1:]).status == 0
+        ours, alone = tmp_path / "out" / "rows" / row["name"], tmp_path / f"alone-{row['name']}"
+        name = "model.safetensors"
+        assert (ours / name).read_bytes() == (alone / name).read_bytes(), row["name"]
+
+
+def test_speech_that_was_trained_on_is_no_test(tmp_path: Path) -> None:
+    place = _Place(tmp_path)
+    ended = place.run("--test", f"same={place.train}")
+    assert ended.status == 2
+    assert "8 utterances of " in ended.err
+    assert "u0, u1, u2, ...; test on speech that was not trained on" in ended.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (("--test", "dev"), "--test 'dev' must be NAME=SPEECH"),
+        (("--learning-rate", 0), "learning_rate is 0"),
+    ],
+)
+def test_what_cannot_be_run_is_told_before_anything_is_trained(
+    tmp_path: Path, updates: list[int], changes: tuple[object, ...], told: str
+) -> None:
+    ended = _Place(tmp_path).run(*changes)
+    assert (ended.status, updates) == (2, [])
+    assert told in ended.err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,68 @@
+"""Tables as TOML."""
+
+from pathlib import Path
+
+import pytest
+
+from sottovoce.errors import InputError
+from sottovoce.recipe import Recipe
+from sottovoce.reproduction.table import named_tables, read_table
+
+ROW = '[[rows]]\nname = "U1"\nsystem = "full"\nmethod = "finetune"\n'
+
+
+@pytest.mark.parametrize("name", named_tables())
+def test_every_row_of_a_named_table_can_be_run(name: str) -> None:
+    table = read_table(name)
+    assert table.paper.startswith("arXiv 2501.03643")
+    for row in table.rows:
+        if row.method != "published":
+            recipe = row.training({"steps": 7})
+            assert recipe.steps == 7
+            if isinstance(recipe, Recipe) and recipe.bits and len(recipe.candidates) > 1:
+                assert f"{recipe.bits:g} bits" in row.system
+        assert len(row.paper.wer) in (0, len(table.tests))
+        if row.paper.wer and row.paper.all is not None:
+            # P1 weights its two test sets by utterances.
+            clean, other = row.paper.wer[2:]
+            mean = (2620 * clean + 2939 * other) / (2620 + 2939)
+            assert row.paper.all == pytest.approx(mean, abs=0.021)
+
+
+def test_the_papers_rows_say_what_they_train() -> None:
+    rows = {row.name: row.training({}) for row in read_table("I").rows}
+    assert len(rows) == 1 + 5 + 6 + 4 + 8 + 9
+    recipes = {name: recipe for name, recipe in rows.items() if isinstance(recipe, Recipe)}
+    with_kl = {name for name, recipe in recipes.items() if recipe.teacher == "live"}
+    assert {"O2", "O4", "N2", "N3", "N4", "F9", "M2"} <= with_kl
+    assert not {"O1", "O3", "N1", "N5", "F1", "F5", "M1", "U2"} & with_kl
+    assert {name for name, one in recipes.items() if one.kl_finetune} == {
+        *("N2", "N4", "N6", "N8", "F2", "F4", "F6", "F8", "F9")
+    }
+    assert {name for name, one in recipes.items() if one.finetune == "start"} == {
+        f"N{k}" for k in range(1, 9)
+    }
+    assert recipes["F9"].cnn_bits == 8
+    assert recipes["N2"].kl_mixed == 0 < recipes["N3"].kl_mixed
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("rows = [", "table .*: "),
+        ('baseline = "U1"\n', "its baseline 'U1' is no row that is run"),
+        ('baseline = "U1"\n' + ROW + ROW, "two rows are called 'U1'"),
+        ('baseline = "U1"\n' + ROW + "dials = { stepps = 3 }", "row U1: 'stepps' is no dial"),
+        ('baseline = "U1"\n' + ROW + "paper = { hour = 3 }", "row U1: .*'hour'"),
+        ('baseline = "U1"\n' + ROW.replace("finetune", "prune"), "row U1: method is 'prune'"),
+        ('baseline = "U1"\n' + ROW.replace('"U1"', '"a/b"'), "the name 'a/b'"),
+        ('baseline = "U1"\ncolour = 1\n' + ROW, "'colour' is unknown"),
+    ],
+)
+def test_a_table_that_cannot_be_run_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=told):
+        read_table(str(file))
+    with pytest.raises(InputError, match="neither a table"):
+        read_table(str(tmp_path / "none"))

@@ -1,0 +1,47 @@
+"""Speech that is in two corpora."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from tiny import tiny_corpus
+
+from sottovoce.speech.corpus import Corpus
+from sottovoce.speech.overlap import overlapping
+from sottovoce.speech.utterance import AudioClip
+
+
+def _renamed(corpus: Corpus, folder: Path) -> Corpus:
+    """The same audio in other files under other ids."""
+    folder.mkdir()
+    moved = []
+    for one in corpus.utterances:
+        assert isinstance(one.audio.source, Path)
+        path = folder / f"copy-{one.audio.source.name}"
+        shutil.copy(one.audio.source, path)
+        moved.append(replace(one, id=f"copy-{one.id}", audio=AudioClip(path)))
+    return Corpus("copies", tuple(moved))
+
+
+def test_copied_audio_is_found_by_its_bytes(tmp_path: Path) -> None:
+    corpus = tiny_corpus(tmp_path / "a", 4)
+    copies = _renamed(corpus, tmp_path / "b")
+    assert overlapping(corpus, copies) == ["copy-u0", "copy-u1", "copy-u2", "copy-u3"]
+
+
+def test_an_id_counts_where_the_length_is_the_same(tmp_path: Path) -> None:
+    corpus, other = tiny_corpus(tmp_path / "a", 4), tiny_corpus(tmp_path / "b", 5)
+    assert overlapping(corpus, other) == ["u0"]  # the shortest is the same noise
+    longer = tuple(replace(one, duration=one.duration + 1) for one in corpus.utterances)
+    assert overlapping(corpus, Corpus("longer", longer)) == []
+
+
+def test_stretches_of_one_file_are_different_speech(tmp_path: Path) -> None:
+    one = tiny_corpus(tmp_path / "a", 1).utterances[0]
+    assert isinstance(one.audio.source, Path)
+    first, second = (
+        Corpus(name, (replace(one, id=name, audio=replace(one.audio, start=start, duration=0.1)),))
+        for name, start in (("early", 0.0), ("late", 0.1))
+    )
+    assert overlapping(first, second) == []
+    assert overlapping(first, first) == ["early"]
