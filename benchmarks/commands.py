@@ -42,7 +42,7 @@ RUNS = ROOT / "runs" / "commands"
 ROWS = RESULTS / "commands.json"
 
 COMMON = {"learning_rate": 2e-4, "evaluations": 3}
-MAIN_STEPS = 240
+MAIN_STEPS = 600
 SIZES = (4.0, 3.5, 3.0, 2.5)
 PLAN_STEPS = 100
 PLAN_BITS = 3.0
@@ -109,16 +109,19 @@ def _key(table: str, system: str, recipe: Training) -> dict[str, Any]:
 
 
 def _u1(out: Path, recipe: Training) -> Mapping[str, Any]:
-    started = time.process_time()
-    measured = finetune(
-        CHECKPOINT, TRAIN, DEV, out, recipe, resume=_unfinished(out), console=console
-    )
+    started, minutes = time.process_time(), {}
+    if not out.exists():  # else: finished, and its row was lost
+        finetune(CHECKPOINT, TRAIN, DEV, out, recipe, resume=_unfinished(out), console=console)
+        minutes = {"cpu_minutes": (time.process_time() - started) / 60}
+    facts = json.loads((out / "metrics.json").read_text())
+    _refuse_another(out, facts["recipe"], recipe)
+    system = facts["system"]
     return {
-        "wer": measured.system.wer,
-        "interval": [measured.system.low, measured.system.high],
-        "bytes": measured.system.bytes,
-        "cpu_minutes": (time.process_time() - started) / 60,
-        "words": measured.system.words,
+        "wer": system["wer"],
+        "interval": [system["low"], system["high"]],
+        "bytes": system["bytes"],
+        "words": system["words"],
+        **minutes,
     }
 
 
@@ -146,11 +149,15 @@ def _compressing(
         else:
             minutes = {}
         record = RunRecord.from_json(json.loads((out / "metrics.json").read_text()))
-        if record.recipe != json.loads(json.dumps(recipe.to_record())):
-            raise SystemExit(f"{out} was trained with another recipe; delete it")
+        _refuse_another(out, record.recipe, recipe)
         return {**_facts(record), **minutes, "kl": _dev_kl(out)}
 
     return measure
+
+
+def _refuse_another(out: Path, found: Mapping[str, Any], recipe: Training) -> None:
+    if found != json.loads(json.dumps(recipe.to_record())):
+        raise SystemExit(f"{out} was trained with another recipe; delete it")
 
 
 def _facts(record: RunRecord) -> Mapping[str, Any]:

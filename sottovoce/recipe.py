@@ -146,9 +146,9 @@ class Recipe(Training):
         0.15, "share of the updates in which the plan is learnt; then frozen"
     )
     search_pace: float = dial(
-        0.1,
-        "learning rate of weights and scales while the plan is learnt, as a share of the peak; "
-        "warm-up and decay begin when the plan is frozen",
+        0.0,
+        "learning rate of weights and scales while the plan is learnt, as a share of the peak (0: "
+        "they wait); warm-up and decay begin when the plan is frozen",
     )
     budget_ramp: float = dial(0.3, "share of the search over which the budget falls to its target")
     temperature_start: float = dial(1.0, "of the Gumbel-softmax, first update")
