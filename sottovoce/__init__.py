@@ -15,6 +15,7 @@ from sottovoce.models.recogniser import Recogniser
 from sottovoce.pipelines.comparing import compare_systems as compare
 from sottovoce.pipelines.full_precision import finetune
 from sottovoce.pipelines.joint import compress
+from sottovoce.pipelines.lossless import Question, compress_lossless
 from sottovoce.plan import Plan, Precision
 from sottovoce.recipe import Recipe, Training, read_recipe
 from sottovoce.version import __version__
@@ -24,12 +25,14 @@ __all__ = [
     "Interrupted",
     "Plan",
     "Precision",
+    "Question",
     "Recipe",
     "Recogniser",
     "Training",
     "__version__",
     "compare",
     "compress",
+    "compress_lossless",
     "finetune",
     "load",
     "read_recipe",

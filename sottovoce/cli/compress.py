@@ -31,6 +31,19 @@ def compress(
             "outputs, Pass 1, uniform models."
         ),
     ] = None,
+    lossless: Annotated[
+        bool,
+        typer.Option(
+            "--lossless",
+            help="Search for the smallest size without a significant loss; --bits is not used. "
+            "Half of --dev decides, the other half gives the verdict.",
+        ),
+    ] = False,
+    alpha: Annotated[float, typer.Option(help="With --lossless: level of significance.")] = 0.05,
+    detectable: Annotated[
+        float,
+        typer.Option(help="With --lossless: relative loss that must have been detectable."),
+    ] = 0.10,
     resume: Resume = False,
     **dials: Any,
 ) -> None:
@@ -42,14 +55,25 @@ def compress(
 
     Example: sottovoce compress facebook/wav2vec2-base-100h --train train-clean-100 --dev dev-clean
     --bits 4 --out small
+
+    With --lossless in place of --bits, the smallest size is searched at which no significant loss
+    is shown.
     """
     from sottovoce.cli.summary import print_summary
     from sottovoce.pipelines.joint import compress as run
+    from sottovoce.pipelines.lossless import Question, compress_lossless
 
     for turned, replaced in (("bits", "eta"), ("eta", "bits")):
         if turned in dials:
             dials.setdefault(replaced, None)
     settings = read_recipe(recipe).replaced(dials)
+    if lossless:
+        question = Question(alpha, detectable)
+        given = (checkpoint, train, dev, out, settings, question)
+        console = Console(stderr=True)
+        found = compress_lossless(*given, baseline=baseline, resume=resume, console=console)
+        print_summary(found, out)
+        return
     record = run(
         checkpoint,
         train,

@@ -5,12 +5,15 @@ from pathlib import Path
 from rich.console import Console
 
 from sottovoce.report.record import RunRecord
-from sottovoce.report.tables import summary_table
+from sottovoce.report.tables import summary_table, tried_table
 
 
 def print_summary(record: RunRecord, folder: Path) -> None:
     """The short table, the verdict against each baseline, and where the report is."""
     console = Console(soft_wrap=True)
+    if record.tried:
+        console.print(tried_table(record.tried))
+        console.print()
     console.print(summary_table(record))
     for one in record.comparisons:
         console.out(f"Against {one.baseline}: {one.sentence}", highlight=False)

@@ -58,7 +58,7 @@ from sottovoce.version import __version__
 def compress(
     source: str | Path,
     train_on: str | Path,
-    evaluate_on: str | Path,
+    evaluate_on: str | Path | Corpus,
     out: str | Path,
     recipe: Recipe | None = None,
     *,
@@ -75,7 +75,8 @@ def compress(
 
     Args:
         source: hub id or folder of a full-precision checkpoint with a CTC head.
-        train_on, evaluate_on: corpora, in any form that `read_corpus` reads.
+        train_on, evaluate_on: corpora, in any form that `read_corpus` reads; the second may be one
+            that was read.
         out: folder to write; it must not exist. Until all is done, work is kept in
             `out` + ".unfinished".
         recipe: all dials; the default recipe where none is given.
@@ -97,7 +98,7 @@ def compress(
     started = time.monotonic()
 
     recogniser = load_checkpoint(source)
-    evaluation = read_corpus(evaluate_on)
+    evaluation = evaluate_on if isinstance(evaluate_on, Corpus) else read_corpus(evaluate_on)
     transcribed = not recipe.unlabelled
     speech = TrainingSpeech(
         read_corpus(train_on, transcribed=transcribed), recogniser, transcribed=transcribed
@@ -121,7 +122,7 @@ def compress(
         baselines = [Measured(float_system("input checkpoint", recogniser, before), before)]
         console.print(f"input checkpoint: WER {100 * before.wer:.2f}%")
         if baseline is not None:
-            baselines.append(_baseline(baseline, evaluation, before.reference, console))
+            baselines.append(baseline_of(baseline, evaluation, before.reference, console))
 
     needed = recipe.teacher == "cached" and recipe.teaches(searching=plan is None)
     kept = (stages.cache or work.path) / "teacher"
@@ -172,7 +173,7 @@ def compress(
         history=history,
         got_worse=got_worse(before, after),
     )
-    _write_papers(finished, record, recipe, after, out.name)
+    write_papers(finished, record, recipe, after, out.name)
     os.replace(finished, out)
     shutil.rmtree(work.path)
     return record
@@ -189,9 +190,11 @@ def _nothing_left_before_training(work: WorkFolder) -> Iterator[None]:
         raise
 
 
-def _baseline(
+def baseline_of(
     model: str | Path, evaluation: Corpus, reference: Transcripts, console: Console
 ) -> Measured:
+    """A recogniser that the compressed one is compared with. Raises InputError where it writes in
+    other characters than the reference."""
     name, recogniser = described(model), load(model).to(best_device())
     if references(recogniser, evaluation).utterances != reference.utterances:
         raise InputError(f"{name} writes in other characters or case: no fair baseline")
@@ -245,7 +248,8 @@ def _packed(objective: JointObjective, folder: Path) -> Recogniser:
     return found
 
 
-def _write_papers(folder: Path, record: RunRecord, recipe: Recipe, score: Score, name: str) -> None:
+def write_papers(folder: Path, record: RunRecord, recipe: Recipe, score: Score, name: str) -> None:
+    """Everything for people beside a packed model: metrics, recipe, transcripts, report, card."""
     metrics = json.dumps(record.to_json(), indent=1, ensure_ascii=False)
     write_text(folder / "metrics.json", metrics)
     write_text(folder / "recipe.toml", recipe.to_toml())

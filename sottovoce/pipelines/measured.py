@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -49,26 +50,32 @@ def packed_system(
 
 
 def _system(name: str, own: Score, size: int, nominal: float, effective: float) -> System:
-    interval = own.interval()
     return System(
-        name=name,
-        bytes=size,
-        nominal_bits=nominal,
-        effective_bits=effective,
-        wer=own.wer,
-        low=interval.low,
-        high=interval.high,
-        resampled_by=interval.resampled_by,
-        substitutions=own.substitutions,
-        deletions=own.deletions,
-        insertions=own.insertions,
-        words=own.words,
+        name=name, bytes=size, nominal_bits=nominal, effective_bits=effective, **rates_of(own)
     )
 
 
-def comparison(baseline: Measured, compressed: Score) -> Comparison:
-    """The significance test of a compressed recogniser against a baseline."""
-    pairs = matched_pairs(baseline.score, compressed)
+def rates_of(own: Score) -> dict[str, Any]:
+    """The fields of a `System` that its score gives."""
+    interval = own.interval()
+    return {
+        "wer": own.wer,
+        "low": interval.low,
+        "high": interval.high,
+        "resampled_by": interval.resampled_by,
+        "substitutions": own.substitutions,
+        "deletions": own.deletions,
+        "insertions": own.insertions,
+        "words": own.words,
+    }
+
+
+def comparison(
+    baseline: Measured, compressed: Score, alpha: float = 0.05, detectable: float = 0.10
+) -> Comparison:
+    """The significance test of a compressed recogniser against a baseline; else as
+    `matched_pairs`."""
+    pairs = matched_pairs(baseline.score, compressed, alpha, detectable)
     return Comparison(
         baseline=baseline.system.name,
         test=pairs.test,

@@ -18,6 +18,7 @@ from sottovoce.report.page_tables import (
     layers_table,
     recipe_table,
     systems_table,
+    tried_table,
 )
 from sottovoce.report.record import RunRecord
 
@@ -56,6 +57,7 @@ def _sections(record: RunRecord) -> tuple[Markup | None, ...]:
         _training(record),
         _got_worse(record),
         _section("Comparisons", comparisons_table(record.comparisons)),
+        _tried(record),
         _section("Recipe", recipe_table(record.recipe)),
         _section("Command", tag("pre", tag("code", record.command), tabindex=0)),
         _notes(record),
@@ -129,6 +131,19 @@ def _got_worse(record: RunRecord) -> Markup:
         word_diff.legend(),
         *map(word_diff.change_diff, shown),
         _lead(f"{numbers.count(left_out)} more are in metrics.json.") if left_out else None,
+    )
+
+
+def _tried(record: RunRecord) -> Markup | None:
+    if not record.tried:
+        return None
+    return _section(
+        "How the size was found",
+        _lead(
+            "Each size is a compression of its own from the input checkpoint. It was decided on "
+            "other utterances than those that the verdict above is given on."
+        ),
+        tried_table(record.tried),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sottovoce.report import numbers
 from sottovoce.report.badge import badge
 from sottovoce.report.markup import Markup, tag
-from sottovoce.report.record import Comparison, StoredLayer, System
+from sottovoce.report.record import Comparison, SizeTried, StoredLayer, System
 from sottovoce.report.system_cells import HEADINGS, cells_of
 
 
@@ -65,6 +65,26 @@ def layers_table(layers: Sequence[StoredLayer]) -> Markup:
                 numbers.size(row.bytes),
             )
             for row in layers
+        ),
+    )
+
+
+def tried_table(tried: Sequence[SizeTried]) -> Markup:
+    """The sizes that the autopilot tried, in their order."""
+    return table(
+        ("!bits", "!size", "!WER", "!errors", "!p", "verdict", "passed", "!time"),
+        (
+            (
+                numbers.bits(one.bits),
+                numbers.size(one.bytes),
+                numbers.percent(one.wer),
+                f"{100 * one.change:+.1f}%",
+                numbers.p_value(one.p),
+                badge(one.verdict),
+                "yes" if one.passed else "no",
+                numbers.duration(one.seconds),
+            )
+            for one in tried
         ),
     )
 

@@ -116,12 +116,40 @@ class Change:
     after: Pairs
 
 
+@dataclass(frozen=True, kw_only=True)
+class SizeTried:
+    """A size that the autopilot tried, and how its model did on the speech it decides on.
+
+    Attributes:
+        bits: target of nominal bits.
+        change: of the errors, relative to the input checkpoint's.
+        passed: whether a smaller size was tried next.
+    """
+
+    bits: float
+    bytes: int
+    wer: float
+    change: float
+    p: float
+    verdict: str
+    passed: bool
+    seconds: float
+
+    @property
+    def sentence(self) -> str:
+        """For a person to read."""
+        return (
+            f"{self.bits:g} bits {'pass' if self.passed else 'do not pass'}: "
+            f"WER {100 * self.wer:.2f}%, {100 * self.change:+.1f}% errors (p = {self.p:.3f})"
+        )
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """A whole run. `systems` begins with the input checkpoint and ends with the compressed one.
 
     `layers` are the encoder's matrices, `cnns` what else is quantized. `training_seconds` counts
-    all stages, also those that were found trained.
+    all stages, also those that were found trained. `tried` is the autopilot's way to the size.
     """
 
     version: str
@@ -139,6 +167,7 @@ class RunRecord:
     got_worse: tuple[Change, ...]
     cnns: tuple[StoredLayer, ...] = ()
     training_seconds: float | None = None
+    tried: tuple[SizeTried, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -171,6 +200,7 @@ class RunRecord:
                 ),
                 "history": tuple(TrainingPoint(**point) for point in record["history"]),
                 "got_worse": tuple(_change(change) for change in record["got_worse"]),
+                "tried": tuple(SizeTried(**one) for one in record.get("tried", ())),
                 "notes": tuple(record.get("notes", ())),
             }
             return cls(**fields)

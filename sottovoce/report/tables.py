@@ -7,7 +7,7 @@ from rich.text import Text
 
 from sottovoce.report import numbers
 from sottovoce.report.layers import share_of
-from sottovoce.report.record import RunRecord, StoredLayer
+from sottovoce.report.record import RunRecord, SizeTried, StoredLayer
 from sottovoce.report.verdict import MARKS
 
 COLOURS = {"worse": "red", "inconclusive": "yellow", "lossless": "green", "better": "blue"}
@@ -29,6 +29,23 @@ def summary_table(record: RunRecord) -> Table:
             numbers.percent(system.wer),
             numbers.interval(system.low, system.high),
             _verdict(verdicts.get(system.name)),
+        )
+    return table
+
+
+def tried_table(tried: Sequence[SizeTried]) -> Table:
+    """The autopilot's way to the size, a line a size in the order in which they were tried."""
+    table = _table("tried")
+    for heading in ("size", "WER", "errors", "p", "passed"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for one in tried:
+        table.add_row(
+            f"{one.bits:g} bits",
+            numbers.size(one.bytes),
+            numbers.percent(one.wer),
+            f"{100 * one.change:+.1f}%",
+            numbers.p_value(one.p),
+            "yes" if one.passed else "no",
         )
     return table
 

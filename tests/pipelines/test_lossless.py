@@ -1,0 +1,138 @@
+"""The autopilot on a tiny recogniser."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from program import Ended, save_checkpoint, save_speech, sottovoce, write_manifest
+
+from sottovoce.errors import Interrupted
+from sottovoce.models.checkpoint import load
+from sottovoce.pipelines import lossless
+from sottovoce.pipelines.lossless import LADDER, Question
+from sottovoce.pipelines.measured import scored
+from sottovoce.report.record import RunRecord, SizeTried
+from sottovoce.scoring import matched_pairs
+from sottovoce.speech.corpora import read_corpus
+from sottovoce.speech.splitting import halves
+
+QUICK = ("--steps", 2, "--evaluations", 1, "--seconds-per-batch", 1, "--learning-rate", 1e-3)
+
+
+class _Place:
+    def __init__(self, folder: Path) -> None:
+        self.start = save_checkpoint(folder / "start")
+        self.train = save_speech(folder / "train", 8)
+        path = save_speech(folder / "dev", 25)
+        records = [json.loads(line) for line in path.read_text().splitlines()]
+        self.dev = write_manifest(path, [{**one, "id": f"dev-{one['id']}"} for one in records[1:]])
+        self.out = folder / "small"
+
+    def run(self, *changes: object) -> Ended:
+        return sottovoce(
+            *("compress", self.start, "--train", self.train, "--dev", self.dev, "--lossless"),
+            *("--out", self.out, *QUICK, *changes),
+        )
+
+    @property
+    def record(self) -> RunRecord:
+        return RunRecord.from_json(json.loads((self.out / "metrics.json").read_text()))
+
+
+@pytest.fixture
+def place(tmp_path: Path, one_thread: None) -> _Place:
+    return _Place(tmp_path)
+
+
+def _passing(monkeypatch: pytest.MonkeyPatch, passes: Callable[[float], bool]) -> list[float]:
+    """Sizes pass as told; the list of those that are asked about."""
+    asked: list[float] = []
+    original = lossless._decided
+
+    def decided(folder: Path, before: Any, bits: float, question: Question) -> SizeTried:
+        asked.append(bits)
+        return replace(original(folder, before, bits, question), passed=passes(bits))
+
+    monkeypatch.setattr(lossless, "_decided", decided)
+    return asked
+
+
+@pytest.mark.parametrize("least", [2.0, 3.5, 8.0])
+def test_the_smallest_size_that_passes_is_delivered(
+    place: _Place, monkeypatch: pytest.MonkeyPatch, least: float
+) -> None:
+    asked = _passing(monkeypatch, lambda bits: bits >= least)
+    ended = place.run()
+    assert ended.status == 0, ended.err
+    assert least in asked
+    assert len(asked) <= 4 == len(LADDER).bit_length()
+    record = place.record
+    assert [one.bits for one in record.tried] == asked
+    assert [one.passed for one in record.tried] == [bits >= least for bits in asked]
+    assert least - 0.35 < record.systems[-1].nominal_bits <= least
+    assert record.recipe["bits"] == least
+    assert not place.out.with_name("small.unfinished").exists()
+    assert f"{least:g} bits" in ended.out
+    assert "How the size was found" in (place.out / "report.html").read_text()
+
+
+def test_the_verdict_is_given_on_speech_that_decided_nothing(place: _Place) -> None:
+    assert place.run("--alpha", 0.2, "--detectable", 0.4).status == 0
+    decide, judge = halves(read_corpus(place.dev))
+    systems = [load(place.start), load(place.out)]
+    before, after = (scored(one, judge, "system", None) for one in systems)
+    record = place.record
+    expected = matched_pairs(before, after, 0.2, 0.4)
+    (told,) = record.comparisons
+    assert (told.p, told.verdict, told.sentence) == (
+        *(expected.p, expected.verdict, expected.sentence),
+    )
+    assert record.evaluated_on.endswith("second part")
+    assert record.systems[-1].words == after.words
+    before, after = (scored(one, decide, "system", None) for one in systems)
+    (found,) = [one for one in record.tried if one.bits == record.recipe["bits"]]
+    assert found.wer == after.wer
+    assert found.change == pytest.approx(after.errors / before.errors - 1)
+
+
+def test_an_interrupted_search_goes_on(place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, original = [], lossless.compress
+
+    def interrupted(*given: Any, **named: Any) -> RunRecord:
+        made.append(given[4].bits)
+        if len(made) == 2:
+            raise Interrupted("interrupted")
+        return original(*given, **named)
+
+    monkeypatch.setattr(lossless, "compress", interrupted)
+    assert place.run().status == 130
+    refused = place.run("--resume", "--detectable", 0.2)
+    assert refused.status == 2
+    assert "another question" in refused.err
+    assert place.run("--resume").status == 0
+    assert made[2] == made[1]
+    assert len(set(made)) == len(made) - 1
+
+
+def test_where_no_size_passes_it_says_so(place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    _passing(monkeypatch, lambda bits: False)
+    ended = place.run()
+    assert ended.status == 2
+    assert "no size passes: 8 bits" in ended.err
+    assert not place.out.exists()
+
+
+def test_what_cannot_be_asked_is_refused(place: _Place, tmp_path: Path) -> None:
+    for dials, told in (
+        (("--alpha", 0), "alpha is 0"),
+        (("--detectable", 1.5), "detectable is 1.5"),
+        (("--dev", place.train), "are in train/speech too"),
+        (("--dev", save_speech(tmp_path / "few", 11)), "utterances"),
+    ):
+        ended = place.run(*dials)
+        assert ended.status == 2, ended.err
+        assert told in ended.err
+        assert list(tmp_path.glob("small*")) == []
