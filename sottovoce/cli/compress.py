@@ -51,13 +51,11 @@ def compress(
 
     Joint mixed-precision learning (arXiv 2501.03643). OUT becomes a folder that
     `transformers` loads after `import sottovoce`: packed weights, model card, metrics and a report
-    to look at, with a significance test against CHECKPOINT.
+    to look at, with a significance test against CHECKPOINT. `--bits` sets the size; `--lossless`
+    searches for the smallest one without a significant loss.
 
     Example: sottovoce compress facebook/wav2vec2-base-100h --train train-clean-100 --dev dev-clean
     --bits 4 --out small
-
-    With --lossless in place of --bits, the smallest size is searched at which no significant loss
-    is shown.
     """
     from sottovoce.cli.summary import print_summary
     from sottovoce.pipelines.joint import compress as run
