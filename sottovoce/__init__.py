@@ -16,6 +16,7 @@ from sottovoce.pipelines.comparing import compare_systems as compare
 from sottovoce.pipelines.full_precision import finetune
 from sottovoce.pipelines.joint import compress
 from sottovoce.pipelines.lossless import Question, compress_lossless
+from sottovoce.pipelines.posttraining import PostTraining, quantize
 from sottovoce.plan import Plan, Precision
 from sottovoce.recipe import Recipe, Training, read_recipe
 from sottovoce.version import __version__
@@ -24,6 +25,7 @@ __all__ = [
     "InputError",
     "Interrupted",
     "Plan",
+    "PostTraining",
     "Precision",
     "Question",
     "Recipe",
@@ -35,5 +37,6 @@ __all__ = [
     "compress_lossless",
     "finetune",
     "load",
+    "quantize",
     "read_recipe",
 ]

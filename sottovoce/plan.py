@@ -14,6 +14,7 @@ from sottovoce.quantizers.grids import GRIDS
 
 GRANULARITIES = ("tensor", "channel")
 STORABLE_BITS = (2, 3, 4, 5, 6, 8)
+INPUT_BITS = 8
 SCALE_BYTES = 4
 
 Shape = tuple[int, int]
@@ -28,6 +29,8 @@ class Precision:
         bits: bits of one code, one of `STORABLE_BITS`.
         grid: name of a grid in `sottovoce.quantizers.grids.GRIDS`.
         granularity: what shares a scale: the whole "tensor", or an output "channel".
+        input_bits: of what goes into the layer, 8 on a fixed range; None leaves it in floating
+            point.
 
     Raises:
         InputError: a field holds none of the values above.
@@ -36,12 +39,14 @@ class Precision:
     bits: int
     grid: str = "symmetric"
     granularity: str = "channel"
+    input_bits: int | None = None
 
     def __post_init__(self) -> None:
         for value, allowed, what in (
             (self.bits, STORABLE_BITS, "bits"),
             (self.grid, tuple(GRIDS), "grid"),
             (self.granularity, GRANULARITIES, "granularity"),
+            (self.input_bits, (None, INPUT_BITS), "input_bits"),
         ):
             if value not in allowed or isinstance(value, float):  # 4.0 is no width
                 raise InputError(f"{what} is {value!r}; it must be one of {allowed}")
@@ -51,9 +56,10 @@ class Precision:
         return 1 if self.granularity == "tensor" else shape[0]
 
     def stored_bytes(self, shape: Shape) -> int:
-        """Bytes on disk: every row's codes padded to a whole byte, and the scales."""
+        """Bytes on disk: every row's codes padded to whole bytes, scales, the inputs' range."""
         rows, columns = shape
-        return rows * -(-columns * self.bits // 8) + self.scales(shape) * SCALE_BYTES
+        numbers = self.scales(shape) + (2 if self.input_bits else 0)
+        return rows * -(-columns * self.bits // 8) + numbers * SCALE_BYTES
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,10 @@ class Plan(Mapping[str, Precision]):
         return {layer: shape for layer, shape in shapes.items() if layer in self}
 
     def to_json(self) -> dict[str, dict[str, Any]]:
-        return {layer: asdict(precision) for layer, precision in self.items()}
+        return {
+            layer: {name: value for name, value in asdict(precision).items() if value is not None}
+            for layer, precision in self.items()
+        }
 
     @classmethod
     def from_json(cls, record: Mapping[str, Mapping[str, Any]]) -> "Plan":

@@ -42,11 +42,13 @@ def check_finite(state: Mapping[str, Tensor]) -> None:
 
 def check_codes(layers: Mapping[str, PackedLayer]) -> None:
     """Raises:
-    InputError: a layer's scale is not positive or a code lies outside its grid.
+    InputError: a scale is not positive or a code lies outside its grid; the layer is named.
     """
     for name, layer in layers.items():
         if not (layer.scale > 0).all():
             raise InputError(f"layer {name!r} has a scale that is not positive")
+        if layer.precision.input_bits and not (layer.input_scale > 0).all():
+            raise InputError(f"layer {name!r} has a scale of its inputs that is not positive")
         highest = layer.grid.highest - layer.grid.lowest
         if highest < 2**layer.precision.bits - 1 and (layer.unsigned_codes > highest).any():
             raise InputError(

@@ -11,6 +11,7 @@ from torch.nn.functional import conv1d, linear
 from sottovoce.artifact.packing import pack, packed_columns, unpack
 from sottovoce.errors import InputError
 from sottovoce.plan import Precision, Shape
+from sottovoce.quantizers.activations import Range, fake_quantize_inputs
 from sottovoce.quantizers.grids import Grid, grid_of
 
 
@@ -28,11 +29,14 @@ class PackedLayer(nn.Module):
         codes: uint8 [rows, bytes], laid out as in `sottovoce.artifact.packing`.
         scale: positive, always float32: [rows], or [1] for granularity "tensor".
         bias: [rows] or None.
+        input_scale, input_zero: float32 [1], the range of 8-bit inputs, where the precision has it.
         dtype: of `weight`; follows `.to(dtype)` as a parameter would.
     """
 
     codes: Tensor
     scale: Tensor
+    input_scale: Tensor
+    input_zero: Tensor
 
     def __init__(
         self,
@@ -54,6 +58,10 @@ class PackedLayer(nn.Module):
         self.register_buffer("codes", codes)
         scales = precision.scales((rows, columns))
         self.register_buffer("scale", torch.ones(scales, dtype=torch.float32, device=device))
+        if precision.input_bits:
+            one = torch.ones(1, dtype=torch.float32, device=device)
+            self.register_buffer("input_scale", one)
+            self.register_buffer("input_zero", torch.zeros_like(one))
         zeros = torch.zeros(rows, device=device, dtype=self.dtype) if bias else None
         self.bias = nn.Parameter(zeros) if zeros is not None else None
         self._dequantized: tuple[Tensor, Tensor, Tensor] | None = None
@@ -91,6 +99,17 @@ class PackedLayer(nn.Module):
             self.bias = nn.Parameter(bias.detach().clone())
         return self
 
+    def store_range(self, span: Range) -> None:
+        """Keep the range of the inputs; the precision must have 8-bit inputs."""
+        self.input_scale = torch.full_like(self.input_scale, span.scale)
+        self.input_zero = torch.full_like(self.input_zero, span.zero)
+
+    def seen(self, inputs: Tensor) -> Tensor:
+        """The inputs as the layer computes with them."""
+        if self.precision.input_bits is None:
+            return inputs
+        return fake_quantize_inputs(inputs, self.input_scale, self.input_zero)
+
     @property
     def grid(self) -> Grid:
         return grid_of(self.precision.grid, self.precision.bits)
@@ -122,14 +141,16 @@ class PackedLayer(nn.Module):
         return (
             f"bias={self.bias is not None}, bits={precision.bits}, grid={precision.grid}, "
             f"granularity={precision.granularity}"
+            + (f", input_bits={precision.input_bits}" if precision.input_bits else "")
         )
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        scale = self.scale
+        exact = {n: one for n, one in self._buffers.items() if one is not None and n != "codes"}
         super()._apply(fn, recurse)
         if self.scale.dtype != torch.float32:
-            self.scale = scale.to(self.scale.device)
-        self.dtype = fn(torch.empty(0, dtype=self.dtype, device=scale.device)).dtype
+            for name, one in exact.items():
+                setattr(self, name, one.to(self.scale.device))
+        self.dtype = fn(torch.empty(0, dtype=self.dtype, device=self.scale.device)).dtype
         self._dequantized = None
         return self
 
@@ -168,7 +189,7 @@ class PackedLinear(PackedLayer):
         return layer.store(weight, scale, bias)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return linear(inputs, self.weight, self.bias)
+        return linear(self.seen(inputs), self.weight, self.bias)
 
     def extra_repr(self) -> str:
         shape = f"in_features={self.in_features}, out_features={self.out_features}, "
@@ -195,7 +216,13 @@ class PackedConv1d(PackedLayer):
 
     def forward(self, inputs: Tensor) -> Tensor:
         return conv1d(
-            inputs, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+            self.seen(inputs),
+            self.weight,
+            self.bias,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
         )
 
     def extra_repr(self) -> str:

@@ -16,7 +16,7 @@ def float_bytes(model: nn.Module) -> int:
     numbers = sum(tensor.numel() for tensor in model.state_dict().values())
     for layer in packed_layers(model).values():
         numbers += prod(layer.weight_shape)
-        numbers -= layer.codes.numel() + layer.scale.numel()
+        numbers -= sum(tensor.numel() for tensor in layer.buffers())
     return FLOAT_BYTES * numbers
 
 

@@ -13,6 +13,7 @@ from sottovoce.cli import (
     evaluate,
     finetune,
     inspect,
+    quantize,
     reproduce,
     transcribe,
 )
@@ -26,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(compress.compress)
+app.command()(quantize.quantize)
 app.command()(finetune.finetune)
 app.command()(evaluate.evaluate)
 app.command()(compare.compare)

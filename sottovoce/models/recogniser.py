@@ -153,8 +153,15 @@ class Recogniser:
         """Greedy transcripts, one for each waveform. The model is in eval mode meanwhile."""
         with self.evaluating():
             features = self.features(waveforms)
-            best = self.logits(features).argmax(2).cpu()
-        lengths = features.frames.tolist()
+            return self.texts(self.logits(features), features)
+
+    def texts(self, logits: Tensor, features: Features) -> list[str]:
+        """Greedy transcripts of a batch.
+
+        Args:
+            logits: [utterances, frames, labels].
+        """
+        best, lengths = logits.argmax(2).cpu(), features.frames.tolist()
         return [
             self.labels.decode(one[:length].tolist())
             for one, length in zip(best, lengths, strict=True)

@@ -1,33 +1,33 @@
 """A compression from end to end: learn plan and weights, pack, verify, measure, report."""
 
-import json
 import os
-import shlex
 import shutil
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-import torch
 from rich.console import Console
 
 from sottovoce.artifact.packed_layers import empty_packed
 from sottovoce.artifact.packed_model import plan_of, planned_layers
-from sottovoce.artifact.writer import write_artifact
 from sottovoce.errors import InputError
-from sottovoce.files import write_text
-from sottovoce.models.checkpoint import is_artifact, load, load_checkpoint
-from sottovoce.models.recogniser import Recogniser, best_device
+from sottovoce.models.checkpoint import load_checkpoint
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.pipelines.delivery import (
+    baseline_of,
+    command_line,
+    delivered,
+    device_name,
+    probe,
+    write_papers,
+)
 from sottovoce.pipelines.measured import (
     Measured,
     cnn_rows,
     comparison,
-    described,
     float_system,
     got_worse,
     layer_rows,
@@ -38,11 +38,7 @@ from sottovoce.pipelines.stages import Stages
 from sottovoce.pipelines.two_stage import sensitive_plan
 from sottovoce.plan import Plan
 from sottovoce.recipe import Recipe
-from sottovoce.report.card import write_card
-from sottovoce.report.html import write_report
 from sottovoce.report.record import RunRecord, TrainingPoint
-from sottovoce.runtime.recognition import references
-from sottovoce.scoring import Score, Transcripts
 from sottovoce.search.joint import JointObjective
 from sottovoce.search.second_pass import second_pass
 from sottovoce.speech.corpora import read_corpus
@@ -155,10 +151,10 @@ def compress(
     record = RunRecord(
         version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=_command(),
+        command=command_line(),
         source=str(source),
         evaluated_on=evaluation.name,
-        device=_device_name(accelerator.device),
+        device=device_name(accelerator.device),
         # the history counts what was trained before an interruption too
         seconds=prepared - started + training_seconds + time.monotonic() - trained,
         training_seconds=training_seconds,
@@ -173,7 +169,7 @@ def compress(
         history=history,
         got_worse=got_worse(before, after),
     )
-    write_papers(finished, record, recipe, after, out.name)
+    write_papers(finished, record, recipe.to_toml(), after, out.name)
     os.replace(finished, out)
     shutil.rmtree(work.path)
     return record
@@ -188,23 +184,6 @@ def _nothing_left_before_training(work: WorkFolder) -> Iterator[None]:
         if [path.name for path in work.path.iterdir()] == ["settings.json"]:
             shutil.rmtree(work.path)
         raise
-
-
-def baseline_of(
-    model: str | Path, evaluation: Corpus, reference: Transcripts, console: Console
-) -> Measured:
-    """A recogniser that the compressed one is compared with. Raises InputError where it writes in
-    other characters than the reference."""
-    name, recogniser = described(model), load(model).to(best_device())
-    if references(recogniser, evaluation).utterances != reference.utterances:
-        raise InputError(f"{name} writes in other characters or case: no fair baseline")
-    own = scored(recogniser, evaluation, name, console)
-    console.out(f"{name}: WER {100 * own.wer:.2f}%")
-    if is_artifact(model):
-        shapes = recogniser.family.shapes(recogniser.model)
-        plan = plan_of(recogniser.model)
-        return Measured(packed_system(name, Path(model), plan, shapes, own), own)
-    return Measured(float_system(name, recogniser, own), own)
 
 
 def _pass_2(first: JointObjective, source: str | Path, weights: str) -> JointObjective:
@@ -223,49 +202,14 @@ def _later(point: TrainingPoint, last: TrainingPoint) -> TrainingPoint:
     return replace(point, step=last.step + point.step, seconds=last.seconds + point.seconds)
 
 
-def _probe(deployed: Callable[[], AbstractContextManager[Recogniser]]) -> torch.Tensor:
-    """Logits of a second of noise."""
-    with torch.inference_mode(), deployed() as recogniser:
-        noise = np.random.default_rng(0).standard_normal(recogniser.sampling_rate)
-        return recogniser.logits(recogniser.features([noise.astype(np.float32)]))
-
-
 def _packed(objective: JointObjective, folder: Path) -> Recogniser:
-    """What was trained, packed and read back: it computes the very same logits."""
-    shutil.rmtree(folder, ignore_errors=True)
-    expected = _probe(objective.deployed)
+    """What was trained, packed and read back."""
+    expected = probe(objective.deployed)
     plan, recogniser = objective.whole_plan(), objective.recogniser
     scales = {name: objective.scale_of(name) for name in plan}
     objective.dismantle()
-    packed = {
+    layers = {
         name: empty_packed(layer, plan[name]).store(layer.weight, scales[name], layer.bias)
         for name, layer in planned_layers(recogniser.model, plan).items()
     }
-    write_artifact(folder, recogniser.model, recogniser.processor, packed, plan)
-    found = load(folder).to(recogniser.device)
-    if not torch.equal(expected, _probe(lambda: nullcontext(found))):
-        raise InputError(f"{folder} computes other logits than were trained; please report this")
-    return found
-
-
-def write_papers(folder: Path, record: RunRecord, recipe: Recipe, score: Score, name: str) -> None:
-    """Everything for people beside a packed model: metrics, recipe, transcripts, report, card."""
-    metrics = json.dumps(record.to_json(), indent=1, ensure_ascii=False)
-    write_text(folder / "metrics.json", metrics)
-    write_text(folder / "recipe.toml", recipe.to_toml())
-    score.reference.write_trn(folder / "reference.trn")
-    score.hypothesis.write_trn(folder / "compressed.trn")
-    write_report(record, folder / "report.html")
-    write_card(record, folder / "README.md", name)
-
-
-def _command() -> str:
-    """The command line, where the program was run; else the function's name."""
-    program, *words = sys.argv
-    return shlex.join(["sottovoce", *words]) if Path(program).name == "sottovoce" else __name__
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type}, {torch.get_num_threads()} threads"
+    return delivered(folder, recogniser, layers, plan, expected)

@@ -17,7 +17,8 @@ from rich.console import Console
 from sottovoce.errors import InputError
 from sottovoce.models.checkpoint import load, load_checkpoint
 from sottovoce.models.recogniser import Recogniser, best_device
-from sottovoce.pipelines.joint import baseline_of, compress, write_papers
+from sottovoce.pipelines.delivery import baseline_of, write_papers
+from sottovoce.pipelines.joint import compress
 from sottovoce.pipelines.measured import (
     Measured,
     comparison,
@@ -206,4 +207,5 @@ def _judged(
         tried=walked,
     )
     bits = next(one.bits for one in walked if folder.name == f"{one.bits:g} bits")
-    write_papers(folder, judged, recipe.replaced({"bits": bits, "eta": None}), after, name)
+    toml = recipe.replaced({"bits": bits, "eta": None}).to_toml()
+    write_papers(folder, judged, toml, after, name)

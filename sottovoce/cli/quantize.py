@@ -1,0 +1,68 @@
+"""`sottovoce quantize`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sottovoce.cli.arguments import CORPUS, Checkpoint, Out, Resume
+
+
+def quantize(
+    checkpoint: Checkpoint,
+    calibration: Annotated[
+        Path,
+        typer.Option(
+            help=f"Calibration speech, some minutes of it: {CORPUS}; a folder of audio is enough "
+            "unless the method is stablequant."
+        ),
+    ],
+    out: Out,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="stablequant (arXiv 2504.14915): 8 bits, input ranges adapted where a layer "
+            "suffers; minmax, percentile, mse, entropy: 8 bits, one rule for all ranges; mixed: "
+            "each matrix's width by what it costs, under --bits."
+        ),
+    ] = "stablequant",
+    bits: Annotated[
+        float, typer.Option(help="With mixed: nominal bits of the encoder's matrices, at most.")
+    ] = 8.0,
+    inputs: Annotated[
+        bool,
+        typer.Option("--inputs", help="With mixed: what goes into the layers takes 8 bits too."),
+    ] = False,
+    dev: Annotated[
+        Path | None,
+        typer.Option(help=f"Speech to measure on: {CORPUS}; else the calibration speech."),
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Test the result against this recogniser too.")
+    ] = None,
+    resume: Resume = False,
+) -> None:
+    """Quantize in minutes, without training.
+
+    OUT becomes a folder that `transformers` loads after `import sottovoce`, with model card,
+    metrics and report, as `compress` writes it.
+
+    Example: sottovoce quantize facebook/wav2vec2-base-100h --calibration some-speech
+    --dev dev-clean --out small
+    """
+    from sottovoce.cli.summary import print_summary
+    from sottovoce.pipelines.posttraining import PostTraining
+    from sottovoce.pipelines.posttraining import quantize as run
+
+    record = run(
+        checkpoint,
+        calibration,
+        out,
+        PostTraining(method=method, bits=bits, inputs=inputs),
+        evaluate_on=dev,
+        baseline=baseline,
+        resume=resume,
+        console=Console(stderr=True),
+    )
+    print_summary(record, out)

@@ -1,0 +1,98 @@
+"""The end of every compression: pack, read back, compare bit for bit, and write the papers."""
+
+import json
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from sottovoce.artifact.packed_layers import PackedLayer
+from sottovoce.artifact.packed_model import plan_of
+from sottovoce.artifact.writer import write_artifact
+from sottovoce.errors import InputError
+from sottovoce.files import write_text
+from sottovoce.models.checkpoint import is_artifact, load
+from sottovoce.models.recogniser import Recogniser, best_device
+from sottovoce.pipelines.measured import Measured, described, float_system, packed_system, scored
+from sottovoce.plan import Plan
+from sottovoce.report.card import write_card
+from sottovoce.report.html import write_report
+from sottovoce.report.record import RunRecord
+from sottovoce.runtime.recognition import references
+from sottovoce.scoring import Score, Transcripts
+from sottovoce.speech.corpus import Corpus
+
+
+def probe(deployed: Callable[[], AbstractContextManager[Recogniser]]) -> torch.Tensor:
+    """Logits of a second of noise."""
+    with torch.inference_mode(), deployed() as recogniser:
+        noise = np.random.default_rng(0).standard_normal(recogniser.sampling_rate)
+        return recogniser.logits(recogniser.features([noise.astype(np.float32)]))
+
+
+def delivered(
+    folder: Path,
+    recogniser: Recogniser,
+    layers: Mapping[str, PackedLayer],
+    plan: Plan,
+    expected: torch.Tensor,
+) -> Recogniser:
+    """A packed model, written and read back: it computes the very logits that it should.
+
+    Args:
+        folder: replaced where it is there.
+        expected: `probe`'s logits of the model before it was packed.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    write_artifact(folder, recogniser.model, recogniser.processor, layers, plan)
+    found = load(folder).to(recogniser.device)
+    if not torch.equal(expected, probe(lambda: nullcontext(found))):
+        raise InputError(f"{folder} computes other logits than it should; please report this")
+    return found
+
+
+def baseline_of(
+    model: str | Path, evaluation: Corpus, reference: Transcripts, console: Console
+) -> Measured:
+    """A recogniser that the compressed one is compared with. Raises InputError where it writes in
+    other characters than the reference."""
+    name, recogniser = described(model), load(model).to(best_device())
+    if references(recogniser, evaluation).utterances != reference.utterances:
+        raise InputError(f"{name} writes in other characters or case: no fair baseline")
+    own = scored(recogniser, evaluation, name, console)
+    console.out(f"{name}: WER {100 * own.wer:.2f}%")
+    if is_artifact(model):
+        shapes = recogniser.family.shapes(recogniser.model)
+        plan = plan_of(recogniser.model)
+        return Measured(packed_system(name, Path(model), plan, shapes, own), own)
+    return Measured(float_system(name, recogniser, own), own)
+
+
+def write_papers(folder: Path, record: RunRecord, recipe: str, score: Score, name: str) -> None:
+    """Everything for people beside a packed model: metrics, recipe, transcripts, report, card."""
+    metrics = json.dumps(record.to_json(), indent=1, ensure_ascii=False)
+    write_text(folder / "metrics.json", metrics)
+    write_text(folder / "recipe.toml", recipe)
+    score.reference.write_trn(folder / "reference.trn")
+    score.hypothesis.write_trn(folder / "compressed.trn")
+    write_report(record, folder / "report.html")
+    write_card(record, folder / "README.md", name)
+
+
+def command_line() -> str:
+    """The command line, where the program was run; else the function's name."""
+    program, *words = sys.argv
+    return shlex.join(["sottovoce", *words]) if Path(program).name == "sottovoce" else __name__
+
+
+def device_name(device: torch.device) -> str:
+    """For the record."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type}, {torch.get_num_threads()} threads"

@@ -1,0 +1,1 @@
+"""Quantization without training: ranges from calibration speech, sensitivities, rounding."""

@@ -1,0 +1,68 @@
+"""Rounding that makes up for itself: GPTQ (arXiv 2210.17323) on the project's grids.
+
+Columns are rounded one after the other; what each rounding does to the layer's outputs is taken
+back by the columns that are still to come. What it needs to know is H = sum x x^T over the inputs.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.posttraining.layers import Layer
+from sottovoce.posttraining.observing import Waveforms, run_watched
+from sottovoce.quantizers.grids import Grid
+
+_DAMPING = 0.01
+_BLOCK = 128
+
+
+@torch.no_grad()
+def second_moments(
+    recogniser: Recogniser,
+    layers: Mapping[str, Layer],
+    batches: Callable[[], Iterator[Waveforms]],
+) -> dict[str, Tensor]:
+    """Linear layer -> H, [inputs, inputs], float32; a layer that is never called is not there."""
+    linear = {name: one for name, one in layers.items() if isinstance(one, nn.Linear)}
+    moments: dict[str, Tensor] = {}
+
+    def add(name: str, inputs: Tensor) -> None:
+        rows = inputs.detach().flatten(0, -2).float()
+        own = rows.T @ rows
+        moments[name] = moments[name] + own if name in moments else own
+
+    run_watched(recogniser, linear, batches(), add)
+    return moments
+
+
+@torch.no_grad()
+def compensated(weight: Tensor, scale: Tensor, grid: Grid, moments: Tensor) -> Tensor:
+    """The weight on its grid, rounded so that the layer's outputs change least.
+
+    Args:
+        weight: [rows, columns].
+        scale: [rows, 1].
+        moments: H, [columns, columns].
+    """
+    weight, moments = weight.clone().float(), moments.clone()
+    dead = moments.diagonal() == 0
+    moments.diagonal()[dead] = 1.0
+    moments.diagonal().add_(_DAMPING * moments.diagonal().mean())
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(moments))
+    upper = torch.linalg.cholesky(inverse, upper=True)
+    rounded = torch.empty_like(weight)
+    columns = weight.shape[1]
+    for start in range(0, columns, _BLOCK):
+        stop = min(start + _BLOCK, columns)
+        errors = torch.empty_like(weight[:, start:stop])
+        for column in range(start, stop):
+            own = weight[:, column : column + 1]
+            values = grid.values(grid.round_to_codes(own, scale), scale)
+            rounded[:, column : column + 1] = values
+            error = (own - values) / upper[column, column]
+            weight[:, column:stop] -= error * upper[column, column:stop]
+            errors[:, column - start] = error.squeeze(1)
+        weight[:, stop:] -= errors @ upper[start:stop, stop:]
+    return rounded

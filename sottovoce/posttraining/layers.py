@@ -1,0 +1,70 @@
+"""Layers quantized in place for a while: weight and inputs as the packed model will have them."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.quantizers.activations import Range, fake_quantize_inputs
+from sottovoce.quantizers.grids import grid_of
+from sottovoce.quantizers.ranges import initial_scale
+
+Layer = nn.Linear | nn.Conv1d
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """What a layer becomes; `inputs` None leaves what goes into it in floating point."""
+
+    weight: Tensor
+    inputs: Range | None
+
+
+def quantizable(recogniser: Recogniser) -> dict[str, Layer]:
+    """Every linear layer and convolution, input to output; weight norms are folded for good."""
+    model, cnns = recogniser.model, recogniser.family.cnns(recogniser.model)
+    names = {*cnns, *recogniser.family.shapes(model)}
+    layers = {name: layer for name, layer in model.named_modules() if name in names}
+    for layer in layers.values():
+        if parametrize.is_parametrized(layer, "weight"):
+            parametrize.remove_parametrizations(layer, "weight")
+    return layers
+
+
+@torch.no_grad()
+def rounded(weight: Tensor, bits: int, rule: str) -> tuple[Tensor, Tensor]:
+    """A weight rounded on the symmetric grid with a scale a channel, and the scales, [rows, 1]."""
+    grid, matrix = grid_of("symmetric", bits), weight.detach().flatten(1)
+    scale = initial_scale(matrix, grid, "channel", rule)
+    return grid.values(grid.round_to_codes(matrix, scale), scale).view_as(weight), scale
+
+
+@contextmanager
+def replaced(layers: Mapping[str, Layer], by: Mapping[str, Quantized]) -> Iterator[None]:
+    """Inside, the layers named in `by` are quantized."""
+    with ExitStack() as stack:
+        for name, quantized in by.items():
+            layer = layers[name]
+            stack.callback(_put_back, layer, layer.weight.data)
+            layer.weight.data = quantized.weight
+            if quantized.inputs is not None:
+                hook = _rounding(quantized.inputs, layer.weight.device)
+                stack.callback(layer.register_forward_pre_hook(hook).remove)
+        yield
+
+
+def _put_back(layer: Layer, weight: Tensor) -> None:
+    layer.weight.data = weight
+
+
+class _rounding:  # noqa: N801 - a function that keeps two tensors
+    def __init__(self, span: Range, device: torch.device) -> None:
+        self.scale = torch.tensor([span.scale], device=device)
+        self.zero = torch.tensor([float(span.zero)], device=device)
+
+    def __call__(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (fake_quantize_inputs(inputs[0], self.scale, self.zero), *inputs[1:])

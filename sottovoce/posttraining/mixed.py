@@ -1,0 +1,102 @@
+"""Post-training mixed precision: each matrix's width by what rounding it costs, without labels.
+
+Every encoder matrix is rounded at every candidate width (GPTQ where its inputs can be seen); a
+width's cost is the divergence of the frame distributions with that matrix alone rounded; costs add
+up, and the plan of least cost within the size is found exactly.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.plan import Precision
+from sottovoce.posttraining.gptq import compensated, second_moments
+from sottovoce.posttraining.layers import Layer
+from sottovoce.posttraining.observing import Waveforms
+from sottovoce.posttraining.replay import Replay
+from sottovoce.quantizers.grids import grid_of
+from sottovoce.quantizers.ranges import initial_scale
+from sottovoce.search.allocation import best_choice
+from sottovoce.training.losses import kl_divergence
+
+CANDIDATES = (2, 3, 4, 6, 8)
+_BATCHES_OF_COSTS = 4
+
+Rounded = tuple[Tensor, Tensor]
+"""A weight on its grid, and its scales."""
+
+
+@torch.no_grad()
+def mixed_weights(
+    recogniser: Recogniser,
+    layers: Mapping[str, Layer],
+    batches: Callable[[], Iterator[Waveforms]],
+    bits: float,
+    console: Console,
+) -> dict[str, tuple[Precision, Tensor, Tensor]]:
+    """Encoder matrix -> its precision, its weight on the grid and its scales.
+
+    Args:
+        layers: all that may be quantized; only the encoder's matrices take part here.
+        bits: nominal, at most.
+    """
+    shapes = recogniser.family.shapes(recogniser.model)
+    own = {name: layers[name] for name in shapes}
+    moments = second_moments(recogniser, own, batches)
+    precisions = {
+        width: Precision(width, "half" if width == 2 else "symmetric") for width in CANDIDATES
+    }
+    candidates: dict[str, dict[int, Rounded]] = {}
+    for name in track(own, "rounding", console=console):
+        weight = own[name].weight.detach()
+        candidates[name] = {
+            width: _rounded(weight, precision, moments.get(name))
+            for width, precision in precisions.items()
+        }
+        moments.pop(name, None)  # it is large
+    costs = _costs(recogniser, own, candidates, list(islice(batches(), _BATCHES_OF_COSTS)), console)
+    sizes = [rows * columns for rows, columns in shapes.values()]
+    widths = best_choice(-costs, sizes, CANDIDATES, bits).bits
+    return {
+        name: (precisions[width], *candidates[name][width])
+        for name, width in zip(own, widths, strict=True)
+    }
+
+
+def _rounded(weight: Tensor, precision: Precision, moments: Tensor | None) -> Rounded:
+    grid = grid_of(precision.grid, precision.bits)
+    scale = initial_scale(weight, grid, "channel", "mse")
+    if moments is None:
+        return grid.values(grid.round_to_codes(weight, scale), scale), scale
+    return compensated(weight, scale, grid, moments), scale
+
+
+def _costs(
+    recogniser: Recogniser,
+    layers: Mapping[str, Layer],
+    candidates: Mapping[str, Mapping[int, Rounded]],
+    batches: Sequence[Waveforms],
+    console: Console,
+) -> np.ndarray:
+    """KL(full precision || one matrix rounded), nats a frame, [layers, candidates]."""
+    costs = np.zeros((len(layers), len(CANDIDATES)))
+    with recogniser.evaluating():
+        for waveforms in track(batches, "what each width costs", console=console):
+            features = recogniser.features(waveforms)
+            replay = Replay(recogniser, features)
+            for row, (name, layer) in enumerate(layers.items()):
+                before = layer.weight.data
+                for column, width in enumerate(CANDIDATES):
+                    layer.weight.data = candidates[name][width][0]
+                    divergence = kl_divergence(
+                        replay.logits, replay.again(name), features.frame_mask
+                    )
+                    costs[row, column] += divergence.item() / len(batches)
+                layer.weight.data = before
+    return costs
