@@ -183,6 +183,9 @@ class Recipe(Training):
         "point; learnt, the weights and scales of Pass 1",
         allowed=FINETUNE,
     )
+    students_finetune: str = dial(
+        "none", "uniform-precision networks trained beside the plan's in Pass 2", allowed=STUDENTS
+    )
     kl_finetune: float = dial(0.0, "weight of KL(teacher || network of the plan) in Pass 2")
 
     def __post_init__(self) -> None:
@@ -205,7 +208,8 @@ class Recipe(Training):
             raise InputError(
                 f"bits is {self.bits}, but the candidates {self.candidates} allow {low} to {high}"
             )
-        if self.students != "none" and self.teacher == "none":
+        taught = {self.students, self.students_finetune} - {"none"}
+        if taught and self.teacher == "none":
             raise InputError("students learn from a teacher: set teacher to live or cached")
         if self.unlabelled and self.teacher != "cached":
             raise InputError("without transcripts only a frozen teacher helps: teacher cached")
@@ -227,7 +231,8 @@ class Recipe(Training):
         """
         if self.teacher == "none":
             return False
-        frozen = self.kl_frozen or (self.finetune != "none" and self.kl_finetune)
+        second = self.kl_finetune or self.students_finetune != "none"
+        frozen = self.kl_frozen or (self.finetune != "none" and second)
         learning = searching and len(self.candidates) > 1 and self.plan_by == "joint"
         mixed = learning and self.kl_mixed
         return bool(self.unlabelled or self.students != "none" or frozen or mixed)

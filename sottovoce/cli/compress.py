@@ -39,11 +39,15 @@ def compress(
             "Half of --dev decides, the other half gives the verdict.",
         ),
     ] = False,
-    alpha: Annotated[float, typer.Option(help="With --lossless: level of significance.")] = 0.05,
+    alpha: Annotated[
+        float | None, typer.Option(help="With --lossless: level of significance (0.05).")
+    ] = None,
     detectable: Annotated[
-        float,
-        typer.Option(help="With --lossless: relative loss that must have been detectable."),
-    ] = 0.10,
+        float | None,
+        typer.Option(
+            help="With --lossless: relative loss that matters (0.10); half of it may be seen."
+        ),
+    ] = None,
     resume: Resume = False,
     **dials: Any,
 ) -> None:
@@ -58,6 +62,7 @@ def compress(
     --bits 4 --out small
     """
     from sottovoce.cli.summary import print_summary
+    from sottovoce.errors import InputError
     from sottovoce.pipelines.joint import compress as run
     from sottovoce.pipelines.lossless import Question, compress_lossless
 
@@ -66,12 +71,23 @@ def compress(
             dials.setdefault(replaced, None)
     settings = read_recipe(recipe).replaced(dials)
     if lossless:
-        question = Question(alpha, detectable)
-        given = (checkpoint, train, dev, out, settings, question)
-        console = Console(stderr=True)
-        found = compress_lossless(*given, baseline=baseline, resume=resume, console=console)
-        print_summary(found, out)
+        asked = {"alpha": alpha, "detectable": detectable}
+        record = compress_lossless(
+            checkpoint,
+            train,
+            dev,
+            out,
+            settings,
+            Question(**{name: value for name, value in asked.items() if value is not None}),
+            baseline=baseline,
+            cache=cache,
+            resume=resume,
+            console=Console(stderr=True),
+        )
+        print_summary(record, out)
         return
+    if alpha is not None or detectable is not None:
+        raise InputError("--alpha and --detectable are questions of --lossless: give that too")
     record = run(
         checkpoint,
         train,

@@ -67,6 +67,11 @@ def baseline_of(
         raise InputError(f"{name} writes in other characters or case: no fair baseline")
     own = scored(recogniser, evaluation, name, console)
     console.out(f"{name}: WER {100 * own.wer:.2f}%")
+    return measured(name, model, recogniser, own)
+
+
+def measured(name: str, model: str | Path, recogniser: Recogniser, own: Score) -> Measured:
+    """A score with the size of the model that it is of, packed or not."""
     if is_artifact(model):
         shapes = recogniser.family.shapes(recogniser.model)
         plan = plan_of(recogniser.model)

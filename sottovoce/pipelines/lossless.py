@@ -2,7 +2,7 @@
 
 The sizes of `LADDER` are searched by bisection, a whole compression from the same start point at
 each that is tried. It is decided on one part of the evaluation speech; the verdict is given on the
-other, which nothing was chosen by.
+other, which can only send the search back to a larger size.
 """
 
 import json
@@ -17,23 +17,18 @@ from rich.console import Console
 from sottovoce.errors import InputError
 from sottovoce.models.checkpoint import load, load_checkpoint
 from sottovoce.models.recogniser import Recogniser, best_device
-from sottovoce.pipelines.delivery import baseline_of, write_papers
+from sottovoce.pipelines.delivery import measured, write_papers
 from sottovoce.pipelines.joint import compress
-from sottovoce.pipelines.measured import (
-    Measured,
-    comparison,
-    float_system,
-    got_worse,
-    rates_of,
-    scored,
-)
+from sottovoce.pipelines.measured import comparison, described, got_worse, rates_of, scored
 from sottovoce.recipe import Recipe
 from sottovoce.report.record import RunRecord, SizeTried
+from sottovoce.runtime.recognition import references
 from sottovoce.scoring import Score, Transcripts, matched_pairs, score
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.overlap import refuse_overlap
 from sottovoce.speech.splitting import halves
+from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.state import WorkFolder
 
 LADDER = (2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)
@@ -57,6 +52,15 @@ class Question:
                 raise InputError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")
 
 
+@dataclass(frozen=True)
+class _Held:
+    """A recogniser that every size is held against."""
+
+    name: str
+    model: str | Path
+    recogniser: Recogniser
+
+
 def compress_lossless(
     source: str | Path,
     train_on: str | Path,
@@ -66,18 +70,21 @@ def compress_lossless(
     question: Question | None = None,
     *,
     baseline: str | Path | None = None,
+    cache: str | Path | None = None,
     resume: bool = False,
     console: Console | None = None,
 ) -> RunRecord:
     """Find the smallest size at which no loss is shown, and deliver that model.
 
-    A size passes where the model is not significantly worse than the input checkpoint and the loss
-    that was seen is at most half of the one asked about, so that chance alone seldom lets one pass.
+    A size passes where the model is not significantly worse than the input checkpoint, nor than
+    `baseline`, and the loss that was seen is at most half of the one asked about. Where the other
+    part of the speech then calls the model worse, the next larger size is taken.
 
     Args:
         evaluate_on: a corpus of at least 20 utterances; it shares none with `train_on`.
         recipe: its `bits` are not used.
-        baseline: another recogniser to give a verdict against, such as U1.
+        baseline: another recogniser to hold the sizes against, such as U1.
+        cache: as in `compress`; None shares among the sizes alone.
         resume: go on with an interrupted search; sizes that are finished are not trained again.
 
     Returns:
@@ -88,15 +95,29 @@ def compress_lossless(
     """
     recipe, question, out = recipe or Recipe(), question or Question(), Path(out)
     console = console or Console(stderr=True)
-    evaluation = read_corpus(evaluate_on)
-    refuse_overlap(read_corpus(train_on, transcribed=not recipe.unlabelled), evaluation)
+    start, evaluation = load_checkpoint(source).to(best_device()), read_corpus(evaluate_on)
+    training = read_corpus(train_on, transcribed=not recipe.unlabelled)
+    refuse_overlap(training, evaluation)
     decide_on, judge_on = halves(evaluation)
-    start = load_checkpoint(source).to(best_device())
-    work = WorkFolder.open(out, _settings(start, evaluation, recipe, question), resume)
-    before = scored(start, decide_on, "input checkpoint", console)
+    TrainingSpeech(training, start, transcribed=not recipe.unlabelled)
+    held = [_Held("input checkpoint", source, start)]
+    if baseline is not None:
+        held.append(_Held(described(baseline), baseline, load(baseline).to(best_device())))
+    wanted = references(start, evaluation).utterances
+    if any(references(one.recogniser, evaluation).utterances != wanted for one in held):
+        raise InputError(f"{baseline} writes in other characters or case: no fair baseline")
+    settings = {
+        "set of weights": start.fingerprint(),
+        "training speech": training.fingerprint,
+        "evaluation speech": evaluation.fingerprint,
+        "recipe": recipe.to_record(),
+        "question": [question.alpha, question.detectable],
+    }
+    work = WorkFolder.open(out, settings, resume)
+    before = [scored(one.recogniser, decide_on, one.name, console) for one in held]
 
-    def tried(bits: float) -> tuple[Path, SizeTried]:
-        folder = work.path / f"{bits:g} bits"
+    def tried(bits: float) -> SizeTried:
+        folder = _folder(work, bits)
         if not folder.exists():
             console.rule(f"{bits:g} bits")
             compress(
@@ -105,107 +126,108 @@ def compress_lossless(
                 decide_on,
                 folder,
                 recipe.replaced({"bits": bits, "eta": None}),
-                cache=work.path / "shared",
+                cache=cache or work.path / "shared",
                 resume=folder.with_name(folder.name + ".unfinished").exists(),
                 console=console,
             )
         found = _decided(folder, before, bits, question)
         console.out(found.sentence)
-        return folder, found
+        return found
 
     low, high = recipe.candidates[0], recipe.candidates[-1]
     rungs = [bits for bits in LADDER if low <= bits <= high]
-    best, walked = _bisected(rungs, tried)
-    if best is None:
+    walked = bisected(rungs, tried)
+    passed = [one.bits for one in walked if one.passed]
+    if not passed:
         raise InputError(
             f"no size passes: {walked[-1].sentence}; train longer (--steps), or allow a larger "
             f"loss (--detectable). What was trained is in {work.path}"
         )
-    _judged(best, start, judge_on, walked, question, recipe, baseline, out.name, console)
-    os.replace(best, out)
+    for bits in rungs[rungs.index(min(passed)) :]:
+        if bits not in [one.bits for one in walked]:
+            walked = (*walked, tried(bits))
+        record, judged = _judged(_folder(work, bits), held, judge_on, walked, question, console)
+        if all(one.verdict != "worse" for one in record.comparisons):
+            break
+        console.print(f"{bits:g} bits: worse on the other part of the speech")
+    else:
+        raise InputError(f"no size passes on the other part of the speech; see {work.path}")
+    finished = work.path / "finished"
+    shutil.rmtree(finished, ignore_errors=True)
+    shutil.copytree(_folder(work, bits), finished)
+    toml = recipe.replaced({"bits": bits, "eta": None}).to_toml()
+    write_papers(finished, record, toml, judged, out.name)
+    os.replace(finished, out)
     shutil.rmtree(work.path)
-    return RunRecord.from_json(json.loads((out / "metrics.json").read_text()))
+    return record
 
 
-def _settings(
-    start: Recogniser, evaluation: Corpus, recipe: Recipe, question: Question
-) -> dict[str, object]:
-    return {
-        "set of weights": start.fingerprint(),
-        "evaluation speech": evaluation.fingerprint,
-        "recipe": recipe.to_record(),
-        "question": [question.alpha, question.detectable],
-    }
-
-
-def _bisected(
-    rungs: Sequence[float], tried: Callable[[float], tuple[Path, SizeTried]]
-) -> tuple[Path | None, tuple[SizeTried, ...]]:
-    """The smallest rung that passes, sizes taken to be in order of quality; and all tried."""
-    best: Path | None = None
-    walked: list[SizeTried] = []
+def bisected(rungs: Sequence[float], tried: Callable[[float], SizeTried]) -> tuple[SizeTried, ...]:
+    """All that were tried on the way to the smallest rung that passes, if larger ones do too."""
+    walked: tuple[SizeTried, ...] = ()
     low, high = 0, len(rungs) - 1
     while low <= high:
         middle = (low + high) // 2
-        folder, found = tried(rungs[middle])
-        walked.append(found)
-        if found.passed:
-            best, high = folder, middle - 1
-        else:
-            low = middle + 1
-    return best, tuple(walked)
+        found = tried(rungs[middle])
+        walked = (*walked, found)
+        low, high = (low, middle - 1) if found.passed else (middle + 1, high)
+    return walked
 
 
-def _decided(folder: Path, before: Score, bits: float, question: Question) -> SizeTried:
+def _folder(work: WorkFolder, bits: float) -> Path:
+    return work.path / f"{bits:g} bits"
+
+
+def _decided(folder: Path, before: Sequence[Score], bits: float, question: Question) -> SizeTried:
+    """The size against what it is held against; its figures are those of the hardest of them."""
     record = RunRecord.from_json(json.loads((folder / "metrics.json").read_text()))
-    reference = Transcripts.read_trn(folder / "reference.trn")
-    own = score(before.reference, Transcripts.read_trn(folder / "compressed.trn"))
-    if reference.utterances != before.reference.utterances:
-        raise InputError(f"{folder} was evaluated on other speech; delete it")
-    pairs = matched_pairs(before, own, question.alpha, question.detectable)
-    change = own.errors / max(1, before.errors) - 1
+    own = score(before[0].reference, Transcripts.read_trn(folder / "compressed.trn"))
+    hardest = min(before, key=lambda one: one.errors)
+    pairs = [matched_pairs(one, own, question.alpha, question.detectable) for one in before]
+    told = pairs[before.index(hardest)]
+    change = own.errors / max(1, hardest.errors) - 1
     return SizeTried(
         bits=bits,
         bytes=record.systems[-1].bytes,
         wer=own.wer,
         change=change,
-        p=pairs.p,
-        verdict=pairs.verdict,
-        passed=pairs.verdict != "worse" and change <= question.detectable / 2,
+        p=told.p,
+        verdict=told.verdict,
+        passed=all(one.verdict != "worse" for one in pairs) and change <= question.detectable / 2,
         seconds=record.seconds,
     )
 
 
 def _judged(
     folder: Path,
-    start: Recogniser,
+    held: Sequence[_Held],
     speech: Corpus,
     walked: tuple[SizeTried, ...],
     question: Question,
-    recipe: Recipe,
-    baseline: str | Path | None,
-    name: str,
     console: Console,
-) -> None:
-    """Write the model's papers anew, with the verdict on speech that decided nothing."""
+) -> tuple[RunRecord, Score]:
+    """The model's record with the verdict on speech that the search did not decide on."""
     record = RunRecord.from_json(json.loads((folder / "metrics.json").read_text()))
-    before = scored(start, speech, "input checkpoint", console)
+    before = [
+        measured(
+            *(one.name, one.model, one.recogniser),
+            scored(one.recogniser, speech, one.name, console),
+        )
+        for one in held
+    ]
     after = scored(load(folder).to(best_device()), speech, "compressed", console)
-    baselines = [Measured(float_system("input checkpoint", start, before), before)]
-    if baseline is not None:
-        baselines.append(baseline_of(baseline, speech, before.reference, console))
-    compressed = replace(record.systems[-1], **rates_of(after))
     judged = replace(
         record,
         evaluated_on=speech.name,
         seconds=sum(one.seconds for one in walked),
-        systems=(*(one.system for one in baselines), compressed),
-        comparisons=tuple(
-            comparison(one, after, question.alpha, question.detectable) for one in baselines
+        systems=(
+            *(one.system for one in before),
+            replace(record.systems[-1], **rates_of(after)),
         ),
-        got_worse=got_worse(before, after),
+        comparisons=tuple(
+            comparison(one, after, question.alpha, question.detectable) for one in before
+        ),
+        got_worse=got_worse(before[0].score, after),
         tried=walked,
     )
-    bits = next(one.bits for one in walked if folder.name == f"{one.bits:g} bits")
-    toml = recipe.replaced({"bits": bits, "eta": None}).to_toml()
-    write_papers(folder, judged, toml, after, name)
+    return judged, after

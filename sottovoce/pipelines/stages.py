@@ -8,7 +8,8 @@ from sottovoce.plan import Plan
 from sottovoce.recipe import Recipe
 from sottovoce.training.state import WorkFolder
 
-_OF_PASS_2 = {"finetune": "none", "kl_finetune": 0.0}
+_OF_PASS_2 = {"finetune": "none", "kl_finetune": 0.0, "students_finetune": "none"}
+_UNTAUGHT = {"teacher": "none", "kl_mixed": 0.0, "kl_frozen": 0.0, "kl_students": 0.0}
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,14 @@ class Stages:
 
     def uniform(self, work: WorkFolder, recipe: Recipe) -> WorkFolder:
         """Of a uniform model, which is the same for every plan that is chosen by it."""
-        name = f"uniform {recipe.bits:g}"
         if self.cache is None:
-            return work.part(name)
-        own = {"recipe": _without_pass_2(recipe, searching=False)}
-        return WorkFolder.shared(self.cache, name, {**self.inputs, **own})
+            return work.part(f"uniform {recipe.bits:g}")
+        return self.pass_1(work, recipe, None)
 
 
 def _without_pass_2(recipe: Recipe, *, searching: bool) -> Mapping[str, object]:
-    """Pass 1's dials; a teacher that only Pass 2 listens to is none."""
+    """Pass 1's dials; a teacher that only Pass 2 listens to is none, whatever its weights."""
     first = recipe.replaced(_OF_PASS_2)
     if not first.teaches(searching=searching):
-        first = first.replaced({"teacher": "none"})
+        first = first.replaced(_UNTAUGHT)
     return first.to_record()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from copy import deepcopy
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,9 +46,9 @@ def sensitive_plan(
 ) -> tuple[Plan, float]:
     """The plan of least total cost within the size, after training each candidate uniformly.
 
-    `start`, the start point, stays as it is. Each uniform model is trained as the plan will be:
-    same updates, data, dials and teacher. What is finished is kept in `work`, and found again when
-    the run resumes.
+    `start`, the start point, stays as it is. Each uniform model is trained as the plan will be,
+    but without a teacher: same updates, data and dials. What is finished is kept in `work`, and
+    found again when the run resumes.
 
     Returns:
         The plan, and the seconds that it took, interruptions excluded.
@@ -57,7 +58,7 @@ def sensitive_plan(
         matrices, seconds = {}, 0.0
         for bits in recipe.candidates:
             console.print(f"uniform {bits} bits")
-            alone = recipe.replaced({"candidates": (bits,), "bits": bits, "plan_by": "joint"})
+            alone = recipe.replaced({**_alone(recipe), "candidates": (bits,), "bits": bits})
             uniform = Recogniser(deepcopy(start.model), start.processor, start.family)
             objective = JointObjective(uniform, alone, accelerator, teacher)
             part = stages.uniform(work, alone)
@@ -71,6 +72,14 @@ def sensitive_plan(
         write_text(costs_file, json.dumps({"costs": costs.tolist(), "seconds": seconds}))
     found = json.loads(costs_file.read_text())
     return _cheapest(start, recipe, np.array(found["costs"])), found["seconds"]
+
+
+def _alone(recipe: Recipe) -> dict[str, Any]:
+    """P1's uniform models learn from transcripts alone: the hours of its rows with KL leave no room
+    for more. Where there are no transcripts, there is nothing but the teacher."""
+    plain = {"plan_by": "joint", "students": "none", "finetune": "none"}
+    untaught = {"teacher": "none", "kl_frozen": 0.0, "kl_finetune": 0.0}
+    return plain | {"students_finetune": "none"} | ({} if recipe.unlabelled else untaught)
 
 
 @torch.no_grad()

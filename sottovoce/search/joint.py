@@ -75,7 +75,7 @@ class JointObjective:
         if recipe.cnn_bits is not None:
             granularity = recipe.scale_granularity
             precision = Precision(recipe.cnn_bits, recipe.grid_name(recipe.cnn_bits), granularity)
-            self.cnns = QuantizedCnns(recogniser, precision, recipe.initial_range)
+            self.cnns = QuantizedCnns(recogniser, precision)
         if plan is None and len(candidates) == 1:
             plan = self.supernet.plan(recipe.candidates * len(self.supernet.layers))
         if plan is not None:

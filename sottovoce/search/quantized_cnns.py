@@ -21,11 +21,12 @@ class FakeQuantizer(nn.Module):
         log_scale: [1, 1] or [rows, 1], as in `MixedLinear`.
     """
 
-    def __init__(self, weight: Tensor, precision: Precision, initial_range: str) -> None:
+    def __init__(self, weight: Tensor, precision: Precision) -> None:
         super().__init__()
         self.grid = grid_of(precision.grid, precision.bits)
         matrix = weight.detach().flatten(1)
-        scale = initial_scale(matrix, self.grid, precision.granularity, initial_range)
+        # Those of a frozen front end never learn, and LSQ's start wastes two of eight bits.
+        scale = initial_scale(matrix, self.grid, precision.granularity, "mse")
         self.log_scale = nn.Parameter(scale.log())
 
     def forward(self, weight: Tensor) -> Tensor:
@@ -40,13 +41,13 @@ class QuantizedCnns:
         plan: their precisions.
     """
 
-    def __init__(self, recogniser: Recogniser, precision: Precision, initial_range: str) -> None:
+    def __init__(self, recogniser: Recogniser, precision: Precision) -> None:
         self._layers = recogniser.family.cnns(recogniser.model)
         self.plan = Plan(dict.fromkeys(self._layers, precision))
         for layer in self._layers.values():
             if parametrize.is_parametrized(layer, "weight"):
                 parametrize.remove_parametrizations(layer, "weight")
-            quantizer = FakeQuantizer(layer.weight, precision, initial_range)
+            quantizer = FakeQuantizer(layer.weight, precision)
             parametrize.register_parametrization(layer, "weight", quantizer)
 
     @property

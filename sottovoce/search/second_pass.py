@@ -7,7 +7,7 @@ from sottovoce.search.joint import JointObjective
 
 
 def second_pass(first: JointObjective, start: Recogniser | None) -> JointObjective:
-    """The objective of Pass 2: Pass 1's plan from the first update on, no students.
+    """The objective of Pass 2: Pass 1's plan from the first update on, under Pass 2's own terms.
 
     Args:
         first: Pass 1 at its end; what it trained moves into the new objective.
@@ -15,7 +15,9 @@ def second_pass(first: JointObjective, start: Recogniser | None) -> JointObjecti
             scales that Pass 1 learnt.
     """
     recipe, plan = first.recipe, first.hard_plan()
-    recipe = recipe.replaced({"students": "none", "kl_frozen": recipe.kl_finetune})
+    recipe = recipe.replaced(
+        {"students": recipe.students_finetune, "kl_frozen": recipe.kl_finetune}
+    )
     learnt = {
         name: [one.detach().clone() for one in each] for name, each in first.log_scales().items()
     }

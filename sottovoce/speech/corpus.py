@@ -51,12 +51,13 @@ class Corpus:
     def hours(self) -> float:
         return sum(utterance.duration for utterance in self.utterances) / 3600
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """Changes with any utterance's id, length, transcript or speaker."""
+        """Changes with any utterance's id, length, transcript, speaker or audio."""
         digest = hashlib.sha256()
         for one in self.utterances:
-            digest.update(f"{one.id}\0{one.duration}\0{one.text}\0{one.speaker}\0".encode())
+            told = (one.id, one.duration, one.text, one.speaker, one.audio.signature)
+            digest.update(repr((*told, one.audio.start)).encode())
         return digest.hexdigest()[:16]
 
     @cached_property

@@ -114,7 +114,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], **metadata: str) -> 
     Raises:
         InputError: it cannot be written, for want of room for instance.
     """
-    temporary = path.with_name(path.name + ".writing")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.writing")
     try:
         save_file(dict(tensors), temporary, metadata=metadata)
         os.replace(temporary, path)

@@ -15,7 +15,7 @@ from sottovoce.pipelines import lossless
 from sottovoce.pipelines.lossless import LADDER, Question
 from sottovoce.pipelines.measured import scored
 from sottovoce.report.record import RunRecord, SizeTried
-from sottovoce.scoring import matched_pairs
+from sottovoce.scoring import matched_pairs, score
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.splitting import halves
 
@@ -98,6 +98,36 @@ def test_the_verdict_is_given_on_speech_that_decided_nothing(place: _Place) -> N
     assert found.change == pytest.approx(after.errors / before.errors - 1)
 
 
+def test_a_size_that_the_other_part_calls_worse_is_given_up(
+    place: _Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = _passing(monkeypatch, lambda bits: bits >= 2.5)
+    original = lossless.comparison
+
+    def compared(baseline: Any, after: Any, *question: float) -> Any:
+        told = original(baseline, after, *question)
+        return replace(told, verdict="worse" if len(asked) < 4 else "inconclusive")
+
+    monkeypatch.setattr(lossless, "comparison", compared)
+    assert place.run().status == 0
+    assert asked == [3.5, 2.5, 2.0, 3.0]  # 2.5 is refused, and 3 was not tried before
+    assert place.record.recipe["bits"] == 3.0
+    assert [one.bits for one in place.record.tried] == asked
+
+
+def test_sizes_are_held_against_the_baseline_too(
+    place: _Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flawless(recogniser: Any, corpus: Any, name: str, console: Any) -> Any:
+        own = scored(recogniser, corpus, name, console)
+        return score(own.reference, own.reference) if name.startswith("faultless") else own
+
+    monkeypatch.setattr(lossless, "scored", flawless)
+    ended = place.run("--baseline", save_checkpoint(tmp_path / "faultless"))
+    assert ended.status == 2
+    assert "no size passes" in ended.err
+
+
 def test_an_interrupted_search_goes_on(place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
     made, original = [], lossless.compress
 
@@ -112,6 +142,11 @@ def test_an_interrupted_search_goes_on(place: _Place, monkeypatch: pytest.Monkey
     refused = place.run("--resume", "--detectable", 0.2)
     assert refused.status == 2
     assert "another question" in refused.err
+    save_speech(place.train.parent, 7)
+    refused = place.run("--resume")
+    assert refused.status == 2
+    assert "another training speech" in refused.err
+    save_speech(place.train.parent, 8)
     assert place.run("--resume").status == 0
     assert made[2] == made[1]
     assert len(set(made)) == len(made) - 1
@@ -129,6 +164,7 @@ def test_what_cannot_be_asked_is_refused(place: _Place, tmp_path: Path) -> None:
     for dials, told in (
         (("--alpha", 0), "alpha is 0"),
         (("--detectable", 1.5), "detectable is 1.5"),
+        (("--baseline", tmp_path / "none"), "none"),
         (("--dev", place.train), "are in train/speech too"),
         (("--dev", save_speech(tmp_path / "few", 11)), "utterances"),
     ):

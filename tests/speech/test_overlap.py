@@ -2,8 +2,10 @@
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import soundfile
 from tiny import tiny_corpus
 
 from sottovoce.speech.corpus import Corpus
@@ -29,11 +31,28 @@ def test_copied_audio_is_found_by_its_bytes(tmp_path: Path) -> None:
     assert overlapping(corpus, copies) == ["copy-u0", "copy-u1", "copy-u2", "copy-u3"]
 
 
-def test_an_id_counts_where_the_length_is_the_same(tmp_path: Path) -> None:
-    corpus, other = tiny_corpus(tmp_path / "a", 4), tiny_corpus(tmp_path / "b", 5)
-    assert overlapping(corpus, other) == ["u0"]  # the shortest is the same noise
-    longer = tuple(replace(one, duration=one.duration + 1) for one in corpus.utterances)
+def test_an_id_counts_where_length_and_words_are_the_same(tmp_path: Path) -> None:
+    corpus, louder = tiny_corpus(tmp_path / "a", 4), tiny_corpus(tmp_path / "b", 4)
+    for one in louder.utterances:
+        assert isinstance(one.audio.source, Path)
+        waveform, rate = soundfile.read(one.audio.source)
+        soundfile.write(one.audio.source, 1.5 * waveform, rate)
+    assert overlapping(corpus, louder) == ["u0", "u1", "u2", "u3"]
+    other = tuple(replace(one, text="other words") for one in louder.utterances)
+    assert overlapping(corpus, Corpus("other words", other)) == []
+    longer = tuple(replace(one, duration=one.duration + 1) for one in louder.utterances)
     assert overlapping(corpus, Corpus("longer", longer)) == []
+
+
+def test_audio_in_no_file_is_compared_by_its_bytes(tmp_path: Path) -> None:
+    corpus = tiny_corpus(tmp_path / "a", 2)
+    fetched = tuple(
+        replace(one, id=f"x{one.id}", audio=AudioClip(partial(one.audio.source.read_bytes)))  # type: ignore[union-attr]
+        for one in corpus.utterances
+    )
+    held = Corpus("held", fetched)
+    again = Corpus("again", tuple(replace(one, id=f"y{one.id}") for one in fetched))
+    assert overlapping(held, again) == ["yxu0", "yxu1"]
 
 
 def test_stretches_of_one_file_are_different_speech(tmp_path: Path) -> None:
