@@ -1,5 +1,6 @@
 """`sottovoce reproduce`."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,7 +38,7 @@ def reproduce(
     command goes on after an interruption. Dials hold for all rows.
 
     Example: sottovoce reproduce I --checkpoint facebook/wav2vec2-base-100h --train train-clean-100
-    --test dev-clean=dev-clean --test test-clean=test-clean --out table-1
+    --test test-clean=test-clean --test test-other=test-other --out table-1
     """
     from sottovoce.reproduction.run import reproduce as run
     from sottovoce.reproduction.table import read_table
@@ -45,8 +46,10 @@ def reproduce(
     tests = {}
     for one in test:
         name, found, path = one.partition("=")
-        if not found or not name or "/" in name:
+        if not found or not re.fullmatch(r"[\w+-][\w.+-]*", name) or name == "all":
             raise InputError(f"--test {one!r} must be NAME=SPEECH, such as dev-clean=dev-clean")
+        if name in tests:
+            raise InputError(f"two --test are called {name!r}; give each its own name")
         tests[name] = path
     run(read_table(table), checkpoint, train, tests, out, dials, Console(stderr=True))
     print((out / "table.md").read_text(encoding="utf-8"))

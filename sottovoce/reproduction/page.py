@@ -1,7 +1,8 @@
 """A table of results as Markdown, HTML and JSON, the paper's numbers beside ours."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sottovoce.files import write_text
@@ -12,32 +13,70 @@ from sottovoce.report.markup import tag
 from sottovoce.report.page_tables import table as html_table
 from sottovoce.report.verdict import MARKS
 from sottovoce.reproduction.results import ALL, INPUT, Result
-from sottovoce.reproduction.table import Table, TableRow
+from sottovoce.reproduction.table import Published, Table
 
 _LEGEND = (
     f"{MARKS['lossless']} lossless against {{baseline}}: no significant increase (MAPSSWE, 5%), "
     f"and a 10% one would have been found; {MARKS['better']} significantly better; "
     f"{MARKS['worse']} significantly worse; {MARKS['inconclusive']} no significant increase, but "
-    "too few words to tell. all: the sets' rates weighted by their utterances. time: of training, "
-    "over {baseline}'s; a stage that rows share counts in each. Right of `paper`: what it printed."
+    "too few words to tell. all: {combined}, weighted by their utterances. time: of training, over "
+    "{baseline}'s; a stage that rows share counts in each, the cached teacher's single pass in "
+    "none. What the paper printed is left out where it measured on other sets."
 )
 
 
-def write_pages(
-    table: Table, results: Sequence[Result], tests: Sequence[str], folder: Path
-) -> None:
+@dataclass(frozen=True)
+class Measured:
+    """All that is known of a table so far.
+
+    Attributes:
+        tests: the sets that were measured on; `combined` are those in `ALL`.
+        failures: row -> why it has no result.
+    """
+
+    table: Table
+    results: Sequence[Result]
+    tests: Sequence[str]
+    combined: Sequence[str]
+    failures: Mapping[str, str]
+
+    @property
+    def baseline(self) -> Result | None:
+        return next((one for one in self.results if one.name == self.table.baseline), None)
+
+    @property
+    def tells_changes(self) -> bool:
+        return any(row.paper.change is not None for row in self.table.rows)
+
+    @property
+    def changed_on(self) -> str:
+        """The set that changes are told on: the paper's first that is given, else the first."""
+        return next((one for one in self.table.tests if one in self.tests), self.tests[0])
+
+
+def write_pages(measured: Measured, folder: Path) -> None:
     """Write `table.json`, `table.md` and `table.html`."""
-    record = {"title": table.title, "paper": table.paper, "rows": [r.to_json() for r in results]}
+    table, results = measured.table, measured.results
+    record = {
+        "title": table.title,
+        "paper": table.paper,
+        "combined": list(measured.combined),
+        "rows": [one.to_json() for one in results],
+        "failures": dict(measured.failures),
+    }
     write_text(folder / "table.json", json.dumps(record, indent=1, ensure_ascii=False))
-    headings, lines = _headings(table, tests), _lines(table, results, tests)
-    legend = _LEGEND.format(baseline=table.baseline)
-    commands = [one.command for one in results if one.command]
-    write_text(
-        folder / "table.md",
-        f"# {markdown.text(table.title)}\n\n{markdown.text(table.paper)}\n\n"
-        f"{markdown.table(headings, lines)}\n\n{markdown.text(legend)}\n\n"
-        f"{markdown.fenced(chr(10).join(commands), 'bash')}\n",
+    headings, lines = _headings(measured), _lines(measured)
+    legend = _LEGEND.format(baseline=table.baseline, combined=" and ".join(measured.combined))
+    told = (legend, *(f"Row {row} failed: {why}" for row, why in measured.failures.items()))
+    commands = "\n".join(one.command for one in results if one.command)
+    parts = (
+        f"# {markdown.text(table.title)}",
+        markdown.text(table.paper),
+        markdown.table(headings, lines),
+        *map(markdown.text, told),
+        markdown.fenced(commands, "bash"),
     )
+    write_text(folder / "table.md", "\n\n".join(parts) + "\n")
     spots = [Spot(one.name, one.bytes, one.wer[ALL], one.bits >= 32) for one in results]
     page = document(
         table.title,
@@ -48,54 +87,47 @@ def write_pages(
                 "section",
                 tag("h2", "Rows"),
                 html_table(headings, lines),
-                tag("p", legend, class_="legend"),
+                *(tag("p", one, class_="lead") for one in told),
             ),
-            tag("section", tag("h2", "Commands"), tag("pre", tag("code", "\n".join(commands)))),
+            tag("section", tag("h2", "Commands"), tag("pre", tag("code", commands))),
         ),
         None,
     )
     write_text(folder / "table.html", page)
 
 
-def _headings(table: Table, tests: Sequence[str]) -> tuple[str, ...]:
-    changes = ("!change",) if _tells_changes(table) else ()
+def _headings(measured: Measured) -> tuple[str, ...]:
+    change = f"change on {measured.changed_on}"
+    told = (f"!{change}", f"!paper: {change}") if measured.tells_changes else None
+    changes, papers = (told[:1], told[1:]) if told else ((), ())
     return (
-        *("row", "system", "!bits", "!effective", "!size", "!ratio", *(f"!{one}" for one in tests)),
-        *("!all", *changes, "!time", "paper", "!all", *changes, "!ratio", "!time"),
+        *("row", "system", "!bits", "!effective", "!size", "!ratio"),
+        *(f"!{one}" for one in measured.tests),
+        *("!all", *changes, "!time"),
+        *(f"paper: {' '.join(measured.table.tests)}", "!paper: all", *papers),
+        *("!paper: ratio", "!paper: time"),
     )
 
 
-def _lines(table: Table, results: Sequence[Result], tests: Sequence[str]) -> list[tuple[str, ...]]:
-    by_name = {one.name: one for one in results}
-    baseline = by_name.get(table.baseline)
+def _lines(measured: Measured) -> list[tuple[str, ...]]:
+    by_name = {one.name: one for one in measured.results}
     lines = []
     if INPUT in by_name:
-        lines.append(_line(table, None, by_name[INPUT], baseline, tests))
-    shown = [row for row in table.rows if row.name in by_name or row.method == "published"]
-    lines += [_line(table, row, by_name.get(row.name), baseline, tests) for row in shown]
+        ours, papers = _ours(measured, by_name[INPUT]), _papers(measured, measured.table.start)
+        lines.append(("", "checkpoint as given", *ours, *papers))
+    for row in measured.table.rows:
+        if row.name in by_name or row.method == "published":
+            ours, papers = _ours(measured, by_name.get(row.name)), _papers(measured, row.paper)
+            lines.append((row.name, row.system, *ours, *papers))
     return lines
 
 
-def _line(
-    table: Table,
-    row: TableRow | None,
-    result: Result | None,
-    baseline: Result | None,
-    tests: Sequence[str],
-) -> tuple[str, ...]:
-    name, system = (row.name, row.system) if row else ("", "checkpoint as given")
-    return (name, system, *_ours(table, result, baseline, tests), *_papers(table, row))
-
-
-def _ours(
-    table: Table, result: Result | None, baseline: Result | None, tests: Sequence[str]
-) -> tuple[str, ...]:
-    changes = _tells_changes(table)
+def _ours(measured: Measured, result: Result | None) -> tuple[str, ...]:
     if result is None:
-        return ("",) * (6 + len(tests) + changes)
-    first = tests[0]
-    change = result.wer[first] - baseline.wer[first] if baseline else None
-    share = result.seconds / baseline.seconds if baseline and result.seconds else None
+        return ("",) * (6 + len(measured.tests) + measured.tells_changes)
+    baseline, on = measured.baseline, measured.changed_on
+    change = f"{100 * (result.wer[on] - baseline.wer[on]):+.2f}" if baseline else ""
+    timed = baseline is not None and result.seconds > 0
     return (
         numbers.bits(result.bits),
         numbers.bits(result.effective_bits),
@@ -103,28 +135,30 @@ def _ours(
         numbers.ratio(result.ratio),
         *(
             f"{numbers.percent(result.wer[one])}{MARKS.get(result.verdicts.get(one, ''), '')}"
-            for one in (*tests, ALL)
+            for one in (*measured.tests, ALL)
         ),
-        *(("" if change is None else f"{100 * change:+.2f}",) if changes else ()),
-        "" if share is None else numbers.ratio(share),
+        *((change,) if measured.tells_changes else ()),
+        numbers.ratio(result.seconds / baseline.seconds) if timed and baseline else "",
     )
 
 
-def _papers(table: Table, row: TableRow | None) -> tuple[str, ...]:
-    changes = _tells_changes(table)
-    if row is None:
-        return ("",) * (4 + changes)
-    paper = row.paper
-    hours = next((one.paper.hours for one in table.rows if one.name == table.baseline), None)
+def _papers(measured: Measured, paper: Published) -> tuple[str, ...]:
+    table = measured.table
     over_all = "" if paper.all is None else f"{paper.all:.2f}%{MARKS.get(paper.mark or '', '')}"
+    told = paper.change is not None and measured.changed_on in table.tests
+    change = f"{paper.change:+.2f}" if told else ""
     return (
         " ".join(f"{rate:.2f}" for rate in paper.wer),
-        over_all,
-        *(("" if paper.change is None else f"{paper.change:+.2f}",) if changes else ()),
+        over_all if set(measured.combined) == set(table.combined) else "",
+        *((change,) if measured.tells_changes else ()),
         "" if paper.ratio is None else numbers.ratio(paper.ratio),
-        "" if not hours or paper.hours is None else numbers.ratio(paper.hours / hours),
+        _time(table, paper),
     )
 
 
-def _tells_changes(table: Table) -> bool:
-    return any(row.paper.change is not None for row in table.rows)
+def _time(table: Table, paper: Published) -> str:
+    """Over the baseline's where the paper gives that, else in hours."""
+    if paper.hours is None:
+        return ""
+    baseline = next(one.paper.hours for one in table.rows if one.name == table.baseline)
+    return numbers.ratio(paper.hours / baseline) if baseline else f"{paper.hours:g} h"

@@ -10,16 +10,16 @@ from typing import Any
 from rich.console import Console
 
 from sottovoce.artifact.packed_model import plan_of
-from sottovoce.errors import InputError
+from sottovoce.errors import InputError, Interrupted
 from sottovoce.files import write_text
 from sottovoce.models.checkpoint import is_artifact, load, load_checkpoint
-from sottovoce.models.recogniser import best_device
+from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.pipelines.full_precision import finetune
 from sottovoce.pipelines.joint import compress
 from sottovoce.pipelines.measured import float_system, packed_system, scored
 from sottovoce.recipe import Recipe
 from sottovoce.report.record import System
-from sottovoce.reproduction.page import write_pages
+from sottovoce.reproduction.page import Measured, write_pages
 from sottovoce.reproduction.results import ALL, INPUT, Result, pooled, rate_over
 from sottovoce.reproduction.table import Table, TableRow
 from sottovoce.runtime.recognition import references
@@ -27,6 +27,8 @@ from sottovoce.scoring import Score, Transcripts, matched_pairs, score
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.overlap import refuse_overlap
+from sottovoce.training.batch import TrainingSpeech
+from sottovoce.version import __version__
 
 Scores = Mapping[str, Score]
 """Test set -> a row's score on it."""
@@ -73,7 +75,7 @@ def reproduce(
 
     Raises:
         InputError: something cannot be used, test speech was trained on, or `out` was begun with
-            other arguments.
+            other arguments; or at the end, where rows failed while others did not.
     """
     corpora = {name: read_corpus(path) for name, path in tests.items()}
     training = read_corpus(train_on)
@@ -89,25 +91,37 @@ def reproduce(
         shared=shared or {},
         console=console or Console(stderr=True),
     )
-    for row in table.rows:  # a dial that does not suit a row is told before the first one trains
-        if row.method != "published":
-            row.training(given.shared)
-    _begin(given, training)
+    start = load_checkpoint(given.checkpoint)
+    TrainingSpeech(training, start)
+    for corpus in corpora.values():
+        references(start, corpus)
+    _begin(given, start, training)
     results: tuple[Result, ...] = ()
-    for result in _results(given):
+    failures: dict[str, str] = {}
+    for result in _results(given, start, failures):
         results = (*results, result)
-        write_pages(table, results, tuple(given.tests), given.out)
+        measured = Measured(table, results, tuple(given.tests), given.combined, failures)
+        write_pages(measured, given.out)
+    if failures:
+        write_pages(measured, given.out)
+        raise InputError("; ".join(f"row {name} failed: {why}" for name, why in failures.items()))
     return results
 
 
-def _begin(given: _Inputs, training: Corpus) -> None:
+def _begin(given: _Inputs, start: Recogniser, training: Corpus) -> None:
     settings = {
+        "version of sottovoce": __version__,
         "table": repr(given.table),
-        "checkpoint": load_checkpoint(given.checkpoint).fingerprint(),
+        "recipes": {
+            row.name: row.training(given.shared).to_record()
+            for row in given.table.rows
+            if row.method != "published"
+        },
+        "checkpoint": start.fingerprint(),
         "training speech": training.fingerprint,
-        "test speech": {name: one.fingerprint for name, one in given.corpora.items()},
-        "dials": json.loads(json.dumps(dict(given.shared))),
+        "test speech": [[name, one.fingerprint] for name, one in given.corpora.items()],
     }
+    settings = json.loads(json.dumps(settings))
     file = given.out / "settings.json"
     if file.exists():
         found = json.loads(file.read_text())
@@ -124,17 +138,27 @@ def _begin(given: _Inputs, training: Corpus) -> None:
     write_text(file, json.dumps(settings, indent=2))
 
 
-def _results(given: _Inputs) -> Iterator[Result]:
-    """The checkpoint, the baseline, then the rows in the table's order."""
+def _results(given: _Inputs, checkpoint: Recogniser, failures: dict[str, str]) -> Iterator[Result]:
+    """The checkpoint, the baseline, then the rows in the table's order.
+
+    A row that fails is noted in `failures` and left out; without the baseline nothing goes on.
+    """
     original = _scores(given, INPUT, given.checkpoint)
-    system = float_system(INPUT, load_checkpoint(given.checkpoint), next(iter(original.values())))
+    system = float_system(INPUT, checkpoint, next(iter(original.values())))
     start = _result(given, INPUT, system, original, seconds=0.0, command="")
     run = [row for row in given.table.rows if row.method != "published"]
     run.sort(key=lambda row: row.name != given.table.baseline)
     baseline: Scores | None = None
     for row in run:
         given.console.rule(f"{row.name}: {row.system}")
-        folder = _trained(given, row)
+        try:
+            folder = _trained(given, row)
+        except InputError as error:
+            if baseline is None:
+                raise
+            failures[row.name] = str(error)
+            given.console.print(f"row {row.name} failed: {error}")
+            continue
         scores = _scores(given, row.name, folder)
         if baseline is None:
             baseline = scores
@@ -153,19 +177,24 @@ def _trained(given: _Inputs, row: TableRow) -> Path:
     resume = folder.with_name(folder.name + ".unfinished").exists()
     watched = next(iter(given.tests.values()))
     common = (given.checkpoint, given.train_on, watched, folder)
-    if isinstance(recipe, Recipe):
-        cache = given.out / "shared"
-        compress(*common, recipe, cache=cache, resume=resume, console=given.console)
-    else:
-        finetune(*common, recipe, resume=resume, console=given.console)
+    try:
+        if isinstance(recipe, Recipe):
+            cache = given.out / "shared"
+            compress(*common, recipe, cache=cache, resume=resume, console=given.console)
+        else:
+            finetune(*common, recipe, resume=resume, console=given.console)
+    except Interrupted as stopped:
+        raise Interrupted(
+            f"interrupted in row {row.name}; the same command goes on with it"
+        ) from stopped
     return folder
 
 
 def _scores(given: _Inputs, name: str, model: str | Path) -> dict[str, Score]:
-    """On every test set; transcripts are kept, so that each is recognised once."""
-    folder = given.out / "transcripts" / name
-    folder.mkdir(parents=True, exist_ok=True)
+    """On every test set; transcripts are kept, so that the same weights are run once."""
     recogniser = load(model).to(best_device())
+    folder = given.out / "transcripts" / name / recogniser.fingerprint()
+    folder.mkdir(parents=True, exist_ok=True)
     found = {}
     for test, corpus in given.corpora.items():
         reference, file = references(recogniser, corpus), folder / f"{test}.trn"

@@ -1,5 +1,6 @@
 """A table as a TOML file: what each row trains, and what the paper printed for it."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -9,6 +10,7 @@ from typing import Any
 
 from sottovoce.errors import InputError
 from sottovoce.recipe import Recipe, Training, read_recipe
+from sottovoce.reproduction.results import INPUT
 
 METHODS = ("finetune", "compress", "published")
 
@@ -61,7 +63,8 @@ class TableRow:
         """
         if self.method == "finetune":
             return Training().replaced({**self.dials, **shared})
-        return read_recipe(self.recipe).replaced({**self.dials, **shared})
+        size = {"bits": None} if "eta" in self.dials else {}
+        return read_recipe(self.recipe).replaced({**size, **self.dials, **shared})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +75,7 @@ class Table:
         tests: the paper's test sets.
         combined: those over which it gives one rate, weighted by utterances.
         baseline: name of the row that every other one is tested against.
+        start: what the paper says of its start point.
     """
 
     title: str
@@ -80,6 +84,7 @@ class Table:
     combined: tuple[str, ...]
     baseline: str
     rows: tuple[TableRow, ...]
+    start: Published
 
 
 def named_tables() -> list[str]:
@@ -97,13 +102,13 @@ def read_table(name_or_file: str) -> Table:
     if name_or_file in named_tables():
         text = (resources.files("sottovoce.reproduction") / f"{name_or_file}.toml").read_text()
     elif Path(name_or_file).is_file():
-        text = Path(name_or_file).read_text(encoding="utf-8")
+        text = Path(name_or_file).read_text(encoding="utf-8", errors="replace")
     else:
         known = ", ".join(named_tables())
         raise InputError(f"{name_or_file!r} is neither a table ({known}) nor a TOML file")
     try:
         return _table(tomllib.loads(text))
-    except (ValueError, InputError) as error:
+    except (ValueError, TypeError, AttributeError, InputError) as error:
         raise InputError(f"table {name_or_file}: {error}") from error
 
 
@@ -124,6 +129,7 @@ def _table(record: Mapping[str, Any]) -> Table:
         combined=tuple(record.get("combined", tests)),
         baseline=record.get("baseline", ""),
         rows=rows,
+        start=_published(record.get("start", {})),
     )
     if table.baseline not in {row.name for row in rows if row.method != "published"}:
         raise InputError(f"its baseline {table.baseline!r} is no row that is run")
@@ -132,21 +138,31 @@ def _table(record: Mapping[str, Any]) -> Table:
 
 def _row(record: Mapping[str, Any]) -> TableRow:
     name = record.get("name")
-    if not isinstance(name, str) or not name or "/" in name:
-        raise InputError(f"a row has the name {name!r}; give each one, without a slash")
+    if not isinstance(name, str) or not re.fullmatch(r"[\w ,+-][\w .,+-]*", name) or name == INPUT:
+        raise InputError(
+            f"a row has the name {name!r}; give it one of letters, digits and ._,+-, not {INPUT!r}"
+        )
     try:
-        paper = dict(record.get("paper", {}))
         row = TableRow(
             **{
                 **record,
                 "dials": record.get("dials", {}),
-                "paper": Published(**{**paper, "wer": tuple(paper.get("wer", ()))}),
+                "paper": _published(record.get("paper", {})),
             }
         )
         if row.method not in METHODS:
             raise InputError(f"method is {row.method!r}; it must be one of {METHODS}")
         if row.method != "published":
             row.training({})
-    except (TypeError, InputError) as error:
+    except (ValueError, TypeError, AttributeError, InputError) as error:
         raise InputError(f"row {name}: {error}") from error
     return row
+
+
+def _published(record: Mapping[str, Any]) -> Published:
+    wer = tuple(float(rate) for rate in record.get("wer", ()))
+    mark = record.get("mark")
+    if mark not in (None, "lossless", "better"):
+        raise InputError(f"the paper's mark is {mark!r}; it must be lossless or better")
+    numbers = {name: float(value) for name, value in record.items() if name not in ("wer", "mark")}
+    return Published(wer=wer, mark=mark, **numbers)

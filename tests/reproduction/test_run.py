@@ -1,6 +1,7 @@
 """A whole table on a tiny recogniser."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,10 @@ from typing import Any
 import pytest
 from program import Ended, save_checkpoint, save_speech, sottovoce, write_manifest
 
+from sottovoce.errors import InputError
 from sottovoce.models.checkpoint import is_artifact, load
 from sottovoce.report.verdict import MARKS
+from sottovoce.reproduction import run
 from sottovoce.training import loop
 
 TABLE = """
@@ -125,7 +128,36 @@ def test_a_table_is_run_once_and_told_beside_the_papers(
     assert (out / "table.md").read_text() == told
     refused = place.run("--seed", 1)
     assert refused.status == 2
-    assert "begun with another dials" in refused.err
+    assert "begun with another recipes" in refused.err
+
+    shutil.rmtree(out / "rows" / "N1")
+    shutil.copytree(out / "rows" / "O1", out / "rows" / "N1")
+    assert place.run().status == 0  # other weights are recognised anew
+    rows = {row["name"]: row for row in json.loads((out / "table.json").read_text())["rows"]}
+    assert rows["N1"]["wer"] == rows["O1"]["wer"]
+
+
+def test_a_row_that_fails_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_thread: None
+) -> None:
+    place, original = _Place(tmp_path), run.compress
+
+    def failing(*given: Any, **named: Any) -> Any:
+        if given[3].name == "O1":
+            raise InputError("the loss is nan")
+        return original(*given, **named)
+
+    monkeypatch.setattr(run, "compress", failing)
+    ended = place.run()
+    assert ended.status == 2
+    assert "row O1 failed: the loss is nan" in ended.err
+    told = (tmp_path / "out" / "table.md").read_text()
+    assert "Row O1 failed: the loss is nan" in told
+    assert "| N1 " in told
+    assert "| O1 " not in told
+    monkeypatch.setattr(run, "compress", original)
+    assert place.run().status == 0
+    assert "| O1 " in (tmp_path / "out" / "table.md").read_text()
 
 
 def test_a_row_can_be_made_by_its_command_alone(tmp_path: Path, one_thread: None) -> None:
@@ -155,6 +187,8 @@ def test_speech_that_was_trained_on_is_no_test(tmp_path: Path) -> None:
     ("changes", "told"),
     [
         (("--test", "dev"), "--test 'dev' must be NAME=SPEECH"),
+        (("--test", "all=dev"), "--test 'all=dev' must be NAME=SPEECH"),
+        (("--test", "clean=dev"), "two --test are called 'clean'"),
         (("--learning-rate", 0), "learning_rate is 0"),
     ],
 )

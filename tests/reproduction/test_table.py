@@ -44,6 +44,19 @@ def test_the_papers_rows_say_what_they_train() -> None:
     }
     assert recipes["F9"].cnn_bits == 8
     assert recipes["N2"].kl_mixed == 0 < recipes["N3"].kl_mixed
+    assert {name for name, one in recipes.items() if one.students_finetune == "all"} == {
+        name for name, one in recipes.items() if one.kl_finetune
+    }
+    assert recipes["M2"].students == "all"
+
+
+def test_a_row_may_turn_the_papers_own_dial(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    row = '[[rows]]\nname = "O"\nsystem = "by eta"\nrecipe = "paper"\ndials = { eta = 2e-5 }\n'
+    file.write_text('baseline = "U1"\n' + ROW + row)
+    recipe = read_table(str(file)).rows[1].training({})
+    assert isinstance(recipe, Recipe)
+    assert (recipe.bits, recipe.eta) == (None, 2e-5)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +69,12 @@ def test_the_papers_rows_say_what_they_train() -> None:
         ('baseline = "U1"\n' + ROW + "paper = { hour = 3 }", "row U1: .*'hour'"),
         ('baseline = "U1"\n' + ROW.replace("finetune", "prune"), "row U1: method is 'prune'"),
         ('baseline = "U1"\n' + ROW.replace('"U1"', '"a/b"'), "the name 'a/b'"),
+        ('baseline = "U1"\n' + ROW.replace('"U1"', '".."'), r"the name '\.\.'"),
+        ('baseline = "U1"\n' + ROW.replace('"U1"', '"input"'), "the name 'input'"),
+        ('baseline = "U1"\nrows = 3\n', "table .*: "),
+        ('baseline = "U1"\nrows = ["x"]\n', "table .*: "),
+        ('baseline = "U1"\n' + ROW + 'paper = { wer = ["a"] }', "row U1: .*'a'"),
+        ('baseline = "U1"\n' + ROW + 'paper = { mark = "good" }', "row U1: .*mark is 'good'"),
         ('baseline = "U1"\ncolour = 1\n' + ROW, "'colour' is unknown"),
     ],
 )

@@ -10,7 +10,7 @@ from tiny import noise
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.plan import Precision
 from sottovoce.quantizers.grids import grid_of
-from sottovoce.recipe import Recipe
+from sottovoce.recipe import Recipe, read_recipe
 from sottovoce.search.joint import JointObjective
 from sottovoce.search.second_pass import second_pass
 from sottovoce.speech.corpus import Corpus
@@ -113,3 +113,17 @@ def test_pass_2_goes_on_with_their_scales_or_begins_again(
     assert second.whole_plan() == names
     for name, scale in learnt.items():
         assert torch.equal(second.scale_of(name), scale) == (begins == "learnt")
+
+
+def test_eight_bits_are_eight_bits_under_every_recipe(make_recogniser: MakeRecogniser) -> None:
+    """A frozen front end never learns its scales: where they start is where they stay."""
+    for recipe in ("default", "paper"):
+        start = make_recogniser().model
+        plain = {"teacher": "none", "students": "none", "kl_frozen": 0.0}
+        tensor = {"cnn_bits": 8, "scale_granularity": "tensor"}
+        dials = read_recipe(recipe).replaced({**plain, **tensor})
+        objective = JointObjective(make_recogniser(), dials, Accelerator(cpu=True))
+        for name, weight in _weights(objective).items():
+            before = start.get_submodule(name).weight.detach()
+            noise_share = (weight - before).square().sum() / before.square().sum()
+            assert -10 * noise_share.log10() > 35, (recipe, name)  # 6 dB a bit
