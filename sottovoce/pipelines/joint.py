@@ -3,8 +3,6 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -113,7 +111,7 @@ def compress(
     accelerator = accelerator_for(recipe)
     recogniser.model.to(accelerator.device)
 
-    with _nothing_left_before_training(work):
+    with work.forgotten_while_empty():
         before = scored(recogniser, evaluation, "input checkpoint", console)
         baselines = [Measured(float_system("input checkpoint", recogniser, before), before)]
         console.print(f"input checkpoint: WER {100 * before.wer:.2f}%")
@@ -173,17 +171,6 @@ def compress(
     os.replace(finished, out)
     shutil.rmtree(work.path)
     return record
-
-
-@contextmanager
-def _nothing_left_before_training(work: WorkFolder) -> Iterator[None]:
-    """Where this fails or is interrupted, a work folder with nothing computed goes away again."""
-    try:
-        yield
-    except BaseException:
-        if [path.name for path in work.path.iterdir()] == ["settings.json"]:
-            shutil.rmtree(work.path)
-        raise
 
 
 def _pass_2(first: JointObjective, source: str | Path, weights: str) -> JointObjective:

@@ -114,7 +114,8 @@ def compress_lossless(
         "question": [question.alpha, question.detectable],
     }
     work = WorkFolder.open(out, settings, resume)
-    before = [scored(one.recogniser, decide_on, one.name, console) for one in held]
+    with work.forgotten_while_empty():
+        before = [scored(one.recogniser, decide_on, one.name, console) for one in held]
 
     def tried(bits: float) -> SizeTried:
         folder = _folder(work, bits)

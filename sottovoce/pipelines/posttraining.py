@@ -133,14 +133,14 @@ def quantize(
         },
         resume,
     )
-    before = scored(recogniser, evaluation, "input checkpoint", console)
-    baselines = [Measured(float_system("input checkpoint", recogniser, before), before)]
-    if baseline is not None:
-        baselines.append(baseline_of(baseline, evaluation, before.reference, console))
-
-    layers = quantizable(recogniser)
-    weights = _weights(recogniser, layers, speech, settings, console)
-    ranges = _ranges(recogniser, layers, speech, settings, work.path, console)
+    with work.forgotten_while_empty():
+        before = scored(recogniser, evaluation, "input checkpoint", console)
+        baselines = [Measured(float_system("input checkpoint", recogniser, before), before)]
+        if baseline is not None:
+            baselines.append(baseline_of(baseline, evaluation, before.reference, console))
+        layers = quantizable(recogniser)
+        weights = _weights(recogniser, layers, speech, settings, console)
+        ranges = _ranges(recogniser, layers, speech, settings, work.path, console)
     plan = Plan({name: _with_inputs(weights[name][0], ranges.get(name)) for name in layers})
     finished = work.path / "finished"
     packed = _packed(recogniser, layers, weights, ranges, plan, finished)

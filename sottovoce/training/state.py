@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,16 @@ class WorkFolder:
         path.mkdir(parents=True, exist_ok=True)
         write_text(path / "settings.json", json.dumps(settings, indent=2))
         return cls(path)
+
+    @contextmanager
+    def forgotten_while_empty(self) -> Iterator[None]:
+        """Where what is inside fails or is interrupted with nothing kept yet, the folder goes."""
+        try:
+            yield
+        except BaseException:
+            if [path.name for path in self.path.iterdir()] == ["settings.json"]:
+                shutil.rmtree(self.path)
+            raise
 
     def save(self, state: Saved) -> None:
         """Replace the saved state. Raises InputError where the disk is full."""

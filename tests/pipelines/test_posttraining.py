@@ -1,0 +1,191 @@
+"""`sottovoce quantize` on tiny recognisers."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from program import Ended, save_checkpoint, save_speech, sottovoce, write_manifest
+from safetensors.numpy import load_file
+from tiny import noise
+
+from sottovoce.errors import Interrupted
+from sottovoce.models.checkpoint import load
+from sottovoce.pipelines.posttraining import METHODS
+from sottovoce.posttraining import sweep
+from sottovoce.report.record import RunRecord
+
+FAMILIES = ("wav2vec2", "hubert", "wavlm")
+
+
+class _Place:
+    def __init__(self, folder: Path, family: str = "wav2vec2") -> None:
+        self.folder = folder
+        self.start = save_checkpoint(folder / "start", family, initializer_range=0.2)
+        self.speech = save_speech(folder / "speech", 6)
+        self.out = folder / "small"
+
+    def run(self, *dials: object) -> Ended:
+        return sottovoce(
+            *("quantize", self.start, "--calibration", self.speech, "--out", self.out, *dials)
+        )
+
+    @property
+    def record(self) -> RunRecord:
+        return RunRecord.from_json(json.loads((self.out / "metrics.json").read_text()))
+
+    @property
+    def tensors(self) -> dict[str, np.ndarray]:
+        return load_file(self.out / "model.safetensors")
+
+
+@pytest.fixture
+def place(tmp_path: Path, one_thread: None) -> _Place:
+    return _Place(tmp_path)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_stablequant_stores_a_byte_a_weight_and_a_range_a_layer(
+    tmp_path: Path, one_thread: None, family: str
+) -> None:
+    place = _Place(tmp_path, family)
+    ended = place.run()
+    assert ended.status == 0, ended.err
+    record, tensors = place.record, place.tensors
+    layers = [*record.layers, *record.cnns]
+    assert all(row.bits == 8 for row in layers)
+    for row in layers:
+        assert tensors[f"{row.layer}.codes"].shape == row.shape
+        assert row.bytes == sum(
+            one.nbytes
+            for name, one in tensors.items()
+            if name.rsplit(".", 1)[0] == row.layer and not name.endswith(".bias")
+        )
+    with_ranges = {name.removesuffix(".input_scale") for name in tensors if "input_scale" in name}
+    attention = {row.layer for row in layers if ".attention." in row.layer}
+    assert with_ranges == {row.layer for row in layers} - (
+        attention if family == "wavlm" else set()
+    )
+    assert any("floating-point inputs" in note for note in record.notes) == (family == "wavlm")
+    assert any("calibration speech itself" in note for note in record.notes)
+    assert place.record.history == ()
+    assert "input_bits=8" in repr(load(place.out).model)
+    assert sottovoce("inspect", place.out).status == 0
+    evaluated = sottovoce("evaluate", place.out, "--data", place.speech)
+    assert f"WER {100 * record.systems[-1].wer:.2f}%" in evaluated.out
+
+
+def test_every_method_gives_other_ranges(place: _Place) -> None:
+    audio = place.folder / "audio"
+    audio.mkdir()
+    for path in place.speech.parent.glob("*.wav"):
+        shutil.copy(path, audio)
+    found = {}
+    for method in ("minmax", "percentile", "mse", "entropy"):
+        # A folder of audio is enough to calibrate on.
+        ended = sottovoce(
+            *("quantize", place.start, "--calibration", audio, "--dev", place.speech),
+            *("--out", place.out, "--method", method),
+        )
+        assert ended.status == 0, ended.err
+        assert place.record.notes == ()
+        scales = [v for name, v in sorted(place.tensors.items()) if "input_scale" in name]
+        found[method] = np.concatenate(scales)
+        shutil.rmtree(place.out)
+    assert set(found) < set(METHODS)
+    for method, scales in found.items():
+        assert (scales <= found["minmax"] * 1.0001).all(), method
+        others = [one for name, one in found.items() if name != method]
+        assert all((scales != one).any() for one in others), method
+
+
+@pytest.mark.parametrize("inputs", [False, True])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_mixed_widths_stay_within_the_size(
+    tmp_path: Path, one_thread: None, family: str, inputs: bool
+) -> None:
+    place = _Place(tmp_path, family)
+    dials: tuple[object, ...] = ("--method", "mixed", "--bits", 3.5)
+    ended = place.run(*dials, *(("--inputs",) if inputs else ()))
+    assert ended.status == 0, ended.err
+    record = place.record
+    assert 3.0 < record.systems[-1].nominal_bits <= 3.5
+    assert len({row.bits for row in record.layers}) > 1
+    assert {row.bits for row in record.cnns} == {8}
+    assert any("input_scale" in name for name in place.tensors) == inputs
+
+
+def test_the_packed_model_computes_in_integers(place: _Place) -> None:
+    """From the stored numbers alone: integer codes on both sides, one product of scales."""
+    assert place.run().status == 0
+    model, tensors = load(place.out).model, place.tensors
+    name = "wav2vec2.encoder.layers.1.feed_forward.output_dense"
+    seen: list[torch.Tensor] = []
+    layer = model.get_submodule(name)
+    layer.register_forward_hook(lambda _, inputs, output: seen.extend([inputs[0], output]))
+    with torch.inference_mode():
+        model(torch.from_numpy(noise(0.4)).unsqueeze(0))
+    inputs, outputs = (one[0].numpy().astype(np.float64) for one in seen)
+    own = {key: tensors[f"{name}.{key}"] for key in ("codes", "scale", "bias")}
+    scale, zero = (float(tensors[f"{name}.{key}"][0]) for key in ("input_scale", "input_zero"))
+    codes = np.clip(np.round(inputs.astype(np.float32) / np.float32(scale)) + zero, 0, 255) - zero
+    weights = own["codes"].astype(np.int64) - 127
+    expected = codes.astype(np.int64) @ weights.T * own["scale"] * scale + own["bias"]
+    np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_an_interrupted_sweep_goes_on(place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    original, written = sweep.write_text, []
+
+    def stopping(path: Path, text: str) -> None:
+        original(path, text)
+        written.append(path.name)
+        if len(written) == 1:
+            raise Interrupted("interrupted")
+
+    monkeypatch.setattr(sweep, "_SECONDS", 1.0)
+    monkeypatch.setattr(sweep, "write_text", stopping)
+    assert place.run().status == 130
+    state = json.loads((place.out.with_name("small.unfinished") / "sensitivity.json").read_text())
+    assert state["batches"] == 1
+    assert place.run().status == 2
+    assert place.run("--resume").status == 0
+    batches = written.count("sensitivity.json")
+    assert batches == written.count("percentiles.json") > 1
+    again = place.folder / "again"
+    whole = sottovoce("quantize", place.start, "--calibration", place.speech, "--out", again)
+    assert whole.status == 0
+    name = "model.safetensors"
+    assert (again / name).read_bytes() == (place.out / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("dials", "told"),
+    [
+        (("--method", "magic"), "method is 'magic'; it must be one of"),
+        (("--method", "mse", "--bits", 4), "give --method mixed"),
+        (("--method", "mixed", "--bits", 1), "bits is 1.0; it must lie in 2 to 8"),
+        (("--calibration", "nowhere"), "nowhere does not exist"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(place: _Place, dials: tuple[Any, ...], told: str) -> None:
+    ended = place.run(*dials)
+    assert (ended.status, ended.out) == (2, "")
+    assert told in ended.err
+    assert [path.name for path in place.folder.glob("small*")] == []
+
+
+@pytest.mark.parametrize("kind", ["silent", "constant"])
+def test_silence_cannot_calibrate(place: _Place, kind: str) -> None:
+    path = place.folder / "still.wav"
+    soundfile.write(path, np.full(16000, 0.25 if kind == "constant" else 0.0), 16000)
+    line = {"audio_filepath": "still.wav", "duration": 1.0, "text": "ab", "id": "a"}
+    manifest = write_manifest(place.folder / "still.jsonl", [line])
+    ended = place.run("--calibration", manifest, "--dev", place.speech)
+    assert ended.status == 2
+    assert "calibrate with speech that is not silent" in ended.err
+    assert [path.name for path in place.folder.glob("small*")] == []
