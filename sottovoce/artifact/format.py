@@ -3,8 +3,9 @@
 | file              | holds                                                                      |
 |-------------------|----------------------------------------------------------------------------|
 | config.json       | the model's config; `quantization_config`: quant_method, version, plan     |
-| model.safetensors | for each layer of the plan `.codes`, `.scale` and, if it has one, `.bias`; |
-|                   | every other tensor of the model under its own name, float32                |
+| model.safetensors | for each layer of the plan `.codes`, `.scale` and, if it has one, `.bias`, |
+|                   | with 8-bit inputs `.input_scale` and `.input_zero`; every other tensor of  |
+|                   | the model under its own name, float32                                      |
 | the rest          | the processor's files; model card, metrics.json and report.html are extra  |
 
 A packed layer has no tensor called `.weight`, on purpose: a program that does not know the method
