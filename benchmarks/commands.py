@@ -208,7 +208,8 @@ def _dev_kl(folder: Path) -> float:
     return total / frames
 
 
-def _sizes() -> dict[str, int]:
+def layer_sizes() -> dict[str, int]:
+    """Weights of each encoder matrix of the reference recogniser."""
     recogniser = load_checkpoint(CHECKPOINT)
     shapes = recogniser.family.shapes(recogniser.model)
     return {name: rows * columns for name, (rows, columns) in shapes.items()}
@@ -216,7 +217,7 @@ def _sizes() -> dict[str, int]:
 
 def random_plan(recipe: Recipe, seed: int) -> tuple[int, ...]:
     """A plan within the budget of the plan study, whatever the layers hold."""
-    sizes = list(_sizes().values())
+    sizes = list(layer_sizes().values())
     scores = np.random.default_rng(seed).standard_normal((len(sizes), len(recipe.candidates)))
     return best_choice(scores, sizes, recipe.candidates, PLAN_BITS).bits
 
@@ -232,7 +233,7 @@ def least_squares_plan(recipe: Recipe) -> tuple[int, ...]:
             scale = initial_scale(weight, grid, recipe.scale_granularity, "mse")
             errors.append(squared_error(weight, scale, grid).sum().item())
         scores.append([-error for error in errors])
-    sizes = list(_sizes().values())
+    sizes = list(layer_sizes().values())
     return best_choice(np.array(scores), sizes, recipe.candidates, PLAN_BITS).bits
 
 
@@ -240,7 +241,7 @@ def _plan_of(recipe: Recipe, bits: tuple[int, ...] | list[int]) -> Plan:
     precisions = [
         Precision(width, recipe.grid_name(width), recipe.scale_granularity) for width in bits
     ]
-    return Plan(dict(zip(_sizes(), precisions, strict=True)))
+    return Plan(dict(zip(layer_sizes(), precisions, strict=True)))
 
 
 if __name__ == "__main__":

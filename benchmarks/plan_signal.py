@@ -24,6 +24,7 @@ from commands import (
     PLAN_BITS,
     RUNS,
     TRAIN,
+    layer_sizes,
     least_squares_plan,
     random_plan,
 )
@@ -78,7 +79,7 @@ def _objective(recipe: Recipe) -> tuple[JointObjective, TrainingSpeech]:
     recogniser = load_checkpoint(CHECKPOINT)
     speech = TrainingSpeech(read_corpus(TRAIN), recogniser)
     teacher = CachedTeacher.computed(
-        recogniser, speech, recipe.seconds_per_batch, RUNS / "teacher", console
+        recogniser, speech, recipe.seconds_per_batch, RUNS / "shared" / "teacher", console
     )
     return JointObjective(recogniser, recipe, Accelerator(), teacher), speech
 
@@ -103,10 +104,10 @@ def _judged(recipe: Recipe, plan: Sequence[int]) -> dict[str, Any]:
 
 
 def _costs(recipe: Recipe) -> dict[str, Any]:
-    count = len(_objective(recipe)[0].supernet.layers)
+    sizes = list(layer_sizes().values())
+    count = len(sizes)
     lowered = [[2 if index == own else 4 for index in range(count)] for own in range(count)]
     reference, *found = _divergences(recipe, [[4] * count, *lowered])
-    sizes = [rows * columns for rows, columns in _objective(recipe)[0].supernet.shapes.values()]
     return {"cost": [one - reference for one in found], "sizes": sizes}
 
 

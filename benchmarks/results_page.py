@@ -97,11 +97,9 @@ def _plans() -> str:
         "## Is the plan worth learning?\n\n"
         "`python benchmarks/commands.py --plans`: at the same size, every plan trained alone from "
         "the start point with the same updates and data (`fixed`), beside the joint runs that "
-        "learnt theirs within those updates (half of them searching; KL weight 1 throughout). "
-        "KL is to the input checkpoint on dev, nats a frame: it has less noise than the error "
-        "rate. Measured before the schedule of a search changed (see [the decision]"
-        "(../docs/decisions/0009-the-schedule-begins-when-the-plan-is-frozen.md)); a plan that is "
-        "given trains now as it did then."
+        "learnt theirs within those updates (half of them searching, while the weights wait; KL "
+        "weight 1 throughout). KL is to the input checkpoint on dev, nats a frame: it has less "
+        "noise than the error rate."
     )
     if not rows:
         return title + "\n\nNot measured yet."

@@ -13,6 +13,7 @@ from sottovoce.errors import InputError, Interrupted
 from sottovoce.models.checkpoint import load
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.pipelines.comparing import compare_systems as compare
+from sottovoce.pipelines.evaluating import Evaluation, evaluate, transcribe
 from sottovoce.pipelines.full_precision import finetune
 from sottovoce.pipelines.joint import compress
 from sottovoce.pipelines.lossless import Question, compress_lossless
@@ -22,6 +23,7 @@ from sottovoce.recipe import Recipe, Training, read_recipe
 from sottovoce.version import __version__
 
 __all__ = [
+    "Evaluation",
     "InputError",
     "Interrupted",
     "Plan",
@@ -35,8 +37,10 @@ __all__ = [
     "compare",
     "compress",
     "compress_lossless",
+    "evaluate",
     "finetune",
     "load",
     "quantize",
     "read_recipe",
+    "transcribe",
 ]

@@ -21,20 +21,14 @@ def evaluate(
 
     Example: sottovoce evaluate small --data dev-clean --out scores
     """
-    from sottovoce.models.checkpoint import load
-    from sottovoce.models.recogniser import best_device
-    from sottovoce.runtime.recognition import recognise, references
-    from sottovoce.scoring import score
-    from sottovoce.speech.corpora import read_corpus
+    from sottovoce.pipelines.evaluating import evaluate as run
 
-    recogniser, corpus = load(model).to(best_device()), read_corpus(data)
-    reference = references(recogniser, corpus)
-    recognised = recognise(recogniser, corpus, console=Console(stderr=True))
-    own = score(reference, recognised.transcripts)
+    found = run(model, data, Console(stderr=True))
+    own, recognised = found.score, found.recognised
     print(own.sentence)
     print(
         f"{recognised.seconds:.1f} s for {recognised.seconds_of_audio:.0f} s of audio: "
-        f"real-time factor {recognised.real_time_factor:.4f} on {recogniser.device.type}"
+        f"real-time factor {recognised.real_time_factor:.4f} on {found.device}"
     )
     if out is not None:
         own.write(out, real_time_factor=recognised.real_time_factor)

@@ -18,10 +18,7 @@ def transcribe(
 
     Example: sottovoce transcribe small meeting.flac question.wav
     """
-    from sottovoce.models.checkpoint import load
-    from sottovoce.models.recogniser import best_device
-    from sottovoce.runtime.recognition import transcribe_files
+    from sottovoce.pipelines.evaluating import transcribe as run
 
-    recogniser = load(model).to(best_device())
-    for file, text in transcribe_files(recogniser, files):
+    for file, text in run(model, files):
         print(f"{file}\t{text}" if len(files) > 1 else text, flush=True)

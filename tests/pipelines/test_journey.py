@@ -22,7 +22,7 @@ from tiny import RATE, noise, tiny_model
 from torch import Tensor
 from transformers import HubertModel, Wav2Vec2FeatureExtractor
 
-from sottovoce import Recogniser, compare, load, read_recipe
+from sottovoce import Recogniser, compare, evaluate, load, read_recipe, transcribe
 from sottovoce.models.checkpoint import load_checkpoint
 from sottovoce.report.record import RunRecord
 from sottovoce.scoring import Transcripts
@@ -331,6 +331,7 @@ def test_evaluate_finds_what_the_record_says(journey: Journey, tmp_path: Path) -
             == Transcripts.read_trn(tmp_path / "scores" / f"{theirs}.trn").utterances
         )
     assert journey.record.history[-1].wer == after.wer
+    assert evaluate(journey.small, journey.speech).score.wer == after.wer
 
 
 def test_compare_finds_what_the_record_says(journey: Journey) -> None:
@@ -379,6 +380,7 @@ def test_transcribe_takes_other_formats_and_rates(
     assert (first[0], first[1].split()) == (str(flac), list(known))
     assert second == [str(wav), other]
     assert sottovoce("transcribe", journey.small, wav).out == f"{other}\n"
+    assert list(transcribe(journey.small, [str(wav)])) == [(wav, other)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,50 @@
+"""A recogniser measured, or put to use."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from sottovoce.models.checkpoint import load
+from sottovoce.models.recogniser import best_device
+from sottovoce.runtime.recognition import Recognised, recognise, references, transcribe_files
+from sottovoce.scoring import Score, score
+from sottovoce.speech.corpora import read_corpus
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How well a recogniser did, and how fast: `score.wer`, `recognised.real_time_factor`."""
+
+    score: Score
+    recognised: Recognised
+    device: str
+
+
+def evaluate(model: str | Path, data: str | Path, console: Console | None = None) -> Evaluation:
+    """Recognise a corpus and score what was recognised.
+
+    Args:
+        model: a compressed folder, or a full-precision checkpoint (hub id, folder).
+        data: a corpus with transcripts, in any form that `read_corpus` reads.
+
+    Raises:
+        InputError: something cannot be read, or a transcript does not suit the vocabulary.
+    """
+    recogniser, corpus = load(model).to(best_device()), read_corpus(data)
+    reference = references(recogniser, corpus)
+    recognised = recognise(recogniser, corpus, console=console)
+    return Evaluation(score(reference, recognised.transcripts), recognised, recogniser.device.type)
+
+
+def transcribe(model: str | Path, files: Sequence[str | Path]) -> Iterator[tuple[Path, str]]:
+    """Each file with what is said in it; any rate and format that soundfile reads.
+
+    Args:
+        model: as in `evaluate`.
+
+    Raises:
+        InputError: a file cannot be read, has less than a frame, or lasts over ten minutes.
+    """
+    yield from transcribe_files(load(model).to(best_device()), [Path(file) for file in files])
