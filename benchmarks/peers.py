@@ -1,0 +1,233 @@
+"""What a user would pick today: peers' weight quantization of the reference recogniser beside ours.
+
+    pip install -r benchmarks/peers.txt
+    python benchmarks/peers.py
+
+Nothing is trained here. Every system quantizes the same checkpoint in its own way, is saved in its
+own format, and recognises the same dev speech, utterance by utterance; the error rate is tested
+against the checkpoint's. A system that refuses the model is a row that says so. Rows are kept in
+`benchmarks/results/peers.json`.
+"""
+
+# ruff: noqa: PLC0415 - a peer that cannot be imported is a row that says so
+
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from commands import CHECKPOINT, DEV, RUNS, TRAIN
+from rich.console import Console
+from rows import RESULTS, row_of
+from torch import nn
+
+from sottovoce.models.checkpoint import load, load_checkpoint
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.pipelines.measured import scored
+from sottovoce.pipelines.posttraining import PostTraining, quantize
+from sottovoce.runtime.recognition import references
+from sottovoce.scoring import Score, Transcripts, matched_pairs, score
+from sottovoce.speech.batching import evaluation_batches
+from sottovoce.speech.corpora import read_corpus
+from sottovoce.speech.corpus import Corpus
+from sottovoce.speech.loading import prefetched
+
+ROWS = RESULTS / "peers.json"
+CALIBRATION_UTTERANCES = 150
+
+console = Console()
+
+Made = tuple[Callable[[], Score], int]
+"""How to score a quantized model, and its bytes on disk."""
+
+
+def main() -> None:
+    """Measure the rows that are missing."""
+    corpus = read_corpus(DEV)
+    before: list[Score] = []
+
+    def against_input(made: Made) -> Mapping[str, Any]:
+        own, stored = made[0](), made[1]
+        if not before:
+            before.append(scored(load_checkpoint(CHECKPOINT), corpus, "input", console))
+        pairs = matched_pairs(before[0], own)
+        interval = own.interval()
+        return {
+            "wer": own.wer,
+            "interval": [interval.low, interval.high],
+            "bytes": stored,
+            "verdict": pairs.verdict,
+            "p": pairs.p,
+            "detectable": pairs.detectable,
+        }
+
+    def measured(make: Callable[[], Made]) -> Mapping[str, Any]:
+        try:
+            return against_input(make())
+        except Exception as error:  # whatever a peer raises is its answer
+            return {"refused": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
+
+    for name, make in systems(corpus).items():
+        console.rule(name)
+        console.print(row_of(ROWS, {"system": name}, partial(measured, make)))
+
+
+def systems(corpus: Corpus) -> Mapping[str, Callable[[], Made]]:
+    """Name -> what quantizes the checkpoint."""
+    in_torch, in_openvino = partial(_in_torch, corpus), partial(_in_openvino, corpus)
+    ours: dict[str, Callable[[], Made]] = {
+        f"sottovoce mixed, {bits:g} bits": partial(_ours, corpus, bits)
+        for bits in (8.0, 6.0, 4.0, 3.0, 2.5)
+    }
+    return ours | {
+        "AutoRound 4 bits": partial(in_torch, _autoround),  # before NNCF, which changes its log
+        "torchao int8": partial(in_torch, _torchao_int8),
+        "torchao int4, groups of 64": partial(in_torch, _torchao_int4),
+        "torchao intx 4 bits, groups of 32": partial(in_torch, _torchao_intx),
+        "NNCF int8": partial(in_openvino, "INT8_ASYM"),
+        "NNCF int4, groups of 64": partial(in_openvino, "INT4_ASYM", group_size=64, ratio=1.0),
+        "HQQ 4 bits, groups of 64": partial(in_torch, partial(_hqq, bits=4)),
+        "HQQ 2 bits, groups of 64": partial(in_torch, partial(_hqq, bits=2)),
+        "quanto 8 bits": partial(in_torch, partial(_quanto, width="qint8")),
+        "quanto 4 bits": partial(in_torch, partial(_quanto, width="qint4")),
+        "quanto 2 bits": partial(in_torch, partial(_quanto, width="qint2")),
+    }
+
+
+def _ours(corpus: Corpus, bits: float) -> Made:
+    out = RUNS / f"ptq-mixed-{bits:g}"
+    if not out.exists():
+        calibration = _calibration(out.parent)
+        quantize(
+            CHECKPOINT,
+            calibration,
+            out,
+            PostTraining(method="mixed", bits=bits),
+            evaluate_on=DEV,
+            console=console,
+        )
+    recogniser = load(out)
+    stored = (out / "model.safetensors").stat().st_size
+    return lambda: scored(recogniser, corpus, "ours", console), stored
+
+
+def _calibration(folder: Path) -> Path:
+    """A manifest of the first training utterances, beside their audio's absolute paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "calibration.jsonl"
+    lines = TRAIN.read_text().splitlines()[:CALIBRATION_UTTERANCES]
+    here = f'"audio_filepath": "{TRAIN.parent}/'
+    path.write_text("\n".join(one.replace('"audio_filepath": "', here) for one in lines) + "\n")
+    return path
+
+
+def _in_torch(corpus: Corpus, change: Callable[[Any], None]) -> Made:
+    """A model that a peer changes in place; its size is that of its saved state."""
+    recogniser = load_checkpoint(CHECKPOINT)
+    recogniser.model.requires_grad_(requires_grad=False)
+    change(recogniser.model)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.pt"
+        torch.save(recogniser.model.state_dict(), path)
+        stored = path.stat().st_size
+    return lambda: _scored_in_torch(recogniser, corpus), stored
+
+
+@torch.no_grad()
+def _scored_in_torch(recogniser: Recogniser, corpus: Corpus) -> Score:
+    """Without inference mode, which some peers' tensors do not bear."""
+    said = {}
+    order = evaluation_batches([one.duration for one in corpus.utterances], 60.0)
+    batches = ([corpus.utterances[index] for index in batch] for batch in order)
+    for batch in prefetched(batches, recogniser.sampling_rate):
+        features = recogniser.features([waveform for _, waveform in batch])
+        texts = recogniser.texts(recogniser.logits(features), features)
+        for (one, _), text in zip(batch, texts, strict=True):
+            said[one.id] = (one.speaker, tuple(text.split()))
+    return score(references(recogniser, corpus), Transcripts("peer", said))
+
+
+def _torchao_int8(model: Any) -> None:
+    from torchao.quantization import Int8WeightOnlyConfig, quantize_
+
+    quantize_(model, Int8WeightOnlyConfig(version=2))
+
+
+def _torchao_int4(model: Any) -> None:
+    from torchao.quantization import Int4WeightOnlyConfig, quantize_
+
+    config = Int4WeightOnlyConfig(group_size=64, int4_packing_format="plain_int32")
+    quantize_(model.to(torch.bfloat16), config)
+
+
+def _torchao_intx(model: Any) -> None:
+    from torchao.quantization import IntxWeightOnlyConfig, quantize_
+    from torchao.quantization.granularity import PerGroup
+
+    four_bits = torch.int4  # type: ignore[attr-defined]
+    quantize_(model, IntxWeightOnlyConfig(weight_dtype=four_bits, granularity=PerGroup(32)))
+
+
+def _hqq(model: Any, bits: int) -> None:
+    from hqq.core.quantize import BaseQuantizeConfig, HQQLinear
+
+    config = BaseQuantizeConfig(nbits=bits, group_size=64)
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, nn.Linear) and ".layers." in name:
+            replaced = HQQLinear(layer, config, compute_dtype=torch.float32, device="cpu")
+            model.set_submodule(name, replaced)
+
+
+def _quanto(model: Any, width: str) -> None:
+    from optimum import quanto
+
+    quanto.quantize(model, weights=getattr(quanto, width))
+    quanto.freeze(model)
+
+
+def _autoround(model: Any) -> None:
+    from auto_round import AutoRound
+
+    tokenizer = load_checkpoint(CHECKPOINT).processor.tokenizer
+    AutoRound(model, tokenizer, scheme="W4A16", iters=0).quantize()
+
+
+def _in_openvino(corpus: Corpus, mode: str, **options: Any) -> Made:
+    import nncf
+    import openvino
+
+    recogniser = load_checkpoint(CHECKPOINT)
+    example = torch.zeros(1, recogniser.sampling_rate)
+    converted = openvino.convert_model(
+        recogniser.model, example_input=example, input=[("input_values", [1, -1], np.float32)]
+    )
+    compressed = nncf.compress_weights(
+        converted, mode=getattr(nncf.CompressWeightsMode, mode), **options
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.xml"
+        openvino.save_model(compressed, path, compress_to_fp16=False)
+        stored = sum(one.stat().st_size for one in Path(folder).iterdir())
+    return lambda: _scored_in_openvino(recogniser, openvino.Core(), compressed, corpus), stored
+
+
+def _scored_in_openvino(recogniser: Recogniser, core: Any, model: Any, corpus: Corpus) -> Score:
+    compiled = core.compile_model(model, "CPU", {"INFERENCE_NUM_THREADS": torch.get_num_threads()})
+    said = {}
+    one_by_one = ([utterance] for utterance in corpus.utterances)
+    for batch in prefetched(one_by_one, recogniser.sampling_rate):
+        for utterance, waveform in batch:
+            inputs = recogniser.processor.feature_extractor(
+                waveform, sampling_rate=recogniser.sampling_rate, return_tensors="np"
+            )
+            logits = compiled(inputs.input_values)[0]
+            text = recogniser.labels.decode(logits[0].argmax(1).tolist())
+            said[utterance.id] = (utterance.speaker, tuple(text.split()))
+    return score(references(recogniser, corpus), Transcripts("OpenVINO", said))
+
+
+if __name__ == "__main__":
+    main()
