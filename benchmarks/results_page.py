@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 def main() -> None:
     """Write the page; a table without rows says which command makes them."""
-    sections = (_heading(), _sizes(), _plans(), _signal(), _step_cost(), _bytes())
+    sections = (_heading(), _sizes(), _plans(), _signal(), _peers(), _step_cost(), _bytes())
     PAGE.write_text("\n\n".join(sections) + "\n")
 
 
@@ -151,6 +151,33 @@ def _signal() -> str:
     return f"{title}\n\n{_table(headings, lines)}"
 
 
+def _peers() -> str:
+    title = (
+        "## Without training, beside what one would pick today\n\n"
+        "`python benchmarks/peers.py`: weights alone, quantized by each tool in its own way, saved "
+        "in its own format; the same checkpoint and dev speech. `sottovoce mixed` is `sottovoce "
+        "quantize --method mixed`, with the convolutions, the feature projection and the head at 8 "
+        "bits, on 150 training utterances. Ordered by size."
+    )
+    rows = read_rows(RESULTS / "peers.json")
+    if not rows:
+        return f"{title}\n\nNot measured yet."
+    lines = [
+        [
+            row["system"],
+            f"{row['bytes'] / 1e6:.2f}",
+            _percent(row["wer"]),
+            f"{_percent(row['interval'][0])} to {_percent(row['interval'][1])}",
+            _verdict(row),
+        ]
+        for row in sorted(rows, key=lambda row: -row.get("bytes", 0))
+        if "refused" not in row
+    ]
+    lines += [[row["system"], "", "", "", row["refused"]] for row in rows if "refused" in row]
+    headings = ["system", "MB", "dev WER", "95% interval", "against the checkpoint"]
+    return f"{title}\n\n{_table(headings, lines)}"
+
+
 def _step_cost() -> str:
     title = (
         "## Cost of a training update\n\n`python benchmarks/step_cost.py`: wav2vec2-base shape, "
@@ -208,7 +235,8 @@ def _bytes() -> str:
 def _verdict(verdict: Row) -> str:
     found = verdict["detectable"]
     power = "" if found is None else f", detects {100 * found:.1f}%"
-    return f"{verdict['verdict']} (p = {verdict['p']:.2f}{power})"
+    chance = "< 0.01" if verdict["p"] < 0.01 else f"= {verdict['p']:.2f}"
+    return f"{verdict['verdict']} (p {chance}{power})"
 
 
 def _by_depth(plan: Sequence[int]) -> str:
