@@ -10,6 +10,7 @@ from tiny import tiny_corpus, tiny_recogniser
 
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.speech.corpus import Corpus
+from sottovoce.training import loop
 
 MakeRecogniser = Callable[..., Recogniser]
 
@@ -36,3 +37,17 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def updates(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one at every update that is trained."""
+    made: list[int] = []
+    original = loop.make_update
+
+    def counted(*given: Any) -> Any:
+        made.append(1)
+        return original(*given)
+
+    monkeypatch.setattr(loop, "make_update", counted)
+    return made

@@ -4,9 +4,11 @@ import json
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,14 +21,25 @@ from sottovoce.errors import InputError
 from sottovoce.files import write_text
 from sottovoce.models.checkpoint import is_artifact, load
 from sottovoce.models.recogniser import Recogniser, best_device
-from sottovoce.pipelines.measured import Measured, described, float_system, packed_system, scored
+from sottovoce.pipelines.measured import (
+    Measured,
+    cnn_rows,
+    comparison,
+    described,
+    float_system,
+    got_worse,
+    layer_rows,
+    packed_system,
+    scored,
+)
 from sottovoce.plan import Plan
 from sottovoce.report.card import write_card
 from sottovoce.report.html import write_report
-from sottovoce.report.record import RunRecord
+from sottovoce.report.record import RunRecord, TrainingPoint
 from sottovoce.runtime.recognition import references
 from sottovoce.scoring import Score, Transcripts
 from sottovoce.speech.corpus import Corpus
+from sottovoce.version import __version__
 
 
 def probe(deployed: Callable[[], AbstractContextManager[Recogniser]]) -> torch.Tensor:
@@ -79,6 +92,42 @@ def measured(name: str, model: str | Path, recogniser: Recogniser, own: Score) -
     return Measured(float_system(name, recogniser, own), own)
 
 
+def record_of(
+    packed: Recogniser,
+    folder: Path,
+    baselines: Sequence[Measured],
+    after: Score,
+    *,
+    expected_bits: Mapping[str, float] | None = None,
+    history: tuple[TrainingPoint, ...] = (),
+    **facts: Any,
+) -> RunRecord:
+    """The record of a compression that `folder` holds.
+
+    Args:
+        baselines: what the result is compared with, the input checkpoint first.
+        expected_bits: of each layer under the distribution that was learnt.
+        facts: further fields of `RunRecord`.
+    """
+    plan, shapes = plan_of(packed.model), packed.family.shapes(packed.model)
+    return RunRecord(
+        version=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=_command_line(),
+        device=_device_name(packed.device),
+        systems=(
+            *(one.system for one in baselines),
+            packed_system("compressed", folder, plan, shapes, after),
+        ),
+        comparisons=tuple(comparison(one, after) for one in baselines),
+        layers=layer_rows(packed, plan, shapes, expected_bits),
+        cnns=cnn_rows(packed, plan),
+        history=history,
+        got_worse=got_worse(baselines[0].score, after),
+        **facts,
+    )
+
+
 def write_papers(folder: Path, record: RunRecord, recipe: str, score: Score, name: str) -> None:
     """Everything for people beside a packed model: metrics, recipe, transcripts, report, card."""
     metrics = json.dumps(record.to_json(), indent=1, ensure_ascii=False)
@@ -90,14 +139,13 @@ def write_papers(folder: Path, record: RunRecord, recipe: str, score: Score, nam
     write_card(record, folder / "README.md", name)
 
 
-def command_line() -> str:
+def _command_line() -> str:
     """The command line, where the program was run; else the function's name."""
     program, *words = sys.argv
     return shlex.join(["sottovoce", *words]) if Path(program).name == "sottovoce" else __name__
 
 
-def device_name(device: torch.device) -> str:
-    """For the record."""
+def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type}, {torch.get_num_threads()} threads"

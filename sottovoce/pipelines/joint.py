@@ -4,32 +4,25 @@ import os
 import shutil
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
 from sottovoce.artifact.packed_layers import empty_packed
-from sottovoce.artifact.packed_model import plan_of, planned_layers
+from sottovoce.artifact.packed_model import planned_layers
 from sottovoce.errors import InputError
 from sottovoce.models.checkpoint import load_checkpoint
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.pipelines.delivery import (
     baseline_of,
-    command_line,
     delivered,
-    device_name,
     probe,
+    record_of,
     write_papers,
 )
 from sottovoce.pipelines.measured import (
     Measured,
-    cnn_rows,
-    comparison,
     float_system,
-    got_worse,
-    layer_rows,
-    packed_system,
     scored,
 )
 from sottovoce.pipelines.stages import Stages
@@ -46,7 +39,6 @@ from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.loop import train
 from sottovoce.training.state import WorkFolder
 from sottovoce.training.teacher import CachedTeacher
-from sottovoce.version import __version__
 
 
 def compress(
@@ -131,11 +123,10 @@ def compress(
         plan, first_stage = sensitive_plan(
             *(recogniser, recipe, speech, work, stages, accelerator, teacher, dev_wer, console)
         )
-    shapes = recogniser.family.shapes(recogniser.model)
     objective = JointObjective(recogniser, recipe, accelerator, teacher, plan)
     first = stages.pass_1(work, recipe, plan)
     history = train(objective, speech, recipe, first, dev_wer, console)
-    learnt, expected_bits = objective.hard_plan(), objective.expected_bits()
+    expected_bits = objective.expected_bits()
     if recipe.finetune != "none":
         console.print("Pass 2")
         objective = _pass_2(objective, source, stages.inputs["set of weights"])
@@ -146,26 +137,19 @@ def compress(
     finished = work.path / "finished"
     packed = _packed(objective, finished)
     after = scored(packed, evaluation, "compressed", console)
-    record = RunRecord(
-        version=__version__,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=command_line(),
+    record = record_of(
+        packed,
+        finished,
+        baselines,
+        after,
         source=str(source),
         evaluated_on=evaluation.name,
-        device=device_name(accelerator.device),
         # the history counts what was trained before an interruption too
         seconds=prepared - started + training_seconds + time.monotonic() - trained,
         training_seconds=training_seconds,
         recipe=recipe.to_record(),
-        systems=(
-            *(one.system for one in baselines),
-            packed_system("compressed", finished, learnt, shapes, after),
-        ),
-        comparisons=tuple(comparison(one, after) for one in baselines),
-        layers=layer_rows(packed, learnt, shapes, expected_bits),
-        cnns=cnn_rows(packed, plan_of(packed.model)),
         history=history,
-        got_worse=got_worse(before, after),
+        expected_bits=expected_bits,
     )
     write_papers(finished, record, recipe.to_toml(), after, out.name)
     os.replace(finished, out)

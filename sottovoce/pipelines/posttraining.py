@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import tomli_w
@@ -19,20 +18,14 @@ from sottovoce.models.checkpoint import load_checkpoint
 from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.pipelines.delivery import (
     baseline_of,
-    command_line,
     delivered,
-    device_name,
     probe,
+    record_of,
     write_papers,
 )
 from sottovoce.pipelines.measured import (
     Measured,
-    cnn_rows,
-    comparison,
     float_system,
-    got_worse,
-    layer_rows,
-    packed_system,
     scored,
 )
 from sottovoce.plan import INPUT_BITS, Plan, Precision
@@ -47,7 +40,6 @@ from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.loading import prefetched
 from sottovoce.training.state import WorkFolder
-from sottovoce.version import __version__
 
 METHODS = ("stablequant", *RULES, "mixed")
 _BITS = 8
@@ -145,25 +137,15 @@ def quantize(
     finished = work.path / "finished"
     packed = _packed(recogniser, layers, weights, ranges, plan, finished)
     after = scored(packed, evaluation, "compressed", console)
-    shapes = recogniser.family.shapes(packed.model)
-    record = RunRecord(
-        version=__version__,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=command_line(),
+    record = record_of(
+        packed,
+        finished,
+        baselines,
+        after,
         source=str(source),
         evaluated_on=evaluation.name,
-        device=device_name(recogniser.device),
         seconds=time.monotonic() - started,
         recipe=settings.to_record(),
-        systems=(
-            *(one.system for one in baselines),
-            packed_system("compressed", finished, plan, shapes, after),
-        ),
-        comparisons=tuple(comparison(one, after) for one in baselines),
-        layers=layer_rows(packed, plan, shapes),
-        history=(),
-        got_worse=got_worse(before, after),
-        cnns=cnn_rows(packed, plan),
         notes=_notes(layers, ranges, plan, measured_on_calibration=evaluate_on is None),
     )
     write_papers(finished, record, tomli_w.dumps(settings.to_record()), after, out.name)

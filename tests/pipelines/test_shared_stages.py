@@ -1,29 +1,11 @@
 """Runs that begin alike train what they share once."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from program import save_checkpoint, save_speech, sottovoce
 
-from sottovoce.training import loop
-
 DIALS = ("--bits", 3, "--learning-rate", 1e-2, "--steps", 2, "--evaluations", 1)
-
-
-@pytest.fixture
-def updates(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Grows by one at every update that is made."""
-    made: list[int] = []
-    original = loop.make_update
-
-    def counted(*given: Any) -> Any:
-        made.append(1)
-        return original(*given)
-
-    monkeypatch.setattr(loop, "make_update", counted)
-    yield made
 
 
 def _run(folder: Path, out: str, *dials: object) -> Path:

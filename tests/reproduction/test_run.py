@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from sottovoce.errors import InputError
 from sottovoce.models.checkpoint import is_artifact, load
 from sottovoce.report.verdict import MARKS
 from sottovoce.reproduction import run
-from sottovoce.training import loop
 
 TABLE = """
 title = "A tiny table"
@@ -45,19 +43,6 @@ system = "full precision"
 method = "finetune"
 paper = { hours = 2.5 }
 """
-
-
-@pytest.fixture
-def updates(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    made: list[int] = []
-    original = loop.make_update
-
-    def counted(*given: Any) -> Any:
-        made.append(1)
-        return original(*given)
-
-    monkeypatch.setattr(loop, "make_update", counted)
-    yield made
 
 
 class _Place:
