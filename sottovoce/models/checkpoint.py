@@ -52,6 +52,7 @@ def load_checkpoint(source: str | Path) -> Recogniser:
         raise InputError(f"{source} has no CTC head; `sottovoce finetune {source} ...` trains one")
     _refuse_gaps(model, report, family, source)
     _refuse_non_finite(model, source)
+    _complete(model.config)
     return Recogniser(model.eval(), _read_processor(source), family)
 
 
@@ -87,6 +88,7 @@ def load_backbone(source: str | Path, vocabulary: dict[str, int]) -> Any:
     )
     _refuse_gaps(model, report, family, source)
     _refuse_non_finite(model, source)
+    _complete(model.config)
     return model
 
 
@@ -119,6 +121,12 @@ def _read_config(source: str | Path) -> Any:
     if getattr(config, "add_adapter", False):
         raise InputError(f"{source} has an adapter behind its encoder, which is not supported")
     return config
+
+
+def _complete(config: Any) -> None:
+    """WavLM's masking of features reads a setting that its config does not have."""
+    if not hasattr(config, "mask_feature_min_masks"):
+        config.mask_feature_min_masks = 0
 
 
 def _read_processor(source: str | Path) -> Any:

@@ -249,3 +249,14 @@ def test_a_backbone_with_a_hole_is_refused(make_checkpoint: MakeCheckpoint) -> N
     _change_weights(folder, _without("layers.1.attention.q_proj"))
     with pytest.raises(InputError, match="lacks .*q_proj"):
         load_backbone(folder, {token: label for label, token in enumerate(VOCABULARY)})
+
+
+@pytest.mark.parametrize("family", ["wav2vec2", "hubert", "wavlm"])
+def test_masked_features_do_not_stop_training(make_checkpoint: MakeCheckpoint, family: str) -> None:
+    source = make_checkpoint(family, mask_feature_prob=0.5, mask_feature_length=4)
+    recogniser = load_checkpoint(source)
+    recogniser.model.train()
+    masked = recogniser.logits(recogniser.features([noise(0.4)]))
+    assert masked.isfinite().all()
+    recogniser.model.eval()
+    assert not torch.equal(recogniser.logits(recogniser.features([noise(0.4)])), masked)
