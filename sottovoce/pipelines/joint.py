@@ -96,6 +96,7 @@ def compress(
             "training speech": speech.corpus.fingerprint,
             "evaluation speech": evaluation.fingerprint,
         },
+        speech.corpus.audio_fingerprint if cache is not None else "",
         Path(cache) if cache is not None else None,
     )
     settings = {"plan": plan.to_json() if plan else None, "recipe": recipe.to_record()}

@@ -17,11 +17,13 @@ class Stages:
     """Where the stages of a run from these inputs are kept.
 
     Attributes:
-        inputs: what determines a stage beside its recipe: the start point and the speech.
+        inputs: what determines a run beside its recipe: the start point and the speech.
+        audio: the training speech to the byte, which a stage that is shared depends on as well.
         cache: keeps stages after the run, for others that begin with the same; None for none.
     """
 
     inputs: Mapping[str, str]
+    audio: str
     cache: Path | None
 
     def pass_1(self, work: WorkFolder, recipe: Recipe, plan: Plan | None) -> WorkFolder:
@@ -30,7 +32,8 @@ class Stages:
             return work
         first = _without_pass_2(recipe, searching=plan is None)
         own = {"plan": plan.to_json() if plan else None, "recipe": first}
-        return WorkFolder.shared(self.cache, "pass 1", {**self.inputs, **own})
+        settings = {**self.inputs, "audio": self.audio, **own}
+        return WorkFolder.shared(self.cache, "pass 1", settings)
 
     def uniform(self, work: WorkFolder, recipe: Recipe) -> WorkFolder:
         """Of a uniform model, which is the same for every plan that is chosen by it."""

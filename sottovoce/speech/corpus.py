@@ -53,11 +53,19 @@ class Corpus:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Changes with any utterance's id, length, transcript, speaker or audio."""
+        """Changes with any utterance's id, length, transcript or speaker; not where broken audio is
+        mended, so that a run may go on."""
         digest = hashlib.sha256()
         for one in self.utterances:
-            told = (one.id, one.duration, one.text, one.speaker, one.audio.signature)
-            digest.update(repr((*told, one.audio.start)).encode())
+            digest.update(f"{one.id}\0{one.duration}\0{one.text}\0{one.speaker}\0".encode())
+        return digest.hexdigest()[:16]
+
+    @cached_property
+    def audio_fingerprint(self) -> str:
+        """Changes with the audio of any utterance too: what was computed from it may be kept."""
+        digest = hashlib.sha256(self.fingerprint.encode())
+        for one in self.utterances:
+            digest.update(f"{one.audio.signature}\0{one.audio.start}\0".encode())
         return digest.hexdigest()[:16]
 
     @cached_property

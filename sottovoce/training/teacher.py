@@ -81,5 +81,5 @@ class CachedTeacher:
 def _fingerprint(recogniser: Recogniser, speech: TrainingSpeech) -> str:
     """A name for the weights and the utterances that the distributions follow from."""
     digest = hashlib.sha256(recogniser.fingerprint().encode())
-    digest.update(speech.corpus.fingerprint.encode())
+    digest.update(speech.corpus.audio_fingerprint.encode())
     return digest.hexdigest()[:16]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import soundfile
 from program import save_checkpoint, save_speech, sottovoce
 
 DIALS = ("--bits", 3, "--learning-rate", 1e-2, "--steps", 2, "--evaluations", 1)
@@ -47,3 +48,13 @@ def test_uniform_models_serve_every_measure_and_size(folder: Path, updates: list
     assert len(updates) <= 8 + 2
     alone = _run(folder, "alone", "--sensitivity-batches", 1, "--plan-by", "hessian", "--bits", 4)
     assert by_hessian.read_bytes() == alone.read_bytes()
+
+
+def test_other_audio_is_another_stage(folder: Path, updates: list[int]) -> None:
+    cache = ("--cache", folder / "cache")
+    _run(folder, "first", *cache)
+    audio = folder / "speech" / "3.wav"
+    waveform, rate = soundfile.read(audio)
+    soundfile.write(audio, 0.5 * waveform, rate)
+    _run(folder, "quieter", *cache)
+    assert len(updates) == 2 + 2
