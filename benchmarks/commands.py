@@ -44,6 +44,7 @@ ROWS = RESULTS / "commands.json"
 COMMON = {"learning_rate": 2e-4, "evaluations": 3}
 MAIN_STEPS = 600
 SIZES = (4.0, 3.5, 3.0, 2.5)
+MORE_SEEDS = {4.0: (1,)}  # how much the luck of a run is
 PLAN_STEPS = 100
 PLAN_BITS = 3.0
 PLAN_DIALS = {"steps": PLAN_STEPS, "bits": PLAN_BITS, "kl_frozen": 1.0, "search_share": 0.5}
@@ -66,7 +67,7 @@ def main() -> None:
 
 
 def compare_sizes(sizes: Sequence[float]) -> None:
-    """U1, then joint learning at every size, all with the same updates."""
+    """U1, then joint learning at every size, all with the same updates; one size once more."""
     u1 = RUNS / "u1"
     plain = Training().replaced({**COMMON, "steps": MAIN_STEPS})
     row_of(ROWS, _key("sizes", "U1", plain), lambda: _u1(u1, plain))
@@ -74,6 +75,10 @@ def compare_sizes(sizes: Sequence[float]) -> None:
         recipe = read_recipe("default").replaced({**COMMON, "steps": MAIN_STEPS, "bits": bits})
         key = _key("sizes", f"joint {bits:g}", recipe)
         row_of(ROWS, key, _compressing(f"joint-{bits:g}", recipe, baseline=u1))
+        for seed in MORE_SEEDS.get(bits, ()):
+            again = recipe.replaced({"seed": seed})
+            key = _key("seeds", f"joint {bits:g}, seed {seed}", again)
+            row_of(ROWS, key, _compressing(f"joint-{bits:g}-seed-{seed}", again, baseline=u1))
 
 
 def compare_plans() -> None:

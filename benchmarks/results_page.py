@@ -37,7 +37,9 @@ def _heading() -> str:
 
 
 def _sizes() -> str:
-    rows = [row for row in read_rows(RESULTS / "commands.json") if row["table"] == "sizes"]
+    rows = [
+        row for row in read_rows(RESULTS / "commands.json") if row["table"] in ("sizes", "seeds")
+    ]
     rows.sort(key=lambda row: -row.get("nominal_bits", 32))
     title = (
         "## Joint learning on real speech\n\n"
