@@ -28,7 +28,7 @@ from sottovoce.quantizers.ranges import initial_scale, squared_error
 from sottovoce.recipe import Recipe, Training, read_recipe
 from sottovoce.report.record import RunRecord
 from sottovoce.search.allocation import best_choice
-from sottovoce.speech.batching import evaluation_batches
+from sottovoce.speech.batching import evaluation_order
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.loading import prefetched
 from sottovoce.training.losses import kl_divergence
@@ -198,12 +198,9 @@ def _unfinished(out: Path) -> bool:
 def _dev_kl(folder: Path) -> float:
     """KL(input checkpoint || compressed) on the dev speech, nats a frame."""
     teacher, student = load_checkpoint(CHECKPOINT), load(folder)
-    utterances = read_corpus(DEV).utterances
-    order = evaluation_batches([one.duration for one in utterances], 60.0)
+    batches = evaluation_order(read_corpus(DEV).utterances, 60.0)
     total = frames = 0.0
-    for batch in prefetched(
-        ([utterances[index] for index in chosen] for chosen in order), teacher.sampling_rate
-    ):
+    for batch in prefetched(iter(batches), teacher.sampling_rate):
         features = teacher.features([waveform for _, waveform in batch])
         count = float(features.frames.sum())
         divergence = kl_divergence(

@@ -30,7 +30,7 @@ from sottovoce.pipelines.measured import scored
 from sottovoce.pipelines.posttraining import PostTraining, quantize
 from sottovoce.runtime.recognition import references
 from sottovoce.scoring import Score, Transcripts, matched_pairs, score
-from sottovoce.speech.batching import evaluation_batches
+from sottovoce.speech.batching import evaluation_order
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.loading import prefetched
@@ -140,9 +140,8 @@ def _in_torch(corpus: Corpus, change: Callable[[Any], None]) -> Made:
 def _scored_in_torch(recogniser: Recogniser, corpus: Corpus) -> Score:
     """Without inference mode, which some peers' tensors do not bear."""
     said = {}
-    order = evaluation_batches([one.duration for one in corpus.utterances], 60.0)
-    batches = ([corpus.utterances[index] for index in batch] for batch in order)
-    for batch in prefetched(batches, recogniser.sampling_rate):
+    batches = evaluation_order(corpus.utterances, 60.0)
+    for batch in prefetched(iter(batches), recogniser.sampling_rate):
         features = recogniser.features([waveform for _, waveform in batch])
         texts = recogniser.texts(recogniser.logits(features), features)
         for (one, _), text in zip(batch, texts, strict=True):

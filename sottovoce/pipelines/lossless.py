@@ -19,7 +19,14 @@ from sottovoce.models.checkpoint import load, load_checkpoint
 from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.pipelines.delivery import measured, write_papers
 from sottovoce.pipelines.joint import compress
-from sottovoce.pipelines.measured import comparison, described, got_worse, rates_of, scored
+from sottovoce.pipelines.measured import (
+    Measured,
+    comparison,
+    described,
+    got_worse,
+    rates_of,
+    scored,
+)
 from sottovoce.recipe import Recipe
 from sottovoce.report.record import RunRecord, SizeTried
 from sottovoce.runtime.recognition import references
@@ -144,10 +151,17 @@ def compress_lossless(
             f"no size passes: {walked[-1].sentence}; train longer (--steps), or allow a larger "
             f"loss (--detectable). What was trained is in {work.path}"
         )
+    beside = [
+        measured(
+            *(one.name, one.model, one.recogniser),
+            scored(one.recogniser, judge_on, one.name, console),
+        )
+        for one in held
+    ]
     for bits in rungs[rungs.index(min(passed)) :]:
         if bits not in [one.bits for one in walked]:
             walked = (*walked, tried(bits))
-        record, judged = _judged(_folder(work, bits), held, judge_on, walked, question, console)
+        record, judged = _judged(_folder(work, bits), beside, judge_on, walked, question, console)
         if all(one.verdict != "worse" for one in record.comparisons):
             break
         console.print(f"{bits:g} bits: worse on the other part of the speech")
@@ -201,7 +215,7 @@ def _decided(folder: Path, before: Sequence[Score], bits: float, question: Quest
 
 def _judged(
     folder: Path,
-    held: Sequence[_Held],
+    before: Sequence[Measured],
     speech: Corpus,
     walked: tuple[SizeTried, ...],
     question: Question,
@@ -209,13 +223,6 @@ def _judged(
 ) -> tuple[RunRecord, Score]:
     """The model's record with the verdict on speech that the search did not decide on."""
     record = RunRecord.from_json(json.loads((folder / "metrics.json").read_text()))
-    before = [
-        measured(
-            *(one.name, one.model, one.recogniser),
-            scored(one.recogniser, speech, one.name, console),
-        )
-        for one in held
-    ]
     after = scored(load(folder).to(best_device()), speech, "compressed", console)
     judged = replace(
         record,

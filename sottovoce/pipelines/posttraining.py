@@ -35,7 +35,7 @@ from sottovoce.posttraining.observing import Waveforms, input_histograms
 from sottovoce.posttraining.stablequant import adapted_ranges
 from sottovoce.quantizers.activations import RULES, Range, mse_range
 from sottovoce.report.record import RunRecord
-from sottovoce.speech.batching import evaluation_batches
+from sottovoce.speech.batching import evaluation_order
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.loading import prefetched
@@ -200,10 +200,8 @@ class _Batches:
         self.speech = speech
 
     def __call__(self) -> Iterator[Waveforms]:
-        utterances = self.speech.utterances
-        order = evaluation_batches([one.duration for one in utterances], _SECONDS)
-        chosen = ([utterances[index] for index in batch] for batch in order)
-        for batch in prefetched(chosen, self.rate):
+        chosen = evaluation_order(self.speech.utterances, _SECONDS)
+        for batch in prefetched(iter(chosen), self.rate):
             yield [waveform for _, waveform in batch]
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from sottovoce.models.recogniser import Recogniser
+from sottovoce.models.weight_norm import fold_weight_norm
 from sottovoce.quantizers.activations import Range, fake_quantize_inputs
 from sottovoce.quantizers.grids import grid_of
 from sottovoce.quantizers.ranges import initial_scale
@@ -30,8 +30,7 @@ def quantizable(recogniser: Recogniser) -> dict[str, Layer]:
     names = {*cnns, *recogniser.family.shapes(model)}
     layers = {name: layer for name, layer in model.named_modules() if name in names}
     for layer in layers.values():
-        if parametrize.is_parametrized(layer, "weight"):
-            parametrize.remove_parametrizations(layer, "weight")
+        fold_weight_norm(layer)
     return layers
 
 
@@ -52,7 +51,7 @@ def replaced(layers: Mapping[str, Layer], by: Mapping[str, Quantized]) -> Iterat
             stack.callback(_put_back, layer, layer.weight.data)
             layer.weight.data = quantized.weight
             if quantized.inputs is not None:
-                hook = _rounding(quantized.inputs, layer.weight.device)
+                hook = _RoundedInputs(quantized.inputs, layer.weight.device)
                 stack.callback(layer.register_forward_pre_hook(hook).remove)
         yield
 
@@ -61,7 +60,9 @@ def _put_back(layer: Layer, weight: Tensor) -> None:
     layer.weight.data = weight
 
 
-class _rounding:  # noqa: N801 - a function that keeps two tensors
+class _RoundedInputs:
+    """A forward hook that keeps its range's two tensors."""
+
     def __init__(self, span: Range, device: torch.device) -> None:
         self.scale = torch.tensor([span.scale], device=device)
         self.zero = torch.tensor([float(span.zero)], device=device)

@@ -19,7 +19,7 @@ from sottovoce.posttraining.layers import Layer, Quantized, replaced
 from sottovoce.posttraining.replay import Replay
 from sottovoce.runtime.recognition import references
 from sottovoce.scoring import Transcripts, score
-from sottovoce.speech.batching import evaluation_batches
+from sottovoce.speech.batching import evaluation_order
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.loading import prefetched
 
@@ -55,8 +55,7 @@ def word_error_rates(
     if kept.exists():
         state = json.loads(kept.read_text())
         done, said = state["batches"], state["said"]
-    order = evaluation_batches([one.duration for one in corpus.utterances], _SECONDS)
-    rest = [[corpus.utterances[index] for index in batch] for batch in order[done:]]
+    rest = evaluation_order(corpus.utterances, _SECONDS)[done:]
     found = prefetched(iter(rest), recogniser.sampling_rate)
     with recogniser.evaluating():
         for batch in track(found, "one layer at a time", total=len(rest), console=console):

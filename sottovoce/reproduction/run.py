@@ -9,14 +9,14 @@ from typing import Any
 
 from rich.console import Console
 
-from sottovoce.artifact.packed_model import plan_of
 from sottovoce.errors import InputError, Interrupted
 from sottovoce.files import write_text
 from sottovoce.models.checkpoint import is_artifact, load, load_checkpoint
 from sottovoce.models.recogniser import Recogniser, best_device
+from sottovoce.pipelines.delivery import measured
 from sottovoce.pipelines.full_precision import finetune
 from sottovoce.pipelines.joint import compress
-from sottovoce.pipelines.measured import float_system, packed_system, scored
+from sottovoce.pipelines.measured import float_system, scored
 from sottovoce.recipe import Recipe
 from sottovoce.report.record import System
 from sottovoce.reproduction.page import Measured, write_pages
@@ -100,10 +100,10 @@ def reproduce(
     failures: dict[str, str] = {}
     for result in _results(given, start, failures):
         results = (*results, result)
-        measured = Measured(table, results, tuple(given.tests), given.combined, failures)
-        write_pages(measured, given.out)
+        told = Measured(table, results, tuple(given.tests), given.combined, failures)
+        write_pages(told, given.out)
     if failures:
-        write_pages(measured, given.out)
+        write_pages(told, given.out)
         raise InputError("; ".join(f"row {name} failed: {why}" for name, why in failures.items()))
     return results
 
@@ -209,13 +209,9 @@ def _scores(given: _Inputs, name: str, model: str | Path) -> dict[str, Score]:
 def _row_result(given: _Inputs, row: TableRow, folder: Path, scores: Scores) -> Result:
     recogniser, first = load(folder), next(iter(scores.values()))
     metrics = json.loads((folder / "metrics.json").read_text())
-    if is_artifact(folder):
-        shapes = recogniser.family.shapes(recogniser.model)
-        system = packed_system(row.name, folder, plan_of(recogniser.model), shapes, first)
-        seconds = metrics["training_seconds"]
-    else:
-        system = float_system(row.name, recogniser, first)
-        seconds = metrics["history"][-1]["seconds"]
+    packed = is_artifact(folder)
+    seconds = metrics["training_seconds"] if packed else metrics["history"][-1]["seconds"]
+    system = measured(row.name, folder, recogniser, first).system
     return _result(given, row.name, system, scores, seconds, _command(given, row, folder))
 
 

@@ -12,7 +12,7 @@ from sottovoce.errors import InputError
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.scoring import Transcripts
 from sottovoce.speech.audio import read_audio
-from sottovoce.speech.batching import evaluation_batches
+from sottovoce.speech.batching import evaluation_order
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.loading import prefetched
 from sottovoce.speech.utterance import AudioClip
@@ -57,14 +57,13 @@ def recognise(
         InputError: audio that cannot be read, or that is too short for a single frame.
     """
     utterances = corpus.utterances
-    order = evaluation_batches([one.duration for one in utterances], seconds)
-    batches = ([utterances[index] for index in batch] for batch in order)
+    batches = evaluation_order(utterances, seconds)
     words: dict[str, tuple[str, tuple[str, ...]]] = {}
     started = time.monotonic()
-    decoded = prefetched(batches, recogniser.sampling_rate)
+    decoded = prefetched(iter(batches), recogniser.sampling_rate)
     unseen = console is None or not console.is_terminal
     for batch in track(
-        decoded, name, total=len(order), console=console, disable=unseen, transient=True
+        decoded, name, total=len(batches), console=console, disable=unseen, transient=True
     ):
         for one, waveform in batch:
             if len(waveform) < recogniser.shortest:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from sottovoce.models.recogniser import Recogniser
+from sottovoce.models.weight_norm import fold_weight_norm
 from sottovoce.plan import Plan, Precision
 from sottovoce.quantizers.fake import fake_quantize
 from sottovoce.quantizers.grids import grid_of
@@ -45,8 +46,7 @@ class QuantizedCnns:
         self._layers = recogniser.family.cnns(recogniser.model)
         self.plan = Plan(dict.fromkeys(self._layers, precision))
         for layer in self._layers.values():
-            if parametrize.is_parametrized(layer, "weight"):
-                parametrize.remove_parametrizations(layer, "weight")
+            fold_weight_norm(layer)
             quantizer = FakeQuantizer(layer.weight, precision)
             parametrize.register_parametrization(layer, "weight", quantizer)
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
 from random import Random
 
+from sottovoce.speech.utterance import Utterance
+
 _BATCHES_PER_BUCKET = 16
 
 
@@ -48,6 +50,12 @@ def evaluation_batches(durations: Sequence[float], seconds: float) -> list[list[
     """All utterances with the least padding, longest first: memory runs out at once or never."""
     order = sorted(range(len(durations)), key=durations.__getitem__, reverse=True)
     return list(_filled(order, durations, seconds))
+
+
+def evaluation_order(utterances: Sequence[Utterance], seconds: float) -> list[list[Utterance]]:
+    """Utterances in `evaluation_batches`."""
+    batches = evaluation_batches([one.duration for one in utterances], seconds)
+    return [[utterances[index] for index in batch] for batch in batches]
 
 
 def _filled(

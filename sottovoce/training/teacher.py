@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.speech.batching import evaluation_batches
+from sottovoce.speech.batching import evaluation_order
 from sottovoce.speech.loading import prefetched
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.state import save_tensors
@@ -64,8 +64,7 @@ class CachedTeacher:
             if path.exists():
                 continue
             shard = utterances[start : start + _UTTERANCES_A_SHARD]
-            order = evaluation_batches([one.duration for one in shard], seconds)
-            chosen = ([shard[index] for index in batch] for batch in order)
+            chosen = iter(evaluation_order(shard, seconds))
             results: dict[str, Tensor] = {}
             for batch in prefetched(chosen, speech.sampling_rate):
                 with torch.inference_mode():
