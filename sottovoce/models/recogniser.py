@@ -149,11 +149,18 @@ class Recogniser:
             self.model.train(was_training)
 
     @torch.inference_mode()
-    def recognise(self, waveforms: Sequence[np.ndarray]) -> list[str]:
-        """Greedy transcripts, one for each waveform. The model is in eval mode meanwhile."""
+    def frame_logits(self, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Each waveform's logits, [frames, labels] float32 without padding.
+
+        The model is in eval mode meanwhile.
+        """
         with self.evaluating():
             features = self.features(waveforms)
-            return self.texts(self.logits(features), features)
+            return _without_padding(self.logits(features), features)
+
+    def recognise(self, waveforms: Sequence[np.ndarray]) -> list[str]:
+        """Greedy transcripts, one for each waveform. The model is in eval mode meanwhile."""
+        return [self.labels.greedy(one) for one in self.frame_logits(waveforms)]
 
     def texts(self, logits: Tensor, features: Features) -> list[str]:
         """Greedy transcripts of a batch.
@@ -161,11 +168,12 @@ class Recogniser:
         Args:
             logits: [utterances, frames, labels].
         """
-        best, lengths = logits.argmax(2).cpu(), features.frames.tolist()
-        return [
-            self.labels.decode(one[:length].tolist())
-            for one, length in zip(best, lengths, strict=True)
-        ]
+        return [self.labels.greedy(one) for one in _without_padding(logits, features)]
+
+
+def _without_padding(logits: Tensor, features: Features) -> list[np.ndarray]:
+    cut = zip(logits.detach().cpu().numpy(), features.frames.tolist(), strict=True)
+    return [one[:length] for one, length in cut]
 
 
 class _Given(nn.Module):

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import track
 
 from sottovoce.errors import InputError
-from sottovoce.models.recogniser import Recogniser
+from sottovoce.runtime.engine import Engine
 from sottovoce.scoring import Transcripts
 from sottovoce.speech.audio import read_audio
 from sottovoce.speech.batching import evaluation_order
@@ -39,7 +39,7 @@ class Recognised:
 
 
 def recognise(
-    recogniser: Recogniser,
+    engine: Engine,
     corpus: Corpus,
     *,
     seconds: float = 60.0,
@@ -60,49 +60,49 @@ def recognise(
     batches = evaluation_order(utterances, seconds)
     words: dict[str, tuple[str, tuple[str, ...]]] = {}
     started = time.monotonic()
-    decoded = prefetched(iter(batches), recogniser.sampling_rate)
+    decoded = prefetched(iter(batches), engine.sampling_rate)
     unseen = console is None or not console.is_terminal
     for batch in track(
         decoded, name, total=len(batches), console=console, disable=unseen, transient=True
     ):
         for one, waveform in batch:
-            if len(waveform) < recogniser.shortest:
+            if len(waveform) < engine.shortest:
                 raise InputError(
                     f"{corpus.name}: utterance {one.id} has {len(waveform)} samples; the model "
-                    f"needs {recogniser.shortest} at least: leave it out"
+                    f"needs {engine.shortest} at least: leave it out"
                 )
-        texts = recogniser.recognise([waveform for _, waveform in batch])
-        for (one, _), text in zip(batch, texts, strict=True):
-            words[one.id] = (one.speaker, tuple(text.split()))
+        logits = engine.frame_logits([waveform for _, waveform in batch])
+        for (one, _), found in zip(batch, logits, strict=True):
+            words[one.id] = (one.speaker, tuple(engine.labels.greedy(found).split()))
     spent = time.monotonic() - started
     in_order = {one.id: words[one.id] for one in utterances}
     return Recognised(Transcripts(name, in_order), corpus.hours * 3600, spent)
 
 
-def references(recogniser: Recogniser, corpus: Corpus) -> Transcripts:
-    """The corpus's own transcripts, normalised to the recogniser's vocabulary."""
+def references(engine: Engine, corpus: Corpus) -> Transcripts:
+    """The corpus's own transcripts, normalised to the engine's vocabulary."""
     words = {
-        one.id: (one.speaker, tuple(recogniser.labels.normalise(one.text, one.id).split()))
+        one.id: (one.speaker, tuple(engine.labels.normalise(one.text, one.id).split()))
         for one in corpus.utterances
     }
     return Transcripts("reference", words)
 
 
-def transcribe_files(recogniser: Recogniser, files: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+def transcribe_files(engine: Engine, files: Sequence[Path]) -> Iterator[tuple[Path, str]]:
     """Each file with what is said in it, in order. Any rate and format that soundfile reads.
 
     Raises:
         InputError: a file cannot be read, has less than a frame, or lasts over ten minutes.
     """
     for file in files:
-        waveform = read_audio(AudioClip(file), recogniser.sampling_rate)
-        if len(waveform) < recogniser.shortest:
+        waveform = read_audio(AudioClip(file), engine.sampling_rate)
+        if len(waveform) < engine.shortest:
             raise InputError(
-                f"{file} has {len(waveform)} samples; the model needs {recogniser.shortest}"
+                f"{file} has {len(waveform)} samples; the model needs {engine.shortest}"
             )
-        if len(waveform) > _LONGEST_SECONDS * recogniser.sampling_rate:
+        if len(waveform) > _LONGEST_SECONDS * engine.sampling_rate:
             raise InputError(
-                f"{file} lasts {len(waveform) / recogniser.sampling_rate / 60:.0f} minutes; the "
+                f"{file} lasts {len(waveform) / engine.sampling_rate / 60:.0f} minutes; the "
                 f"model sees a file whole, {_LONGEST_SECONDS // 60} minutes at most: cut it"
             )
-        yield file, recogniser.recognise([waveform])[0]
+        yield file, engine.labels.greedy(engine.frame_logits([waveform])[0])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, pairwise
 
+import numpy as np
 from transformers import PreTrainedTokenizerBase, Wav2Vec2CTCTokenizer
 
 from sottovoce.errors import InputError
@@ -99,6 +100,14 @@ class Labels:
         """
         text = "".join(self.written.get(label, "") for label, _ in groupby(map(int, frames)))
         return text.strip().lower() if self.writes_lower_case else text.strip()
+
+    def greedy(self, logits: np.ndarray) -> str:
+        """The transcript of the best label of each frame.
+
+        Args:
+            logits: [frames, labels].
+        """
+        return self.decode(logits.argmax(1).tolist())
 
     def _spelled(self, text: str, utterance: str) -> str:
         spelled = _without_punctuation(self.case(text), self._characters)

@@ -149,3 +149,16 @@ def test_the_front_end_gets_gradients_only_if_it_is_trained(
     recogniser.logits(recogniser.features(waveforms)).sum().backward()
     assert all((one.grad is not None) == trained for one in front_end.parameters())
     assert recogniser.model.lm_head.weight.grad is not None
+
+
+def test_the_logits_of_each_come_without_padding(
+    make_recogniser: MakeRecogniser, waveforms: list[np.ndarray]
+) -> None:
+    recogniser = make_recogniser()
+    found = recogniser.frame_logits(waveforms)
+    assert [len(one) for one in found] == [recogniser.frames_of(len(one)) for one in waveforms]
+    for one, expected in zip(found, _logits(recogniser, waveforms), strict=True):
+        assert one.dtype == np.float32
+        np.testing.assert_array_equal(one, expected.numpy())
+    texts = [recogniser.labels.decode(one.argmax(1)) for one in found]
+    assert texts == recogniser.recognise(waveforms)
