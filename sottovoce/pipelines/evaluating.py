@@ -1,14 +1,17 @@
 """A recogniser measured, or put to use."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
+from sottovoce.errors import InputError
 from sottovoce.models.checkpoint import load
 from sottovoce.models.recogniser import best_device
-from sottovoce.runtime.recognition import Recognised, recognise, references, transcribe_files
+from sottovoce.runtime.chunks import Chunking
+from sottovoce.runtime.recognition import Recognised, recognise, references
+from sottovoce.runtime.transcription import transcribe_files
 from sottovoce.scoring import Score, score
 from sottovoce.speech.corpora import read_corpus
 
@@ -38,13 +41,27 @@ def evaluate(model: str | Path, data: str | Path, console: Console | None = None
     return Evaluation(score(reference, recognised.transcripts), recognised, recogniser.device.type)
 
 
-def transcribe(model: str | Path, files: Sequence[str | Path]) -> Iterator[tuple[Path, str]]:
-    """Each file with what is said in it; any rate and format that soundfile reads.
+def transcribe(
+    model: str | Path,
+    files: Sequence[str | Path],
+    chunking: Chunking | None = None,
+    *,
+    refused: Callable[[InputError], None] | None = None,
+    console: Console | None = None,
+) -> Iterator[tuple[Path, str]]:
+    """Each file with what is said in it; any rate, length and format that soundfile reads.
 
     Args:
         model: as in `evaluate`.
+        chunking: how long files are cut; None is as measured to be good.
+        refused: is told of a file that cannot be transcribed, and the others go on.
+        console: where a progress bar is drawn; None draws none.
 
     Raises:
-        InputError: a file cannot be read, has less than a frame, or lasts over ten minutes.
+        InputError: without `refused`, a file cannot be read or has less than a frame.
     """
-    yield from transcribe_files(load(model).to(best_device()), [Path(file) for file in files])
+    paths = [Path(file) for file in files]
+    engine = load(model).to(best_device())
+    yield from transcribe_files(
+        engine, paths, chunking or Chunking(), refused=refused, console=console
+    )

@@ -1,9 +1,7 @@
 """A recogniser run over a corpus."""
 
 import time
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
@@ -11,14 +9,9 @@ from rich.progress import track
 from sottovoce.errors import InputError
 from sottovoce.runtime.engine import Engine
 from sottovoce.scoring import Transcripts
-from sottovoce.speech.audio import read_audio
-from sottovoce.speech.batching import evaluation_order
+from sottovoce.speech.batching import EVALUATION_SECONDS, evaluation_order
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.loading import prefetched
-from sottovoce.speech.utterance import AudioClip
-
-_LONGEST_SECONDS = 600
-"""Attention over more frames than these outgrows the memory of ordinary machines."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +35,7 @@ def recognise(
     engine: Engine,
     corpus: Corpus,
     *,
-    seconds: float = 60.0,
+    seconds: float = EVALUATION_SECONDS,
     name: str = "hypothesis",
     console: Console | None = None,
 ) -> Recognised:
@@ -86,23 +79,3 @@ def references(engine: Engine, corpus: Corpus) -> Transcripts:
         for one in corpus.utterances
     }
     return Transcripts("reference", words)
-
-
-def transcribe_files(engine: Engine, files: Sequence[Path]) -> Iterator[tuple[Path, str]]:
-    """Each file with what is said in it, in order. Any rate and format that soundfile reads.
-
-    Raises:
-        InputError: a file cannot be read, has less than a frame, or lasts over ten minutes.
-    """
-    for file in files:
-        waveform = read_audio(AudioClip(file), engine.sampling_rate)
-        if len(waveform) < engine.shortest:
-            raise InputError(
-                f"{file} has {len(waveform)} samples; the model needs {engine.shortest}"
-            )
-        if len(waveform) > _LONGEST_SECONDS * engine.sampling_rate:
-            raise InputError(
-                f"{file} lasts {len(waveform) / engine.sampling_rate / 60:.0f} minutes; the "
-                f"model sees a file whole, {_LONGEST_SECONDS // 60} minutes at most: cut it"
-            )
-        yield file, engine.labels.greedy(engine.frame_logits([waveform])[0])

@@ -17,6 +17,7 @@ Samples = npt.NDArray[np.float32]
 """[samples], mono, full scale at 1."""
 
 _LONGEST_FILE = 24 * 3600.0
+_BLOCK_SECONDS = 10
 
 
 def read_utterance(utterance: Utterance, sampling_rate: int) -> Samples:
@@ -52,26 +53,45 @@ def read_audio(clip: AudioClip, sampling_rate: int) -> Samples:
         InputError: the file is missing, no audio, truncated, undecodable, without samples, or has
             samples that are not finite numbers.
     """
+    samples = np.concatenate([np.empty(0, np.float32), *read_blocks(clip, sampling_rate)])
+    if len(samples) == 0:
+        raise InputError(f"{clip} has no samples from {clip.start:g} s on")
+    return samples
+
+
+def read_blocks(clip: AudioClip, sampling_rate: int) -> Iterator[Samples]:
+    """The samples of `read_audio`, decoded as they are asked for: no clip is too long for it.
+
+    Yields:
+        [samples], float32, of some seconds each.
+
+    Raises:
+        InputError: as `read_audio`, where decoding comes upon it.
+    """
     with _opened(clip) as file:
         rate = file.samplerate
         first = min(round(clip.start * rate), file.frames)
         wanted = file.frames - first
         if clip.duration is not None:
             wanted = min(wanted, round(clip.duration * rate))
+        resampler = soxr.ResampleStream(rate, sampling_rate, num_channels=1)
         file.seek(first)
-        channels = file.read(wanted, dtype="float32", always_2d=True)
-    if len(channels) < wanted:
-        raise InputError(
-            f"{clip} is truncated: {len(channels)} samples could be decoded of {wanted}"
-        )
-    if not np.isfinite(channels).all():
-        raise InputError(f"{clip} has samples that are not finite numbers; write the file anew")
-    samples = channels.mean(axis=1)
-    if rate != sampling_rate:
-        samples = soxr.resample(samples, rate, sampling_rate)
-    if len(samples) == 0:
-        raise InputError(f"{clip} has no samples from {clip.start:g} s on")
-    return samples
+        for begin in range(0, wanted, _BLOCK_SECONDS * rate):
+            end = min(begin + _BLOCK_SECONDS * rate, wanted)
+            channels = file.read(end - begin, dtype="float32", always_2d=True)
+            if len(channels) < end - begin:
+                raise InputError(
+                    f"{clip} is truncated: {begin + len(channels)} samples could be decoded of "
+                    f"{wanted}"
+                )
+            if not np.isfinite(channels).all():
+                raise InputError(
+                    f"{clip} has samples that are not finite numbers; write the file anew"
+                )
+            samples = channels.mean(axis=1)
+            if rate != sampling_rate:
+                samples = resampler.resample_chunk(samples, last=end == wanted)
+            yield samples
 
 
 def probe(clip: AudioClip) -> float:

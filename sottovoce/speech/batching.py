@@ -10,6 +10,9 @@ from random import Random
 
 from sottovoce.speech.utterance import Utterance
 
+EVALUATION_SECONDS = 60.0
+"""Padded audio in a batch where nothing is trained; it changes the speed, not the text."""
+
 _BATCHES_PER_BUCKET = 16
 
 

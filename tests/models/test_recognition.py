@@ -8,7 +8,7 @@ from tiny import RATE, noise
 
 from sottovoce.errors import InputError
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.runtime.recognition import recognise, references, transcribe_files
+from sottovoce.runtime.recognition import recognise, references
 from sottovoce.speech.corpus import Corpus
 
 MakeRecogniser = Callable[..., Recogniser]
