@@ -209,6 +209,33 @@ def test_transcribe_refuses_what_is_no_audio(given: Given) -> None:
     _refused_at_once(sottovoce("transcribe", given.small, "none.wav"), "none.wav", "not exist")
 
 
+def test_transcribe_tells_of_the_file_that_it_leaves_out_and_does_the_others(given: Given) -> None:
+    broken = given.speech.with_name("notes.wav")
+    _no_audio(broken)
+    sound = given.speech.with_name("0.wav")
+    ended = sottovoce("transcribe", given.small, sound, broken, sound)
+    assert ended.status == 2
+    assert [line.split("\t")[0] for line in ended.out.splitlines()] == [str(sound)] * 2
+    assert len(ended.err.splitlines()) == 1
+    assert ended.err.startswith(f"error: {broken} cannot be decoded")
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--chunk", 0), ("0 s", "more than")),
+        (("--chunk", "nan"), ("nan s", "more than")),
+        (("--chunk", 10, "--context", 5), ("5 s", "10 s", "less than")),
+        (("--chunk", 0.02, "--context", 0.009), ("0.02 s", "lengthen")),
+    ],
+)
+def test_a_chunk_that_leaves_nothing_to_write_is_refused(
+    given: Given, words: tuple[object, ...], named: tuple[str, ...]
+) -> None:
+    sound = given.speech.with_name("0.wav")
+    _refused_at_once(sottovoce("transcribe", given.small, sound, *words), *named)
+
+
 # the checkpoint
 
 

@@ -382,6 +382,12 @@ def test_transcribe_takes_other_formats_and_rates(
     assert sottovoce("transcribe", journey.small, wav).out == f"{other}\n"
     assert list(transcribe(journey.small, [str(wav)])) == [(wav, other)]
 
+    whole = sottovoce("transcribe", journey.small, wav, "--chunk", "1.2", "--context", "0.2")
+    assert whole.out == f"{other}\n"
+    chunks = sottovoce("transcribe", journey.small, wav, "--chunk", "0.5", "--context", "0.1")
+    assert (chunks.status, chunks.err) == (0, "")
+    assert chunks.out != whole.out
+
 
 @pytest.mark.parametrize(
     "dials",

@@ -3,9 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import soxr
 
 from sottovoce.errors import InputError
-from sottovoce.speech.audio import probe, read_audio, read_utterance
+from sottovoce.speech.audio import probe, read_audio, read_blocks, read_utterance
 from sottovoce.speech.utterance import AudioClip, Utterance
 
 
@@ -35,6 +36,26 @@ def test_every_format_rate_and_channel_count_gives_the_same_tone(
     assert len(samples) == pytest.approx(16000, abs=2)
     assert loudest_frequency(samples, 16000) == pytest.approx(440, abs=1)
     assert np.abs(samples[4000:12000]).max() == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_blocks_are_what_resampling_the_whole_gives(write_tone, rate):
+    path = write_tone("long.wav", 23.4, rate, 2, "FLOAT")
+    blocks = list(read_blocks(AudioClip(path, start=0.5), 16000))
+    assert len(blocks) == 3
+    assert max(map(len, blocks)) <= 10 * 16000
+    whole = soundfile.read(path, dtype="float32")[0][rate // 2 :].mean(axis=1)
+    np.testing.assert_array_equal(np.concatenate(blocks), soxr.resample(whole, rate, 16000))
+
+
+def test_blocks_are_decoded_as_they_are_asked_for(write_tone):
+    path = write_tone("cut.flac", 25.0)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    blocks = read_blocks(AudioClip(path), 16000)
+    assert len(next(blocks)) == 160000
+    with pytest.raises(InputError, match=r"cut\.flac"):
+        list(blocks)
 
 
 def test_channels_are_averaged(tmp_path):

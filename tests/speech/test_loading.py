@@ -5,7 +5,7 @@ import pytest
 
 from sottovoce.errors import InputError
 from sottovoce.speech.audio import read_audio
-from sottovoce.speech.loading import prefetched
+from sottovoce.speech.loading import prefetched, read_ahead
 from sottovoce.speech.utterance import AudioClip, Utterance
 
 
@@ -78,3 +78,39 @@ def test_closing_stops_the_thread_and_what_was_to_come(batches):
 
 def test_no_batches():
     assert list(prefetched([], 16000)) == []
+
+
+def test_items_are_drawn_in_another_thread_and_at_most_two_ahead():
+    drawn = []
+
+    def items():
+        for number in range(10):
+            drawn.append(threading.current_thread().name)
+            yield number
+
+    stream = read_ahead(items())
+    assert next(stream) == 0
+    assert len(drawn) <= 3
+    assert list(stream) == list(range(1, 10))
+    assert all(name.startswith("decoding") for name in drawn)
+    assert not decoding_threads()
+
+
+def test_what_drawing_raises_is_raised_where_the_item_was_due():
+    def items():
+        yield 1
+        raise InputError("broken")
+
+    stream = read_ahead(items())
+    assert next(stream) == 1
+    with pytest.raises(InputError, match="broken"):
+        next(stream)
+    assert not decoding_threads()
+
+
+def test_closing_stops_the_drawing_of_items():
+    stream = read_ahead(iter(range(10)))
+    next(stream)
+    assert decoding_threads()
+    stream.close()
+    assert not decoding_threads()

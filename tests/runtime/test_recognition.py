@@ -45,16 +45,3 @@ def test_what_is_too_short_is_named(
     click = replace(corpus.utterances[0], id="click", audio=clip, duration=0.005)
     with pytest.raises(InputError, match=r"click has 80 samples; the model needs 164"):
         recognise(recogniser, Corpus("noise", (*corpus.utterances, click)))
-    with pytest.raises(InputError, match=r"click\.wav has 80 samples"):
-        list(transcribe_files(recogniser, [path]))
-
-
-def test_files_are_transcribed_in_order(
-    make_recogniser: MakeRecogniser, corpus: Corpus, tmp_path: Path
-) -> None:
-    recogniser = make_recogniser()
-    files = [tmp_path / "speech" / f"{index}.wav" for index in (3, 0)]
-    found = list(transcribe_files(recogniser, files))
-    assert [file for file, _ in found] == files
-    expected = recognise(recogniser, corpus).transcripts.utterances
-    assert [tuple(text.split()) for _, text in found] == [expected["u3"][1], expected["u0"][1]]
