@@ -1,9 +1,60 @@
-"""Writing a file so that a reader never sees half of it."""
+"""Writing files and folders so that a reader never sees half of one."""
 
+import errno
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sottovoce.errors import InputError
+
+
+@contextmanager
+def new_folder(folder: Path, size: int) -> Iterator[Path]:
+    """Gives a folder to fill; it gets its name when everything in it is on the disk, or never.
+
+    Args:
+        size: bytes that will be in it, for the message where the disk is full.
+
+    Raises:
+        InputError: `folder` exists or cannot be written, or the disk is full.
+    """
+    if folder.exists():
+        raise InputError(f"{folder} exists; choose another folder or delete it")
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        _flush(partial)
+        partial.rename(folder)
+        _flush_folder(folder.parent)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(
+                f"{folder} does not fit on the disk: {size:,} bytes are needed"
+            ) from error
+        raise InputError(f"{folder} cannot be written: {error.strerror}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _flush(folder: Path) -> None:
+    """See the files on the disk before the rename makes them visible."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    _flush_folder(folder)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
 
 
 def write_text(path: Path, text: str) -> None:

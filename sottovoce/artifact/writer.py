@@ -1,9 +1,6 @@
 """Writes a packed model as a folder that `transformers` reads."""
 
 import copy
-import errno
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from sottovoce.artifact.hf_quantizer import SottovoceConfig
 from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packed_model import planned_layers
 from sottovoce.errors import InputError
+from sottovoce.files import new_folder
 from sottovoce.plan import Plan
 
 
@@ -41,8 +39,6 @@ def write_artifact(
         InputError: the folder exists or cannot be written, the disk is full, or plan, model and
             packed layers do not fit together; the layer is named.
     """
-    if folder.exists():
-        raise InputError(f"{folder} exists; choose another folder or delete it")
     state = packed_state(model, packed, plan)
     content = save(state, metadata=METADATA)
 
@@ -51,23 +47,10 @@ def write_artifact(
     config.architectures = [type(model).__name__]
     config.dtype = "float32"
 
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    try:
-        partial.mkdir(parents=True)
+    with new_folder(folder, len(content)) as partial:
         (partial / WEIGHTS).write_bytes(content)
         config.save_pretrained(partial)
         processor.save_pretrained(partial)
-        _flush(partial)
-        partial.rename(folder)
-        _flush_folder(folder.parent)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InputError(
-                f"{folder} does not fit on the disk: {len(content):,} bytes are needed"
-            ) from error
-        raise InputError(f"{folder} cannot be written: {error.strerror}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return len(content)
 
 
@@ -102,20 +85,3 @@ def packed_state(
     check_storable(state)
     check_codes(packed)
     return state
-
-
-def _flush(folder: Path) -> None:
-    """See the files on the disk before the rename makes them visible."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-    _flush_folder(folder)
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,0 +1,42 @@
+"""`sottovoce export`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sottovoce.cli.arguments import CORPUS, Model, Out
+
+
+def export(
+    model: Model,
+    out: Out,
+    to: Annotated[
+        str,
+        typer.Option(help="onnx, openvino, or compressed-tensors (for stock transformers)."),
+    ] = "onnx",
+    check: Annotated[
+        Path | None,
+        typer.Option(help=f"Compare the texts of both, utterance by utterance: {CORPUS}."),
+    ] = None,
+) -> None:
+    """Write a model that runs without sottovoce; weights stay packed in it.
+
+    A folder with the model, its processor, and a README with a program that runs it. The export is
+    run once and its outputs are compared with PyTorch's.
+
+    Example: sottovoce export small --to onnx --out small-onnx --check dev-clean
+    """
+    from sottovoce.pipelines.exporting import export as run
+
+    done = run(model, to, out, check=check, console=Console(stderr=True))
+    print(f"written: {out}, {done.bytes / 1e6:.2f} MB")
+    for note in done.notes:
+        print(f"note: {note}")
+    print(f"logits differ from PyTorch's by at most {done.difference:.1e} (on noise)")
+    if done.differing is not None:
+        same = done.utterances - len(done.differing)
+        print(f"texts: {same} of {done.utterances} utterances are the same")
+        for name, before, after in done.differing:
+            print(f"  {name}\n    PyTorch: {before}\n    {to}: {after}")

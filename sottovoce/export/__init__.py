@@ -1,0 +1,1 @@
+"""Compressed models for programs that do not know sottovoce: ONNX, OpenVINO, compressed-tensors."""

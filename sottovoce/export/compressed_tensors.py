@@ -1,0 +1,135 @@
+"""`--to compressed-tensors`: a checkpoint that stock transformers loads with that package.
+
+Linear layers go out in its `pack-quantized` format: int32 words of signed codes, and a scale for
+each channel. It has no convolutions; these go out in floating point, with the same numbers.
+"""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from compressed_tensors.compressors.pack_quantized.helpers import pack_to_int32
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from sottovoce.artifact.format import METADATA, WEIGHTS
+from sottovoce.artifact.packed_layers import PackedLayer, PackedLinear
+from sottovoce.artifact.packed_model import packed_layers
+from sottovoce.errors import InputError
+from sottovoce.export.whole_numbers import WholeNumbers
+from sottovoce.models.recogniser import Recogniser
+
+
+def write_compressed_tensors(recogniser: Recogniser, folder: Path) -> tuple[str, ...]:
+    """Write config.json and model.safetensors.
+
+    Returns:
+        What is not as small as it was.
+
+    Raises:
+        InputError: nothing is packed, or a layer has 8-bit inputs or codes that the format cannot
+            hold; it is named.
+    """
+    model, packed = recogniser.model, packed_layers(recogniser.model)
+    linear = {name: layer for name, layer in packed.items() if isinstance(layer, PackedLinear)}
+    if not linear:
+        raise InputError("no linear layer of the model is packed; transformers loads it as it is")
+    for name, layer in packed.items():
+        if layer.precision.input_bits:
+            raise InputError(
+                f"layer {name!r} has 8-bit inputs, which compressed-tensors keeps only beside 8-bit "
+                "weights; export to onnx or openvino"
+            )
+    numbers = {name: WholeNumbers.of(name, layer) for name, layer in linear.items()}
+    inside = tuple(f"{name}." for name in packed)
+    state = {name: one for name, one in model.state_dict().items() if not name.startswith(inside)}
+    with torch.device("meta"):
+        expected = type(model)(model.config).state_dict()
+    for name, layer in packed.items():
+        if layer.bias is not None:
+            state[f"{name}.bias"] = layer.bias
+        state |= (
+            _packed(name, layer, numbers[name])
+            if name in linear
+            else _floating(name, layer, expected)
+        )
+    config = copy.deepcopy(model.config)
+    config.quantization_config = _described(model, numbers)
+    config.architectures = [type(model).__name__]
+    config.save_pretrained(folder)
+    stored = {name: one.detach().cpu().contiguous() for name, one in state.items()}
+    save_file(stored, folder / WEIGHTS, metadata=METADATA)
+    return _notes(packed, numbers)
+
+
+def _packed(name: str, layer: PackedLayer, whole: WholeNumbers) -> dict[str, Tensor]:
+    codes = whole.signed(layer.unsigned_codes.cpu())
+    rows = codes.shape[0]
+    return {
+        f"{name}.weight_packed": pack_to_int32(codes, whole.bits),
+        f"{name}.weight_scale": whole.scale.expand(rows).unsqueeze(1).clone(),
+        f"{name}.weight_shape": torch.tensor(codes.shape),
+    }
+
+
+def _floating(
+    name: str, layer: PackedLayer, expected: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """A convolution's weight as transformers has it: weight-normed where the architecture is."""
+    length = expected.get(f"{name}.parametrizations.weight.original0")
+    if length is None:
+        return {f"{name}.weight": layer.weight}
+    over = [axis for axis, size in enumerate(length.shape) if size == 1]
+    return {
+        f"{name}.parametrizations.weight.original0": layer.weight.norm(dim=over, keepdim=True),
+        f"{name}.parametrizations.weight.original1": layer.weight,
+    }
+
+
+def _described(model: nn.Module, numbers: Mapping[str, WholeNumbers]) -> dict[str, Any]:
+    """The `quantization_config`: one group of layers for each width."""
+    widths = sorted({whole.bits for whole in numbers.values()})
+    others = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and name not in numbers
+    ]
+    return {
+        "quant_method": "compressed-tensors",
+        "format": "pack-quantized",
+        "quantization_status": "compressed",
+        "ignore": others,
+        "config_groups": {
+            f"{bits} bits": {
+                "targets": [name for name, whole in numbers.items() if whole.bits == bits],
+                "weights": {
+                    "num_bits": bits,
+                    "type": "int",
+                    "strategy": "channel",
+                    "symmetric": True,
+                    "dynamic": False,
+                },
+            }
+            for bits in widths
+        },
+    }
+
+
+def _notes(
+    packed: Mapping[str, PackedLayer], numbers: Mapping[str, WholeNumbers]
+) -> tuple[str, ...]:
+    floating = [name for name in packed if name not in numbers]
+    wider = [name for name, whole in numbers.items() if whole.bits > packed[name].precision.bits]
+    notes = []
+    if floating:
+        notes.append(
+            f"{len(floating)} convolutions go out in floating point, which is all that "
+            f"compressed-tensors has for them: {floating[0]} and so on"
+        )
+    if wider:
+        notes.append(
+            f"{len(wider)} layers on a grid of halves take one bit more there: {wider[0]} and so on"
+        )
+    return tuple(notes)

@@ -1,0 +1,70 @@
+"""An exported folder: the model for another program, its processor, and how to use them.
+
+| file                | holds                                                                   |
+|---------------------|-------------------------------------------------------------------------|
+| model.*             | the graph and its packed weights, as the target has them                |
+| export.json         | target, model type and `Interface`                                      |
+| README.md           | how to run it without sottovoce                                         |
+| the rest            | the processor's files                                                   |
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sottovoce.errors import InputError
+from sottovoce.export.example import readme
+from sottovoce.export.interface import Interface
+from sottovoce.export.targets import TARGETS
+from sottovoce.files import new_folder
+from sottovoce.models.recogniser import Recogniser
+
+_FACTS = "export.json"
+
+
+def write_export(recogniser: Recogniser, target: str, folder: Path) -> tuple[str, ...]:
+    """Write a recogniser for another program; everything or nothing.
+
+    Args:
+        target: one of `TARGETS`.
+        folder: must not exist.
+
+    Returns:
+        What its user should know of it.
+
+    Raises:
+        InputError: no such target, the folder exists or cannot be written, a layer cannot be
+            expressed, or a package is missing.
+    """
+    if target not in TARGETS:
+        raise InputError(f"there is no target {target!r}; choose of {', '.join(TARGETS)}")
+    size = sum(one.nbytes for one in recogniser.model.state_dict().values())
+    interface = Interface.of(recogniser)
+    facts = {"target": target, "model_type": recogniser.family.model_type, **asdict(interface)}
+    with new_folder(folder, size) as partial:
+        notes = TARGETS[target].write(recogniser, partial)
+        recogniser.processor.save_pretrained(partial)
+        (partial / _FACTS).write_text(json.dumps(facts, indent=1, ensure_ascii=False), "utf-8")
+        (partial / "README.md").write_text(readme(target, interface), "utf-8")
+    return notes
+
+
+def is_export(folder: str | Path) -> bool:
+    """Whether a folder was exported."""
+    return (Path(folder) / _FACTS).is_file()
+
+
+def read_facts(folder: Path) -> tuple[str, str, Interface]:
+    """Target, model type and interface of an exported folder.
+
+    Raises:
+        InputError: the folder is damaged.
+    """
+    try:
+        facts: dict[str, Any] = json.loads((folder / _FACTS).read_text("utf-8"))
+        target, model_type = facts.pop("target"), facts.pop("model_type")
+        interface = Interface(**{**facts, "written": tuple(facts["written"])})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder / _FACTS} is damaged: {error}; export the model again") from error
+    return target, model_type, interface

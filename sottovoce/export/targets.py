@@ -1,0 +1,49 @@
+"""Where a recogniser can go: each target is a module with a function that fills a folder."""
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from sottovoce.errors import InputError
+from sottovoce.models.recogniser import Recogniser
+
+
+@dataclass(frozen=True)
+class Target:
+    """One of them.
+
+    Attributes:
+        writer: module and function, (recogniser, folder) -> notes.
+        extra: what `pip install 'sottovoce[...]'` must have installed.
+    """
+
+    writer: str
+    extra: str
+
+    def write(self, recogniser: Recogniser, folder: Path) -> tuple[str, ...]:
+        """Fill a folder.
+
+        Returns:
+            What its user should know of it.
+
+        Raises:
+            InputError: a package is missing, or a layer cannot be expressed.
+        """
+        module, function = self.writer.split(":")
+        try:
+            found = importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"{error.name} is not installed; pip install 'sottovoce[{self.extra}]'"
+            ) from error
+        notes: tuple[str, ...] = getattr(found, function)(recogniser, folder)
+        return notes
+
+
+TARGETS = {
+    "onnx": Target("sottovoce.export.onnx_target:write_onnx", "onnx"),
+    "openvino": Target("sottovoce.export.openvino_target:write_openvino", "openvino"),
+    "compressed-tensors": Target(
+        "sottovoce.export.compressed_tensors:write_compressed_tensors", "compressed-tensors"
+    ),
+}

@@ -1,0 +1,86 @@
+"""A compressed model for another program, and the proof that it is the same."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from sottovoce.export.folder import write_export
+from sottovoce.models.checkpoint import load
+from sottovoce.runtime.engine import Engine
+from sottovoce.runtime.engines import engine_of
+from sottovoce.runtime.recognition import recognise
+from sottovoce.speech.corpora import read_corpus
+
+_SECONDS = 3
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written, and how it compares with the model in PyTorch.
+
+    Attributes:
+        bytes: of the exported model, its weights included.
+        difference: the largest of a logit on three seconds of noise.
+        differing: (utterance, text in PyTorch, text of the export) where they are not the same;
+            None where no speech was given.
+        utterances: how many were compared.
+        notes: what else a user should know.
+    """
+
+    bytes: int
+    difference: float
+    differing: tuple[tuple[str, str, str], ...] | None
+    utterances: int
+    notes: tuple[str, ...]
+
+
+def export(
+    model: str | Path,
+    target: str,
+    out: str | Path,
+    *,
+    check: str | Path | None = None,
+    console: Console | None = None,
+) -> Export:
+    """Write a model for another program and run it there once.
+
+    Args:
+        model: a compressed folder, or a checkpoint (hub id, folder).
+        target: "onnx", "openvino" or "compressed-tensors".
+        out: folder to write; it must not exist.
+        check: a corpus that both recognise, utterance by utterance.
+
+    Raises:
+        InputError: a layer cannot be expressed (it is named), a package is missing, or something
+            given cannot be used.
+    """
+    recogniser, out = load(model), Path(out)
+    corpus = None if check is None else read_corpus(check, transcribed=False)
+    notes = write_export(recogniser, target, out)
+    exported = engine_of(out)
+    differing = None
+    if corpus is not None:
+        first, second = (
+            recognise(engine, corpus, name=name, console=console).transcripts.utterances
+            for engine, name in ((recogniser, "PyTorch"), (exported, target))
+        )
+        differing = tuple(
+            (name, " ".join(first[name][1]), " ".join(second[name][1]))
+            for name in first
+            if first[name] != second[name]
+        )
+    return Export(
+        bytes=sum(file.stat().st_size for file in out.glob("model.*")),
+        difference=_difference(recogniser, exported),
+        differing=differing,
+        utterances=len(corpus.utterances) if corpus is not None else 0,
+        notes=notes,
+    )
+
+
+def _difference(first: Engine, second: Engine) -> float:
+    noise = np.random.default_rng(0).standard_normal(_SECONDS * first.sampling_rate)
+    one, other = (engine.frame_logits([noise.astype(np.float32)])[0] for engine in (first, second))
+    return float(np.abs(one - other).max())

@@ -1,0 +1,39 @@
+"""An exported graph as an engine."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sottovoce.export.interface import Interface
+from sottovoce.speech.labels import Labels
+
+Run = Callable[[np.ndarray], np.ndarray]
+"""Waveforms [1, samples] -> logits [1, frames, labels]."""
+
+
+@dataclass(frozen=True)
+class GraphEngine:
+    """Runs a graph utterance by utterance, so that nothing is padded and nothing masked.
+
+    Attributes:
+        run: the graph in its runtime.
+    """
+
+    run: Run
+    interface: Interface
+    labels: Labels
+
+    @property
+    def sampling_rate(self) -> int:
+        return self.interface.sampling_rate
+
+    @property
+    def shortest(self) -> int:
+        return self.interface.shortest
+
+    def frames_of(self, samples: int) -> int:
+        return self.interface.frames_of(samples)
+
+    def frame_logits(self, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [self.run(waveform[None])[0] for waveform in waveforms]
