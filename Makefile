@@ -35,6 +35,8 @@ bench: $(INSTALLED) ## measure what benchmarks/RESULTS.md reports
 	$(BIN)/python benchmarks/commands.py
 	$(BIN)/python benchmarks/commands.py --plans
 	$(BIN)/python benchmarks/plan_signal.py
+	$(BIN)/python benchmarks/chunking.py
+	$(BIN)/python benchmarks/chunking.py --memory
 	$(BIN)/python benchmarks/results_page.py
 
 # torch goes first and alone: asked for by another package, pip may take a build with gigabytes of

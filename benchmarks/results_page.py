@@ -21,7 +21,16 @@ Row = dict[str, Any]
 
 def main() -> None:
     """Write the page; a table without rows says which command makes them."""
-    sections = (_heading(), _sizes(), _plans(), _signal(), _peers(), _step_cost(), _bytes())
+    sections = (
+        _heading(),
+        _sizes(),
+        _plans(),
+        _signal(),
+        _peers(),
+        _chunking(),
+        _step_cost(),
+        _bytes(),
+    )
     PAGE.write_text("\n\n".join(sections) + "\n")
 
 
@@ -179,6 +188,49 @@ def _peers() -> str:
     lines += [[row["system"], "", "", "", row["refused"]] for row in rows if "refused" in row]
     headings = ["system", "MB", "dev WER", "95% interval", "against the checkpoint"]
     return f"{title}\n\n{_table(headings, lines)}"
+
+
+def _chunking() -> str:
+    title = (
+        "## Long recordings in chunks\n\n"
+        "`python benchmarks/chunking.py`: `commands` dev utterances of one speaker joined to "
+        "recordings of about a minute, the reference recogniser (trained on utterances of seconds)."
+        " Chunk: seconds heard at once, context included; context: seconds at either end that are "
+        "dropped. `apart` hears the utterances one by one, `whole` the recordings uncut. See [the "
+        "decision](../docs/decisions/0013-long-recordings-are-heard-in-chunks.md)."
+    )
+    rows = read_rows(RESULTS / "chunking.json")
+    words = [
+        [row["way"], _percent(row["wer"]), str(row["errors"]), f"{row['cpu_seconds']:.0f}"]
+        for row in rows
+        if row["measure"] == "words"
+    ]
+    if not words:
+        return f"{title}\n\nNot measured yet."
+    memory = [
+        [
+            row["model"],
+            str(row["minutes"]),
+            f"{row['chunk']:g} s, {row['context']:g} s",
+            f"{row['bytes'] / 1e9:.2f}",
+            f"{row['cpu_seconds']:.0f}",
+        ]
+        for row in rows
+        if row["measure"] == "memory"
+    ]
+    about = (
+        "`python benchmarks/chunking.py --memory`: the largest resident size of a process that "
+        "transcribes one file, noise in stereo at 44.1 kHz; interpreter and libraries (about "
+        "0.4 GB) are in it. It does not grow with the file."
+    )
+    return "\n\n".join(
+        (
+            title,
+            _table(["chunk, context", "dev WER", "errors", "CPU-s"], words),
+            about,
+            _table(["model", "minutes", "chunk, context", "peak GB", "CPU-s"], memory),
+        )
+    )
 
 
 def _step_cost() -> str:

@@ -26,8 +26,8 @@ class Chunking:
         context: seconds at either end of a chunk that are heard and not written.
     """
 
-    chunk: float = 30.0
-    context: float = 4.0
+    chunk: float = 10.0
+    context: float = 2.0
 
     def __post_init__(self) -> None:
         if not (isfinite(self.chunk) and self.chunk > 0):

@@ -1,11 +1,13 @@
 import tracemalloc
 from collections.abc import Callable, Sequence
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from fakes import Convolutions
+from rich.console import Console
 from tiny import RATE, noise
 
 from sottovoce.errors import InputError
@@ -76,7 +78,7 @@ def test_a_long_file_is_never_held_whole(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(text) > 10_000
-    assert peak < whole / 2
+    assert peak < whole / 4
 
 
 def _broken(folder: Path) -> list[Path]:
@@ -103,6 +105,18 @@ def test_files_that_cannot_be_transcribed_are_told_in_their_place(tmp_path: Path
     assert ["1.wav cannot be" in told[1], "2.wav has 20 samples" in told[2]] == [True, True]
     assert "3.flac" in told[3]
     assert len(told) == 5
+
+
+def test_a_terminal_is_shown_how_far_it_is(tmp_path: Path) -> None:
+    console = Console(file=StringIO(), force_terminal=True)
+    files = _broken(tmp_path)
+    given = {"refused": lambda _: None, "console": console}
+    found = list(transcribe_files(Convolutions(), files, Chunking(10, 0), **given))
+    assert [file for file, _ in found] == [files[0], files[4]]
+    assert "transcribing" in console.file.getvalue()
+    piped = Console(file=StringIO())
+    list(transcribe_files(Convolutions(), files[:1], Chunking(), console=piped))
+    assert piped.file.getvalue() == ""
 
 
 def test_alone_the_first_such_file_ends_it_where_it_is_due(tmp_path: Path) -> None:
