@@ -24,16 +24,16 @@ def second_moments(
     layers: Mapping[str, Layer],
     batches: Callable[[], Iterator[Waveforms]],
 ) -> dict[str, Tensor]:
-    """Linear layer -> H, [inputs, inputs], float32; a layer that is never called is not there."""
-    linear = {name: one for name, one in layers.items() if isinstance(one, nn.Linear)}
+    """Encoder matrix -> H, [inputs, inputs], float32; one that is never called is not there."""
     moments: dict[str, Tensor] = {}
 
     def add(name: str, inputs: Tensor) -> None:
-        rows = inputs.detach().flatten(0, -2).float()
+        channels_last = inputs if isinstance(layers[name], nn.Linear) else inputs.movedim(1, -1)
+        rows = channels_last.detach().flatten(0, -2).float()
         own = rows.T @ rows
         moments[name] = moments[name] + own if name in moments else own
 
-    run_watched(recogniser, linear, batches(), add)
+    run_watched(recogniser, layers, batches(), add)
     return moments
 
 

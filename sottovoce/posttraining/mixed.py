@@ -54,7 +54,7 @@ def mixed_weights(
     }
     candidates: dict[str, dict[int, Rounded]] = {}
     for name in track(own, "rounding", console=console):
-        weight = own[name].weight.detach()
+        weight = own[name].weight.detach().flatten(1)
         candidates[name] = {
             width: _rounded(weight, precision, moments.get(name))
             for width, precision in precisions.items()
@@ -93,7 +93,7 @@ def _costs(
             for row, (name, layer) in enumerate(layers.items()):
                 before = layer.weight.data
                 for column, width in enumerate(CANDIDATES):
-                    layer.weight.data = candidates[name][width][0]
+                    layer.weight.data = candidates[name][width][0].view_as(before)
                     divergence = kl_divergence(
                         replay.logits, replay.again(name), features.frame_mask
                     )
