@@ -113,6 +113,11 @@ class Family:
         return shapes
 
 
+def is_pointwise(layer: nn.Module) -> bool:
+    """Whether a layer is a convolution that sees one frame at a time: a matrix."""
+    return isinstance(layer, nn.Conv1d) and layer.kernel_size == (1,) and layer.groups == 1
+
+
 TRANSFORMER_MATRICES = {
     "q": "attention.q_proj",
     "k": "attention.k_proj",

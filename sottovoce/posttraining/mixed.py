@@ -54,7 +54,7 @@ def mixed_weights(
     }
     candidates: dict[str, dict[int, Rounded]] = {}
     for name in track(own, "rounding", console=console):
-        weight = own[name].weight.detach().flatten(1)
+        weight = own[name].weight.detach()
         candidates[name] = {
             width: _rounded(weight, precision, moments.get(name))
             for width, precision in precisions.items()
@@ -70,11 +70,13 @@ def mixed_weights(
 
 
 def _rounded(weight: Tensor, precision: Precision, moments: Tensor | None) -> Rounded:
-    grid = grid_of(precision.grid, precision.bits)
-    scale = initial_scale(weight, grid, "channel", "mse")
+    grid, matrix = grid_of(precision.grid, precision.bits), weight.flatten(1)
+    scale = initial_scale(matrix, grid, "channel", "mse")
     if moments is None:
-        return grid.values(grid.round_to_codes(weight, scale), scale), scale
-    return compensated(weight, scale, grid, moments), scale
+        values = grid.values(grid.round_to_codes(matrix, scale), scale)
+    else:
+        values = compensated(matrix, scale, grid, moments)
+    return values.view_as(weight), scale
 
 
 def _costs(
@@ -93,7 +95,7 @@ def _costs(
             for row, (name, layer) in enumerate(layers.items()):
                 before = layer.weight.data
                 for column, width in enumerate(CANDIDATES):
-                    layer.weight.data = candidates[name][width][0].view_as(before)
+                    layer.weight.data = candidates[name][width][0]
                     divergence = kl_divergence(
                         replay.logits, replay.again(name), features.frame_mask
                     )

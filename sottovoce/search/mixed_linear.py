@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sottovoce.models.family import is_pointwise
 from sottovoce.plan import Precision
 from sottovoce.quantizers.fake import Candidates, quantize_candidates
 from sottovoce.quantizers.grids import grid_of
@@ -92,6 +93,6 @@ def mixed_layer(
     """What stands in for an encoder matrix; else as `MixedLinear`."""
     if isinstance(layer, nn.Linear):
         return MixedLinear(layer, candidates, initial_range)
-    if isinstance(layer, nn.Conv1d) and layer.kernel_size == (1,) and layer.groups == 1:
+    if isinstance(layer, nn.Conv1d) and is_pointwise(layer):
         return MixedPointwise(layer, candidates, initial_range)
     raise TypeError(f"a {type(layer).__name__} is no matrix")

@@ -58,7 +58,7 @@ class SubwordLabels(Labels):
         unknown = {one for one in spelled if one != " " and one not in self._characters}
         for label, (start, end) in zip(cut["input_ids"], cut["offset_mapping"], strict=True):
             if label == self.tokenizer.unk_token_id:
-                unknown.add(spelled[start:end])
+                unknown.update(spelled[start:end])
         if unknown:
             raise self._unwritable(unknown, utterance)
         return list(cut["input_ids"])

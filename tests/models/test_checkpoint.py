@@ -19,6 +19,7 @@ from sottovoce.models.checkpoint import (
     load_backbone,
     load_checkpoint,
 )
+from sottovoce.models.families import FAMILIES
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.plan import Plan
 
@@ -64,7 +65,7 @@ def _as_bin(folder: Path, **extra: Any) -> None:
     torch.save({**tensors, **extra}, folder / "pytorch_model.bin")
 
 
-@pytest.mark.parametrize("family", ["wav2vec2", "hubert", "wavlm"])
+@pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_a_checkpoint_loads_as_it_was_saved(
     make_checkpoint: MakeCheckpoint, make_recogniser: Callable[..., Recogniser], family: str
 ) -> None:
@@ -251,7 +252,7 @@ def test_a_backbone_with_a_hole_is_refused(make_checkpoint: MakeCheckpoint) -> N
         load_backbone(folder, {token: label for label, token in enumerate(VOCABULARY)})
 
 
-@pytest.mark.parametrize("family", ["wav2vec2", "hubert", "wavlm"])
+@pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_masked_features_do_not_stop_training(make_checkpoint: MakeCheckpoint, family: str) -> None:
     source = make_checkpoint(family, mask_feature_prob=0.5, mask_feature_length=4)
     recogniser = load_checkpoint(source)
