@@ -136,6 +136,13 @@ def _read_processor(source: str | Path, family: Family) -> Any:
             f"{source} has no processor with a tokenizer; save one there with "
             f"`{family.processor}.save_pretrained`"
         )
+    made = processor.feature_extractor.model_input_names[0]
+    taken = getattr(transformers, family.ctc_class).main_input_name
+    if made != taken:
+        raise InputError(
+            f"{source} has a {type(processor.feature_extractor).__name__}, which makes {made} and "
+            f"the model takes {taken}; save its own there with `{family.processor}.save_pretrained`"
+        )
     return processor
 
 
