@@ -6,7 +6,7 @@
 
 Each starts from `commands-wav2vec2`, the reference recogniser: every tensor of the same name and
 shape is taken over. For HuBERT that is all of them (the two families compute alike), for WavLM all
-but its gated position biases, for the Conformer the convolutional front end alone; its encoder
+but its gated position biases, for the Conformer the front end (and three vectors): its encoder
 starts at random. Then `finetune` trains it. An interrupted training goes on where it stopped.
 """
 
