@@ -60,8 +60,9 @@ def random_recogniser(shape: Shape) -> Recogniser:
     set_seed(0)
     config = Wav2Vec2Config(vocab_size=len(_VOCABULARY), layerdrop=0.0, **shape.changes)
     vocabulary = {token: label for label, token in enumerate(_VOCABULARY)}
-    processor = new_processor(vocabulary, Wav2Vec2FeatureExtractor())
-    return Recogniser(Wav2Vec2ForCTC(config), processor, family_of("wav2vec2"))
+    family = family_of("wav2vec2")
+    processor = new_processor(vocabulary, Wav2Vec2FeatureExtractor(), family)
+    return Recogniser(Wav2Vec2ForCTC(config), processor, family)
 
 
 def random_speech(shape: Shape, recogniser: Recogniser, folder: Path) -> TrainingSpeech:

@@ -44,7 +44,8 @@ from rich.table import Column, Table
 from rows import RESULTS, Row, machine, row_of
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from sottovoce.models.recogniser import Features, Recogniser
+from sottovoce.models.features import Features
+from sottovoce.models.recogniser import Recogniser
 from sottovoce.recipe import Training, read_recipe
 from sottovoce.search.joint import JointObjective
 from sottovoce.training.batch import Batch

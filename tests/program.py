@@ -61,7 +61,7 @@ def _transformers_logs_to(stream: TextIO) -> Iterator[None]:
 def save_checkpoint(folder: Path, family: str = "wav2vec2", **changes: object) -> Path:
     """A tiny recogniser as transformers' own classes save it."""
     tiny_model(family, **changes).save_pretrained(folder)
-    tiny_processor(folder.parent).save_pretrained(folder)
+    tiny_processor(folder.parent, family).save_pretrained(folder)
     return folder
 
 

@@ -8,8 +8,16 @@ import numpy as np
 import soundfile
 import torch
 import transformers
+from tokenizers import Tokenizer, decoders, pre_tokenizers
+from tokenizers.models import BPE
 from transformers import (
+    ParakeetFeatureExtractor,
+    ParakeetProcessor,
+    ParakeetTokenizer,
     PreTrainedModel,
+    ProcessorMixin,
+    SeamlessM4TFeatureExtractor,
+    Wav2Vec2BertProcessor,
     Wav2Vec2CTCTokenizer,
     Wav2Vec2FeatureExtractor,
     Wav2Vec2Processor,
@@ -25,41 +33,103 @@ RATE = 16000
 SAMPLES_A_FRAME = 160
 
 
+_ENCODER = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+    "layerdrop": 0.0,
+}
+_MASKED = {"mask_time_prob": 0.2, "mask_time_length": 4}
+_CONVOLUTIONS = {
+    "conv_dim": (16, 16),
+    "conv_kernel": (20, 10),
+    "conv_stride": (16, 10),
+    "num_feat_extract_layers": 2,
+    "num_conv_pos_embeddings": 8,
+    "num_conv_pos_embedding_groups": 2,
+}
+_CONFORMER = {"conv_depthwise_kernel_size": 5, "max_source_positions": 50}
+_SETTINGS: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("wav2vec2", "hubert", "wavlm"), _ENCODER | _MASKED | _CONVOLUTIONS),
+    "wav2vec2-conformer": _ENCODER | _MASKED | _CONVOLUTIONS | _CONFORMER,
+    "wav2vec2-bert": _ENCODER | _MASKED | _CONFORMER | {"left_max_position_embeddings": 8},
+    "parakeet_ctc": {"pad_token_id": 0},
+}
+_PARAKEET_ENCODER = _ENCODER | {
+    "conv_kernel_size": 5,
+    "subsampling_factor": 2,
+    "subsampling_conv_channels": 4,
+    "num_mel_bins": 80,
+}
+
+
 def tiny_model(family: str, **changes: Any) -> PreTrainedModel:
-    """Two encoder layers of width 32, 100 frames a second, the same weights at every call."""
-    settings = {
-        "vocab_size": len(VOCABULARY),
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 48,
-        "conv_dim": (16, 16),
-        "conv_kernel": (20, 10),
-        "conv_stride": (16, 10),
-        "num_feat_extract_layers": 2,
-        "num_conv_pos_embeddings": 8,
-        "num_conv_pos_embedding_groups": 2,
-        "layerdrop": 0.0,
-        "mask_time_prob": 0.2,
-        "mask_time_length": 4,
-        "ctc_zero_infinity": True,
-    } | changes
+    """Two encoder layers of width 32, 50 or 100 frames a second, the same weights at every call."""
+    settings = {"vocab_size": len(VOCABULARY), "ctc_zero_infinity": True} | _SETTINGS[family]
+    if family == "parakeet_ctc":
+        settings["encoder_config"] = _PARAKEET_ENCODER | changes
+    else:
+        settings |= changes
     ctc_class = getattr(transformers, family_of(family).ctc_class)
     torch.manual_seed(0)
-    return ctc_class(ctc_class.config_class(**settings)).eval()
+    model = ctc_class(ctc_class.config_class(**settings)).eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):  # as speech would have left them
+            module.running_mean.uniform_(-0.1, 0.1)
+            module.running_var.uniform_(0.5, 2.0)
+    return model
 
 
-def tiny_processor(folder: Path) -> Wav2Vec2Processor:
+def tiny_processor(folder: Path, family: str = "wav2vec2") -> ProcessorMixin:
+    return _PROCESSORS[family_of(family).processor](folder)
+
+
+def _wav2vec2_processor(folder: Path) -> ProcessorMixin:
+    return Wav2Vec2Processor(Wav2Vec2FeatureExtractor(), _characters(folder))
+
+
+def _bert_processor(folder: Path) -> ProcessorMixin:
+    return Wav2Vec2BertProcessor(SeamlessM4TFeatureExtractor(), _characters(folder))
+
+
+def _parakeet_processor(_: Path) -> ProcessorMixin:
+    return ParakeetProcessor(ParakeetFeatureExtractor(), subwords())
+
+
+_PROCESSORS = {
+    "Wav2Vec2Processor": _wav2vec2_processor,
+    "Wav2Vec2BertProcessor": _bert_processor,
+    "ParakeetProcessor": _parakeet_processor,
+}
+
+
+def _characters(folder: Path) -> Wav2Vec2CTCTokenizer:
     vocabulary = folder / "vocabulary" / "vocab.json"
     vocabulary.parent.mkdir(parents=True, exist_ok=True)
     vocabulary.write_text(json.dumps({token: label for label, token in enumerate(VOCABULARY)}))
-    return Wav2Vec2Processor(
-        feature_extractor=Wav2Vec2FeatureExtractor(), tokenizer=Wav2Vec2CTCTokenizer(vocabulary)
+    return Wav2Vec2CTCTokenizer(vocabulary)
+
+
+def subwords() -> ParakeetTokenizer:
+    """As transformers makes one of a sentencepiece model: pieces, of which "▁" begins a word."""
+    pieces = ("<pad>", "<unk>", "▁", "a", "b", "c", "ab", "▁c")
+    model = BPE(
+        {piece: label for label, piece in enumerate(pieces)},
+        [("a", "b"), ("▁", "c")],
+        unk_token="<unk>",
+        fuse_unk=True,
     )
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    return ParakeetTokenizer(tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>")
 
 
 def tiny_recogniser(folder: Path, family: str = "wav2vec2", **changes: Any) -> Recogniser:
-    return Recogniser(tiny_model(family, **changes), tiny_processor(folder), family_of(family))
+    return Recogniser(
+        tiny_model(family, **changes), tiny_processor(folder, family), family_of(family)
+    )
 
 
 def noise(seconds: float, seed: int = 0) -> np.ndarray:

@@ -6,13 +6,19 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv1d, linear
+from torch.nn.functional import conv1d, conv2d, linear
+from transformers.models.parakeet import modeling_parakeet
 
 from sottovoce.artifact.packing import pack, packed_columns, unpack
 from sottovoce.errors import InputError
 from sottovoce.plan import Precision, Shape
 from sottovoce.quantizers.activations import Range, fake_quantize_inputs
 from sottovoce.quantizers.grids import Grid, grid_of
+
+Convolution = nn.Conv1d | nn.Conv2d
+
+# Earlier releases of transformers transpose around an ordinary convolution.
+_FRAMEWISE: type[nn.Conv1d] | None = getattr(modeling_parakeet, "ParakeetEncoderCTCHead", None)
 
 
 class PackedLayer(nn.Module):
@@ -206,7 +212,9 @@ class PackedConv1d(PackedLayer):
         InputError: `like` pads with something other than zeros.
     """
 
-    def __init__(self, like: nn.Conv1d, precision: Precision, **stored: Any) -> None:
+    convolve: Callable[..., Tensor] = staticmethod(conv1d)
+
+    def __init__(self, like: Convolution, precision: Precision, **stored: Any) -> None:
         if like.padding_mode != "zeros":
             raise InputError(f"a convolution padded with {like.padding_mode!r} cannot be packed")
         super().__init__(tuple(like.weight.shape), precision, **stored)
@@ -215,7 +223,7 @@ class PackedConv1d(PackedLayer):
         self.stride, self.padding, self.dilation = like.stride, like.padding, like.dilation
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return conv1d(
+        return self.convolve(
             self.seen(inputs),
             self.weight,
             self.bias,
@@ -232,9 +240,22 @@ class PackedConv1d(PackedLayer):
         )
 
 
+class PackedConv2d(PackedConv1d):
+    """The same over two dimensions: time and frequency."""
+
+    convolve = staticmethod(conv2d)
+
+
+class PackedFramewise(PackedConv1d):
+    """Parakeet's CTC head: a convolution whose inputs are [utterances, frames, channels]."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs.transpose(1, 2)).transpose(1, 2)
+
+
 def empty_packed(layer: nn.Module, precision: Precision) -> PackedLayer:
     """What can store the weight of a float layer, on its device, with nothing stored yet."""
-    if not isinstance(layer, nn.Linear | nn.Conv1d):
+    if not isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d):
         raise TypeError(f"a {type(layer).__name__} has no packed form")
     stored: dict[str, Any] = {
         "bias": layer.bias is not None,
@@ -243,4 +264,8 @@ def empty_packed(layer: nn.Module, precision: Precision) -> PackedLayer:
     }
     if isinstance(layer, nn.Linear):
         return PackedLinear(layer.in_features, layer.out_features, precision, **stored)
+    if isinstance(layer, nn.Conv2d):
+        return PackedConv2d(layer, precision, **stored)
+    if _FRAMEWISE is not None and isinstance(layer, _FRAMEWISE):
+        return PackedFramewise(layer, precision, **stored)
     return PackedConv1d(layer, precision, **stored)

@@ -17,7 +17,7 @@ def plan_of(model: nn.Module) -> Plan:
     return Plan({name: layer.precision for name, layer in packed_layers(model).items()})
 
 
-def planned_layers(model: nn.Module, plan: Plan) -> dict[str, nn.Linear | nn.Conv1d]:
+def planned_layers(model: nn.Module, plan: Plan) -> dict[str, nn.Linear | nn.Conv1d | nn.Conv2d]:
     """Layer name -> the float layer that `plan` quantizes.
 
     Raises:
@@ -27,7 +27,7 @@ def planned_layers(model: nn.Module, plan: Plan) -> dict[str, nn.Linear | nn.Con
     planned = {}
     for name in plan:
         layer = modules.get(name)
-        if not isinstance(layer, nn.Linear | nn.Conv1d):
+        if not isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d):
             found = "is not in" if layer is None else f"is a {type(layer).__name__} of"
             raise InputError(
                 f"layer {name!r} of the plan {found} {type(model).__name__}; "

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC, set_seed
 
 from sottovoce.demo.corpus import speak_corpus
+from sottovoce.models.families import family_of
 from sottovoce.models.processor import new_processor
 from sottovoce.pipelines.full_precision import finetune
 from sottovoce.recipe import Training
@@ -65,7 +66,7 @@ def untrained_recogniser(folder: Path, texts: list[str]) -> None:
         feature_size=1, sampling_rate=16000, padding_value=0.0, do_normalize=True
     )
     Wav2Vec2ForCTC(config).save_pretrained(folder)
-    new_processor(vocabulary, extractor).save_pretrained(folder)
+    new_processor(vocabulary, extractor, family_of("wav2vec2")).save_pretrained(folder)
 
 
 def main(out: Path) -> None:

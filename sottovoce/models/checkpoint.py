@@ -12,8 +12,6 @@ from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
-    Wav2Vec2FeatureExtractor,
-    Wav2Vec2Processor,
 )
 
 from sottovoce.artifact.reader import read_artifact
@@ -48,12 +46,12 @@ def load_checkpoint(source: str | Path) -> Recogniser:
         ),
         source,
     )
-    if any(name.startswith("lm_head") for name in report["missing_keys"]):
+    if any(name.startswith(family.head) for name in report["missing_keys"]):
         raise InputError(f"{source} has no CTC head; `sottovoce finetune {source} ...` trains one")
     _refuse_gaps(model, report, family, source)
     _refuse_non_finite(model, source)
     _complete(model.config)
-    return Recogniser(model.eval(), _read_processor(source), family)
+    return Recogniser(model.eval(), read_processor(source, family), family)
 
 
 def load(source: str | Path) -> Recogniser:
@@ -92,12 +90,9 @@ def load_backbone(source: str | Path, vocabulary: dict[str, int]) -> Any:
     return model
 
 
-def load_feature_extractor(source: str | Path) -> Wav2Vec2FeatureExtractor:
+def load_feature_extractor(source: str | Path) -> Any:
     """The checkpoint's feature extractor; raises InputError where it has none."""
-    extractor: Wav2Vec2FeatureExtractor = _read(
-        lambda: AutoFeatureExtractor.from_pretrained(source), source
-    )
-    return extractor
+    return _read(lambda: AutoFeatureExtractor.from_pretrained(source), source)
 
 
 def is_artifact(source: str | Path) -> bool:
@@ -129,16 +124,24 @@ def _complete(config: Any) -> None:
         config.mask_feature_min_masks = 0
 
 
-def _read_processor(source: str | Path) -> Any:
+def read_processor(source: str | Path, family: Family) -> Any:
+    processor_class = getattr(transformers, family.processor)
     try:
         # Not AutoProcessor: one with a language model would ask for packages that are not needed.
-        processor = _read(lambda: Wav2Vec2Processor.from_pretrained(source), source)
+        processor = _read(lambda: processor_class.from_pretrained(source), source)
     except TypeError:  # transformers opens a vocab.json that is not there
         processor = None
     if not hasattr(processor, "tokenizer") or not hasattr(processor, "feature_extractor"):
         raise InputError(
-            f"{source} has no processor with a tokenizer; save it there with "
-            "`Wav2Vec2Processor.save_pretrained`"
+            f"{source} has no processor with a tokenizer; save one there with "
+            f"`{family.processor}.save_pretrained`"
+        )
+    made = processor.feature_extractor.model_input_names[0]
+    taken = getattr(transformers, family.ctc_class).main_input_name
+    if made != taken:
+        raise InputError(
+            f"{source} has a {type(processor.feature_extractor).__name__}, which makes {made} and "
+            f"the model takes {taken}; save its own there with `{family.processor}.save_pretrained`"
         )
     return processor
 
@@ -151,6 +154,11 @@ def _read(read: Any, source: str | Path) -> Any:
             f"{source} has a .bin file that holds more than tensors, and reading it could run what "
             "it holds; save the model as safetensors"
         ) from error
+    except ImportError as error:
+        raise InputError(
+            f"{source} cannot be read without another package: {_first_line(error)} "
+            "(install it with pip and try again)"
+        ) from error
     except (
         OSError,
         ValueError,
@@ -159,13 +167,18 @@ def _read(read: Any, source: str | Path) -> Any:
         SafetensorError,
         StrictDataclassError,
     ) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        reason = _first_line(error)
         if not Path(source).exists():
             reason = f"there is no such folder, and as a hub id: {reason}"
         raise InputError(
             f"cannot read the checkpoint {source}: {reason} "
             "(give a folder written by transformers' save_pretrained, or a hub id)"
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else repr(error)
 
 
 def _refuse_gaps(model: Any, report: Any, family: Family, source: str | Path) -> None:
@@ -175,7 +188,9 @@ def _refuse_gaps(model: Any, report: Any, family: Family, source: str | Path) ->
     to zeros then: transformers leaves it at random.
     """
     mismatched = [name for name, *_ in report["mismatched_keys"]]
-    missing = {name for name in (*report["missing_keys"], *mismatched) if "lm_head" not in name}
+    missing = {
+        name for name in (*report["missing_keys"], *mismatched) if not name.startswith(family.head)
+    }
     for name in [name for name in missing if name.endswith(_MASK_EMBEDDING)]:
         missing.remove(name)
         model.get_parameter(name).data.zero_()

@@ -1,11 +1,12 @@
 """What the project needs to know of a model family, as one value."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
 
+from sottovoce.models.front_ends import FrontEnd, WaveformConvolutions
 from sottovoce.plan import Shape
 
 
@@ -17,7 +18,8 @@ class Matrix:
         name: its module's name in the CTC model.
         depth: index of its encoder layer, from 0.
         role: what it does there, as in `Family.matrices`.
-        module: "attention" or "feed-forward": what it shares a width with at module granularity.
+        module: the part of the layer that holds it, such as "attention": what it shares a width
+            with at module granularity.
     """
 
     name: str
@@ -35,11 +37,16 @@ class Family:
         ctc_class: the transformers class with a CTC head.
         backbone: attribute of the CTC model that holds everything but the head.
         layers: path of the list of encoder layers inside the backbone.
-        matrices: role -> path inside one encoder layer, in the order of computation.
-        front_end: attribute of the backbone: waveform in, features out; it stays frozen.
+        matrices: role -> path inside one encoder layer, in the order of computation. One that a
+            checkpoint's layers do not have, such as the projection of positions, is passed over.
+        processor: the transformers class of its processor.
+        front_end: waveform in, features out; it stays frozen.
         trunk: paths in the backbone of what computes between the front end and the encoder layers.
         trunk_end: path of the last module before the first encoder layer.
         head: path of the output layer in the CTC model.
+        convolutions: paths inside one encoder layer of its depthwise convolutions.
+        masks_convolutions: whether the model itself keeps padding from these.
+        unused: paths in the backbone of what a checkpoint holds and no output depends on.
     """
 
     model_type: str
@@ -47,44 +54,68 @@ class Family:
     backbone: str
     layers: str
     matrices: Mapping[str, str]
-    front_end: str = "feature_extractor"
+    processor: str = "Wav2Vec2Processor"
+    front_end: FrontEnd = field(default_factory=WaveformConvolutions)
     trunk: tuple[str, ...] = ("feature_projection", "encoder.pos_conv_embed")
     trunk_end: str = "encoder.dropout"
     head: str = "lm_head"
+    convolutions: tuple[str, ...] = ()
+    masks_convolutions: bool = True
+    unused: tuple[str, ...] = ()
 
     def encoder_matrices(self, model: nn.Module) -> list[Matrix]:
         """Every encoder matrix of a CTC model, input to output."""
-        prefix = f"{self.backbone}.{self.layers}"
-        depths = range(len(model.get_submodule(prefix)))  # type: ignore[arg-type]
         return [
-            Matrix(
-                name=f"{prefix}.{depth}.{path}",
-                depth=depth,
-                role=role,
-                module="feed-forward" if role.startswith("feed-forward") else "attention",
-            )
-            for depth in depths
-            for role, path in self.matrices.items()
+            Matrix(name=name, depth=depth, role=role, module=self.matrices[role].split(".")[0])
+            for depth, layer in enumerate(self._layers(model))
+            for role, name in self._inside(depth, layer, self.matrices)
         ]
 
-    def cnns(self, model: nn.Module) -> dict[str, nn.Linear | nn.Conv1d]:
-        """P1's "CNNs": every linear layer and convolution outside the encoder layers, by name."""
-        parts = [*(f"{self.backbone}.{path}" for path in (self.front_end, *self.trunk)), self.head]
+    def depthwise(self, model: nn.Module) -> dict[str, nn.Module]:
+        """The depthwise convolutions of all encoder layers, by name."""
+        paths = {path: path for path in self.convolutions}
+        return {
+            name: model.get_submodule(name)
+            for depth, layer in enumerate(self._layers(model))
+            for _, name in self._inside(depth, layer, paths)
+        }
+
+    def cnns(self, model: nn.Module) -> dict[str, nn.Linear | nn.Conv1d | nn.Conv2d]:
+        """P1's "CNNs", by name: the layers of the front end, the trunk and the head, and the
+        depthwise convolutions of the encoder."""
+        outside = (*self.front_end.modules, *self.trunk, *self.unused)
+        parts = [*(f"{self.backbone}.{path}" for path in outside), *self.depthwise(model)]
         return {
             f"{part}.{name}".rstrip("."): layer
-            for part in parts
+            for part in (*parts, self.head)
             for name, layer in model.get_submodule(part).named_modules()
-            if isinstance(layer, nn.Linear | nn.Conv1d)
+            if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)
         }
+
+    def _layers(self, model: nn.Module) -> list[nn.Module]:
+        return list(model.get_submodule(f"{self.backbone}.{self.layers}").children())
+
+    def _inside(
+        self, depth: int, layer: nn.Module, paths: Mapping[str, str]
+    ) -> list[tuple[str, str]]:
+        """(key, full name) of the paths that an encoder layer has."""
+        present = {name for name, _ in layer.named_modules()}
+        prefix = f"{self.backbone}.{self.layers}.{depth}"
+        return [(key, f"{prefix}.{path}") for key, path in paths.items() if path in present]
 
     def shapes(self, model: nn.Module) -> dict[str, Shape]:
         """(rows, columns) of every encoder matrix."""
         shapes = {}
         for matrix in self.encoder_matrices(model):
             weight: Any = model.get_submodule(matrix.name).weight
-            rows, columns = weight.shape
+            rows, columns = weight.flatten(1).shape
             shapes[matrix.name] = (int(rows), int(columns))
         return shapes
+
+
+def is_pointwise(layer: nn.Module) -> bool:
+    """Whether a layer is a convolution that sees one frame at a time: a matrix."""
+    return isinstance(layer, nn.Conv1d) and layer.kernel_size == (1,) and layer.groups == 1
 
 
 TRANSFORMER_MATRICES = {
@@ -96,3 +127,24 @@ TRANSFORMER_MATRICES = {
     "feed-forward out": "feed_forward.output_dense",
 }
 """The six matrices of a Transformer layer as wav2vec 2.0 and its descendants name them."""
+
+_FEED_FORWARDS = {
+    n: {
+        f"feed-forward {n} in": f"ffn{n}.intermediate_dense",
+        f"feed-forward {n} out": f"ffn{n}.output_dense",
+    }
+    for n in (1, 2)
+}
+
+CONFORMER_MATRICES = {
+    **_FEED_FORWARDS[1],
+    "q": "self_attn.linear_q",
+    "k": "self_attn.linear_k",
+    "v": "self_attn.linear_v",
+    "positions": "self_attn.linear_pos",
+    "out": "self_attn.linear_out",
+    "pointwise 1": "conv_module.pointwise_conv1",
+    "pointwise 2": "conv_module.pointwise_conv2",
+    **_FEED_FORWARDS[2],
+}
+"""The matrices of a Conformer layer as Wav2Vec2Conformer and w2v-BERT name them."""

@@ -2,8 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,28 +11,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from sottovoce.models.family import Family
-from sottovoce.speech.labels import Labels
-
-
-@dataclass(frozen=True)
-class Features:
-    """Front-end features of a padded batch.
-
-    Attributes:
-        values: [utterances, channels, frames].
-        sample_mask: [utterances, samples] of 0 and 1, as transformers wants it beside waveforms.
-        frames: [utterances], frames of each that are not padding.
-    """
-
-    values: Tensor
-    sample_mask: Tensor
-    frames: Tensor
-
-    @property
-    def frame_mask(self) -> Tensor:
-        """[utterances, frames], True where a frame is not padding."""
-        positions = torch.arange(self.values.shape[2], device=self.frames.device)
-        return positions < self.frames.unsqueeze(1)
+from sottovoce.models.features import Features
+from sottovoce.speech.subwords import labels_of
 
 
 def best_device() -> torch.device:
@@ -45,15 +24,16 @@ class Recogniser:
     """A transformers CTC model with its processor and family.
 
     The front end runs utterance by utterance and only its features are padded, with the encoder's
-    attention masked. A front end with group norm (wav2vec2-base) would otherwise see the padding:
-    this way a batch gives each utterance the output that it gets alone.
+    attention masked. A front end with group norm (wav2vec2-base) would otherwise see the padding,
+    and so would the convolutions of a Conformer that transformers does not mask: this way a batch
+    gives each utterance the output that it gets alone.
     """
 
     def __init__(self, model: Any, processor: Any, family: Family) -> None:
         self.model = model
         self.processor = processor
         self.family = family
-        self.labels = Labels.of_tokenizer(processor.tokenizer)
+        self.labels = labels_of(processor.tokenizer)
         self.sampling_rate: int = processor.feature_extractor.sampling_rate
 
     def to(self, device: torch.device) -> "Recogniser":
@@ -80,17 +60,20 @@ class Recogniser:
     @property
     def shortest(self) -> int:
         """Samples of the shortest waveform that yields one frame."""
-        samples = 1
-        sizes = zip(self.model.config.conv_kernel, self.model.config.conv_stride, strict=True)
-        for kernel, stride in reversed(list(sizes)):
-            samples = (samples - 1) * stride + kernel
-        return samples
+        return self.family.front_end.shortest(self.model, self.processor.feature_extractor)
 
     def frames_of(self, samples: int) -> int:
         """Frames that a waveform of `samples` samples yields."""
         if samples < self.shortest:
             return 0
-        return int(self.model._get_feat_extract_output_lengths(samples))
+        extractor = self.processor.feature_extractor
+        return self.family.front_end.frames_of(self.model, extractor, samples)
+
+    @property
+    def front_end_parameters(self) -> list[nn.Parameter]:
+        """What the front end computes with; none where it is not a network."""
+        modules = map(self.backbone.get_submodule, self.family.front_end.modules)
+        return [one for module in modules for one in module.parameters()]
 
     def features(self, waveforms: Sequence[np.ndarray]) -> Features:
         """Run the front end; gradients are recorded only where its parameters want them.
@@ -98,24 +81,22 @@ class Recogniser:
         Args:
             waveforms: mono float32 at `sampling_rate`, each at least `shortest` samples long.
         """
-        front_end = self.backbone.get_submodule(self.family.front_end)
-        extractor = self.processor.feature_extractor
-        trained = any(one.requires_grad for one in front_end.parameters())
-        each = []
-        for waveform in waveforms:
-            inputs = extractor(waveform, sampling_rate=self.sampling_rate, return_tensors="pt")
-            with torch.set_grad_enabled(trained and torch.is_grad_enabled()):
-                each.append(front_end(inputs.input_values.to(self.device))[0].T)
-        samples = torch.tensor([len(waveform) for waveform in waveforms], device=self.device)
-        positions = torch.arange(int(samples.max()), device=self.device)
+        front_end, extractor = self.family.front_end, self.processor.feature_extractor
+        trained = any(one.requires_grad for one in self.front_end_parameters)
+        with torch.set_grad_enabled(trained and torch.is_grad_enabled()):
+            found = [
+                front_end.features(self.backbone, extractor, waveform, self.device)
+                for waveform in waveforms
+            ]
+        each, units = [values.T for values, _ in found], [count for _, count in found]
         values = pad_sequence(each, batch_first=True).transpose(1, 2)
         if self.model.training:  # SpecAugment refuses a batch that is shorter than one mask
-            short = self.model.config.mask_time_length - values.shape[2]
+            short = getattr(self.model.config, "mask_time_length", 0) - values.shape[2]
             values = torch.nn.functional.pad(values, (0, max(0, short)))
         return Features(
             values=values,
-            sample_mask=(positions < samples.unsqueeze(1)).long(),
             frames=torch.tensor([len(one) for one in each], device=self.device),
+            units=torch.tensor(units, device=self.device),
         )
 
     def logits(self, features: Features) -> Tensor:
@@ -123,30 +104,35 @@ class Recogniser:
 
         Everything after the front end, in the model's present mode (train or eval).
         """
-        with self._given(features.values):
-            output = self.model(features.sample_mask, attention_mask=features.sample_mask)
+        with self._padding_unheard(features):
+            output = self.family.front_end.run(self.model, self.backbone, features)
         logits: Tensor = output.logits
         return logits.float()
 
     @contextmanager
-    def _given(self, features: Tensor) -> Iterator[None]:
-        backbone, name = self.backbone, self.family.front_end
-        front_end = getattr(backbone, name)
-        setattr(backbone, name, _Given(features))
-        try:
+    def _padding_unheard(self, features: Features) -> Iterator[None]:
+        """Inside, no convolution of the encoder hears what follows the end of an utterance."""
+        padding = ~features.frame_mask.unsqueeze(1)
+
+        def silence(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            return (inputs[0].masked_fill(padding, 0.0),)
+
+        with ExitStack() as stack:
+            if not self.family.masks_convolutions:
+                for layer in self.family.depthwise(self.model).values():
+                    stack.callback(layer.register_forward_pre_hook(silence).remove)
             yield
-        finally:
-            setattr(backbone, name, front_end)
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
         """Inside, the model is in eval mode: no dropout, no masks."""
-        was_training = self.model.training
+        modes = {module: module.training for module in self.model.modules()}
         self.model.eval()
         try:
             yield
-        finally:
-            self.model.train(was_training)
+        finally:  # not all need have been in the same: batch norms may be frozen
+            for module, training in modes.items():
+                module.training = training
 
     @torch.inference_mode()
     def frame_logits(self, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -174,14 +160,3 @@ class Recogniser:
 def _without_padding(logits: Tensor, features: Features) -> list[np.ndarray]:
     cut = zip(logits.detach().cpu().numpy(), features.frames.tolist(), strict=True)
     return [one[:length] for one, length in cut]
-
-
-class _Given(nn.Module):
-    """Stands where the front end stood and returns features that were computed before."""
-
-    def __init__(self, features: Tensor) -> None:
-        super().__init__()
-        self.features = features
-
-    def forward(self, _: Tensor) -> Tensor:
-        return self.features

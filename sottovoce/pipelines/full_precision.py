@@ -104,10 +104,9 @@ def finetune(
 def _with_new_head(source: str | Path, corpus: Corpus) -> Recogniser:
     vocabulary = new_vocabulary(utterance.text for utterance in corpus.utterances)
     model = load_backbone(source, vocabulary)
-    extractor = load_feature_extractor(source)
-    return Recogniser(
-        model, new_processor(vocabulary, extractor), family_of(model.config.model_type)
-    )
+    family = family_of(model.config.model_type)
+    processor = new_processor(vocabulary, load_feature_extractor(source), family)
+    return Recogniser(model, processor, family)
 
 
 def _letters(recogniser: Recogniser) -> str:

@@ -249,7 +249,7 @@ def _notes(
     unseen = [name for name in layers if plan[name].input_bits is None]
     if ranges and unseen:
         notes.append(
-            f"{len(unseen)} layers have 8-bit weights and floating-point inputs, since the model "
-            f"reads their weights without calling them: {unseen[0]} and so on."
+            f"8-bit weights but no 8-bit inputs, since the model never calls them as layers: "
+            f"{len(unseen)} layers, {unseen[0]} first."
         )
     return tuple(notes)

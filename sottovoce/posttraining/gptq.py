@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
+from sottovoce.models.family import is_pointwise
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.posttraining.layers import Layer
 from sottovoce.posttraining.observing import Waveforms, run_watched
@@ -24,16 +25,19 @@ def second_moments(
     layers: Mapping[str, Layer],
     batches: Callable[[], Iterator[Waveforms]],
 ) -> dict[str, Tensor]:
-    """Linear layer -> H, [inputs, inputs], float32; a layer that is never called is not there."""
-    linear = {name: one for name, one in layers.items() if isinstance(one, nn.Linear)}
+    """Matrix -> H, [inputs, inputs], float32; a layer that is never called is not there."""
+    matrices = {
+        n: one for n, one in layers.items() if isinstance(one, nn.Linear) or is_pointwise(one)
+    }
     moments: dict[str, Tensor] = {}
 
     def add(name: str, inputs: Tensor) -> None:
-        rows = inputs.detach().flatten(0, -2).float()
+        channels_last = inputs if isinstance(layers[name], nn.Linear) else inputs.movedim(1, -1)
+        rows = channels_last.detach().flatten(0, -2).float()
         own = rows.T @ rows
         moments[name] = moments[name] + own if name in moments else own
 
-    run_watched(recogniser, linear, batches(), add)
+    run_watched(recogniser, matrices, batches(), add)
     return moments
 
 

@@ -13,7 +13,7 @@ from sottovoce.quantizers.activations import Range, fake_quantize_inputs
 from sottovoce.quantizers.grids import grid_of
 from sottovoce.quantizers.ranges import initial_scale
 
-Layer = nn.Linear | nn.Conv1d
+Layer = nn.Linear | nn.Conv1d | nn.Conv2d
 
 
 @dataclass(frozen=True)

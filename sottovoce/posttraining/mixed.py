@@ -70,11 +70,13 @@ def mixed_weights(
 
 
 def _rounded(weight: Tensor, precision: Precision, moments: Tensor | None) -> Rounded:
-    grid = grid_of(precision.grid, precision.bits)
-    scale = initial_scale(weight, grid, "channel", "mse")
+    grid, matrix = grid_of(precision.grid, precision.bits), weight.flatten(1)
+    scale = initial_scale(matrix, grid, "channel", "mse")
     if moments is None:
-        return grid.values(grid.round_to_codes(weight, scale), scale), scale
-    return compensated(weight, scale, grid, moments), scale
+        values = grid.values(grid.round_to_codes(matrix, scale), scale)
+    else:
+        values = compensated(matrix, scale, grid, moments)
+    return values.view_as(weight), scale
 
 
 def _costs(

@@ -23,7 +23,7 @@ def input_histograms(
 ) -> dict[str, Histogram]:
     """Layer name -> histogram of its inputs, padding left out.
 
-    A layer whose weight the model reads without calling it (WavLM's attention) is not in the
+    A layer that the model never calls (WavLM's attention reads the weights alone) is not in the
     result: its inputs stay in floating point.
 
     Args:

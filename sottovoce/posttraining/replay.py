@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sottovoce.models.recogniser import Features, Recogniser
+from sottovoce.models.features import Features
+from sottovoce.models.recogniser import Recogniser
 
 
 class Replay:
@@ -30,7 +31,7 @@ class Replay:
         """The logits, parts before the one that holds layer `changed` not computed."""
         with ExitStack() as stack:
             for name, part in self._parts.items():
-                if changed.startswith(f"{name}."):
+                if f"{changed}.".startswith(f"{name}."):
                     break
                 stack.enter_context(_giving(part, self._outputs[name]))
             return self.recogniser.logits(self.features)

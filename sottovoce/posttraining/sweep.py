@@ -88,7 +88,8 @@ def _recognised(
     features = recogniser.features(waveforms)
     replay = Replay(recogniser, features)
     yield FULL, recogniser.texts(replay.logits, features)
-    front_end = f"{recogniser.family.backbone}.{recogniser.family.front_end}."
+    family = recogniser.family
+    front_end = tuple(f"{family.backbone}.{path}." for path in family.front_end.modules)
     for name, trial in trials.items():
         with replaced(layers, {trial.layer: trial.quantized}):
             if trial.layer.startswith(front_end):

@@ -19,7 +19,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from transformers import set_seed
 
-from sottovoce.models.recogniser import Features, Recogniser
+from sottovoce.models.features import Features
+from sottovoce.models.recogniser import Recogniser
 from sottovoce.plan import Plan, Precision
 from sottovoce.recipe import Recipe
 from sottovoce.search.allocation import Choice, best_choice
@@ -28,7 +29,7 @@ from sottovoce.search.quantized_cnns import QuantizedCnns
 from sottovoce.search.supernet import FULL, MIXED, PLAN, QuantizedStep, Supernet, groups_of
 from sottovoce.search.trunk import SharedTrunk
 from sottovoce.training.batch import Batch
-from sottovoce.training.full_precision import freeze_front_end, weight_groups
+from sottovoce.training.full_precision import freeze_front_end, freeze_statistics, weight_groups
 from sottovoce.training.loop import (
     Pace,
     ParameterGroup,
@@ -97,6 +98,7 @@ class JointObjective:
         ]
         self.importance = Importance(self.group_sizes, recipe.candidates)
         recogniser.model.to(accelerator.device).train()
+        freeze_statistics(recogniser)
         self.importance.to(accelerator.device)
         if not recipe.train_front_end:
             freeze_front_end(recogniser)

@@ -1,9 +1,10 @@
-"""A linear layer whose weight is one of several quantized versions of one latent weight."""
+"""A matrix that a layer multiplies by: one of several quantized versions of one latent weight."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sottovoce.models.family import is_pointwise
 from sottovoce.plan import Precision
 from sottovoce.quantizers.fake import Candidates, quantize_candidates
 from sottovoce.quantizers.grids import grid_of
@@ -26,11 +27,11 @@ class MixedLinear(nn.Module):
     weight: Tensor
 
     def __init__(
-        self, linear: nn.Linear, candidates: tuple[Precision, ...], initial_range: str
+        self, layer: nn.Linear | nn.Conv1d, candidates: tuple[Precision, ...], initial_range: str
     ) -> None:
         super().__init__()
-        self.latent = nn.Parameter(linear.weight.detach().clone())
-        self.bias = linear.bias
+        self.latent = nn.Parameter(layer.weight.detach().flatten(1).clone())
+        self.bias: nn.Parameter | None = layer.bias  # type: ignore[assignment]
         self.candidates = candidates
         self.grids = tuple(grid_of(one.grid, one.bits) for one in candidates)
         self.log_scales = nn.ParameterList(
@@ -62,3 +63,36 @@ class MixedLinear(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         return F.linear(inputs, self.weight, self.bias)
+
+    def plain(self) -> nn.Linear | nn.Conv1d:
+        """The ordinary layer, with the latent weight."""
+        rows, columns = self.latent.shape
+        linear = nn.Linear(columns, rows, bias=self.bias is not None, device="meta")
+        linear.weight = self.latent
+        linear.register_parameter("bias", self.bias)
+        return linear
+
+
+class MixedPointwise(MixedLinear):
+    """Stands in for a pointwise `nn.Conv1d`; inputs are [utterances, columns, frames]."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return F.conv1d(inputs, self.weight.unsqueeze(2), self.bias)
+
+    def plain(self) -> nn.Conv1d:
+        rows, columns = self.latent.shape
+        pointwise = nn.Conv1d(columns, rows, 1, bias=self.bias is not None, device="meta")
+        pointwise.weight = nn.Parameter(self.latent.detach().unsqueeze(2))
+        pointwise.register_parameter("bias", self.bias)
+        return pointwise
+
+
+def mixed_layer(
+    layer: nn.Module, candidates: tuple[Precision, ...], initial_range: str
+) -> MixedLinear:
+    """What stands in for an encoder matrix; else as `MixedLinear`."""
+    if isinstance(layer, nn.Linear):
+        return MixedLinear(layer, candidates, initial_range)
+    if isinstance(layer, nn.Conv1d) and is_pointwise(layer):
+        return MixedPointwise(layer, candidates, initial_range)
+    raise TypeError(f"a {type(layer).__name__} is no matrix")

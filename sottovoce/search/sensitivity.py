@@ -73,7 +73,7 @@ def hessian_costs(
     errors = np.zeros((len(layers), len(matrices)))
     with torch.no_grad():
         for row, layer in enumerate(layers):
-            weight = recogniser.model.get_submodule(layer).weight
+            weight = recogniser.model.get_submodule(layer).weight.flatten(1)
             for column, own in enumerate(matrices.values()):
                 errors[row, column] = (own[layer] - weight).square().sum().item()
     return np.maximum(traces, 0.0)[:, None] * errors
@@ -87,7 +87,7 @@ def hessian_traces(
     One draw of v = +-1 a batch serves all layers at once: what the others add has mean zero. CTC
     has no second derivative in PyTorch, so Hv is a central difference of gradients.
     """
-    weights = {layer: recogniser.model.get_submodule(layer).weight for layer in layers}
+    weights = {layer: recogniser.model.get_submodule(layer).weight.flatten(1) for layer in layers}
     steps = {layer: _STEP * one.detach().square().mean().sqrt() for layer, one in weights.items()}
     generator = torch.Generator().manual_seed(seed)
     traces = np.zeros(len(layers))
@@ -98,7 +98,6 @@ def hessian_traces(
                 _gradients_of(
                     recogniser,
                     batch,
-                    weights,
                     {n: one.detach() + sign * steps[n] * draws[n] for n, one in weights.items()},
                 )
                 for sign in (1, -1)
@@ -123,8 +122,8 @@ def nas_costs(
         recipe: its size, its temperatures and the importances' learning rate and seed.
     """
     layers = _layers(matrices)
-    weights = {layer: recogniser.model.get_submodule(layer).weight for layer in layers}
-    importance = Importance([weights[layer].numel() for layer in layers], tuple(matrices))
+    sizes = [recogniser.model.get_submodule(layer).weight.numel() for layer in layers]
+    importance = Importance(sizes, tuple(matrices))
     importance.to(recogniser.device)
     optimizer = torch.optim.AdamW(importance.parameters(), recipe.importance_learning_rate)
     generator = torch.Generator().manual_seed(recipe.seed)
@@ -143,7 +142,7 @@ def nas_costs(
                 )
                 for layer, row in zip(layers, shares.detach(), strict=True)
             }
-            found = _gradients_of(recogniser, batches[index % len(batches)], weights, mixed)
+            found = _gradients_of(recogniser, batches[index % len(batches)], mixed)
             of_shares = torch.tensor(
                 [[(found[n] * own[n]).sum() for own in matrices.values()] for n in layers]
             )
@@ -157,18 +156,16 @@ MEASURES = {"kl": kl_costs, "hessian": hessian_costs, "nas": nas_costs}
 
 
 def _gradients_of(
-    recogniser: Recogniser,
-    batch: Batch,
-    weights: Mapping[str, Tensor],
-    moved: Mapping[str, Tensor],
+    recogniser: Recogniser, batch: Batch, moved: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """The CTC loss's gradients by the weights, where they have moved to."""
+    """The CTC loss's gradients by some matrices, where they have moved to; [rows, columns] each."""
+    weights = {layer: recogniser.model.get_submodule(layer).weight for layer in moved}
     with _replaced(recogniser, moved):
         features = recogniser.features(batch.waveforms)
         logits = recogniser.logits(features)
         loss = ctc_loss(logits, features.frames, batch.labels, recogniser.labels.blank)
         found = torch.autograd.grad(loss, list(weights.values()))
-    return dict(zip(weights, found, strict=True))
+    return {layer: one.flatten(1) for layer, one in zip(weights, found, strict=True)}
 
 
 def _signs(weight: Tensor, generator: torch.Generator) -> Tensor:
@@ -181,11 +178,11 @@ def _layers(matrices: Matrices) -> list[str]:
 
 @contextmanager
 def _replaced(recogniser: Recogniser, weights: Mapping[str, Tensor]) -> Iterator[None]:
-    """Inside, some layers have other weights."""
+    """Inside, some layers have other weights, given as [rows, columns]."""
     layers = {name: recogniser.model.get_submodule(name) for name in weights}
     before = {name: layer.weight.data for name, layer in layers.items()}
     for name, layer in layers.items():
-        layer.weight.data = weights[name].to(before[name])
+        layer.weight.data = weights[name].to(before[name]).view_as(before[name])
     try:
         yield
     finally:

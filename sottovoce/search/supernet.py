@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sottovoce.errors import InputError
 from sottovoce.models.family import Matrix
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.plan import Plan, Precision, Shape
-from sottovoce.search.mixed_linear import MixedLinear
+from sottovoce.search.mixed_linear import MixedLinear, mixed_layer
 
 FULL = "full precision"
 MIXED = "mixed"
@@ -41,8 +41,8 @@ class Supernet:
         self.shapes: dict[str, Shape] = recogniser.family.shapes(recogniser.model)
         self.layers: dict[str, MixedLinear] = {}
         for matrix in self.matrices:
-            linear = recogniser.model.get_submodule(matrix.name)
-            mixed = MixedLinear(linear, candidates, initial_range)
+            layer = recogniser.model.get_submodule(matrix.name)
+            mixed = mixed_layer(layer, candidates, initial_range)
             recogniser.model.set_submodule(matrix.name, mixed)
             self.layers[matrix.name] = mixed
 
@@ -90,12 +90,9 @@ class Supernet:
         return QuantizedStep(self.layers, quantized, plan)
 
     def dismantle(self) -> None:
-        """Put plain linear layers back, with the latent weights: the trained float model."""
+        """Put plain layers back, with the latent weights: the trained float model."""
         for name, layer in self.layers.items():
-            rows, columns = self.shapes[name]
-            linear = nn.Linear(columns, rows, bias=layer.bias is not None, device="meta")
-            linear.weight, linear.bias = layer.latent, layer.bias
-            self.recogniser.model.set_submodule(name, linear)
+            self.recogniser.model.set_submodule(name, layer.plain())
 
     @contextmanager
     def deployed(self, plan: Plan) -> Iterator[Recogniser]:

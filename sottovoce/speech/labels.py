@@ -63,7 +63,7 @@ class Labels:
         return cls(
             written={label: written.get(token, token) for label, token in tokens.items()},
             blank=tokenizer.pad_token_id,
-            case=_case_of(token for token in tokens.values() if len(token) == 1),
+            case=case_of(token for token in tokens.values() if len(token) == 1),
             writes_lower_case=tokenizer.do_lower_case,
         )
 
@@ -110,14 +110,17 @@ class Labels:
         return self.decode(logits.argmax(1).tolist())
 
     def _spelled(self, text: str, utterance: str) -> str:
-        spelled = _without_punctuation(self.case(text), self._characters)
+        spelled = without_punctuation(self.case(text), self._characters)
         if unknown := set(self._token.sub("", spelled)):
-            place = f" of utterance {utterance!r}" if utterance else ""
-            raise InputError(
-                f"the transcript{place} has {_listed(unknown)}, which the model's vocabulary "
-                f"cannot write; spell it out or leave the utterance out"
-            )
+            raise self._unwritable(unknown, utterance)
         return spelled
+
+    def _unwritable(self, unknown: Iterable[str], utterance: str) -> InputError:
+        place = f" of utterance {utterance!r}" if utterance else ""
+        return InputError(
+            f"the transcript{place} has {_listed(unknown)}, which the model's vocabulary "
+            f"cannot write; spell it out or leave the utterance out"
+        )
 
     @cached_property
     def _label_of(self) -> Mapping[str, int]:
@@ -150,7 +153,7 @@ def new_vocabulary(texts: Iterable[str]) -> dict[str, int]:
     """
     characters: set[str] = set()
     for text in texts:
-        characters.update(_without_punctuation(text.lower(), known="'"))
+        characters.update(without_punctuation(text.lower(), known="'"))
     characters.discard(" ")
     symbols = {
         one for one in characters if one != "'" and unicodedata.category(one)[0] not in "LMN"
@@ -164,7 +167,8 @@ def new_vocabulary(texts: Iterable[str]) -> dict[str, int]:
     }
 
 
-def _case_of(letters: Iterable[str]) -> Callable[[str], str]:
+def case_of(letters: Iterable[str]) -> Callable[[str], str]:
+    """What takes text to the one case that all of the letters have; nothing changes if none."""
     cased = [letter for letter in letters if letter.lower() != letter.upper()]
     if cased and all(letter == letter.upper() for letter in cased):
         return str.upper
@@ -173,7 +177,8 @@ def _case_of(letters: Iterable[str]) -> Callable[[str], str]:
     return str
 
 
-def _without_punctuation(text: str, known: Container[str]) -> str:
+def without_punctuation(text: str, known: Container[str]) -> str:
+    """Text with the punctuation that is not `known` left out, and single spaces."""
     composed = unicodedata.normalize("NFC", text)
     kept = (one if one in known else _substitute(one, known) for one in composed)
     return " ".join("".join(kept).split())

@@ -23,7 +23,8 @@ from sottovoce.training.state import Saved
 
 
 class FullPrecision:
-    """The CTC loss alone. The convolutional front end stays frozen unless the recipe trains it."""
+    """The CTC loss alone. The convolutional front end stays frozen unless the recipe trains it, and
+    so do the statistics of batch norms: a start point has its own, training from scratch none."""
 
     def __init__(self, recogniser: Recogniser, recipe: Training, accelerator: Accelerator) -> None:
         self.recogniser = recogniser
@@ -32,6 +33,7 @@ class FullPrecision:
         self.recogniser.model.to(accelerator.device).train()
         if not recipe.train_front_end:
             freeze_front_end(recogniser)
+            freeze_statistics(recogniser)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         return weight_groups(self.recogniser.model, self.recipe)
@@ -60,8 +62,18 @@ class FullPrecision:
 
 def freeze_front_end(recogniser: Recogniser) -> None:
     """No gradients for the convolutional front end, as fine-tuning has it everywhere."""
-    front_end = recogniser.backbone.get_submodule(recogniser.family.front_end)
-    front_end.requires_grad_(requires_grad=False)
+    for parameter in recogniser.front_end_parameters:
+        parameter.requires_grad = False
+
+
+def freeze_statistics(recogniser: Recogniser) -> None:
+    """Batch norms use the statistics that they came with, as they will when they are served.
+
+    A batch's own would depend on its padding and on which of a supernet's networks has just run.
+    """
+    for module in recogniser.model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
 
 
 def weight_groups(

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from tiny import VOCABULARY, noise
 from torch import Tensor
+from transformers import Wav2Vec2FeatureExtractor
 
 from sottovoce.artifact.writer import write_artifact
 from sottovoce.errors import InputError
@@ -19,6 +21,7 @@ from sottovoce.models.checkpoint import (
     load_backbone,
     load_checkpoint,
 )
+from sottovoce.models.families import FAMILIES, family_of
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.plan import Plan
 
@@ -64,7 +67,7 @@ def _as_bin(folder: Path, **extra: Any) -> None:
     torch.save({**tensors, **extra}, folder / "pytorch_model.bin")
 
 
-@pytest.mark.parametrize("family", ["wav2vec2", "hubert", "wavlm"])
+@pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_a_checkpoint_loads_as_it_was_saved(
     make_checkpoint: MakeCheckpoint, make_recogniser: Callable[..., Recogniser], family: str
 ) -> None:
@@ -251,7 +254,7 @@ def test_a_backbone_with_a_hole_is_refused(make_checkpoint: MakeCheckpoint) -> N
         load_backbone(folder, {token: label for label, token in enumerate(VOCABULARY)})
 
 
-@pytest.mark.parametrize("family", ["wav2vec2", "hubert", "wavlm"])
+@pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_masked_features_do_not_stop_training(make_checkpoint: MakeCheckpoint, family: str) -> None:
     source = make_checkpoint(family, mask_feature_prob=0.5, mask_feature_length=4)
     recogniser = load_checkpoint(source)
@@ -260,3 +263,27 @@ def test_masked_features_do_not_stop_training(make_checkpoint: MakeCheckpoint, f
     assert masked.isfinite().all()
     recogniser.model.eval()
     assert not torch.equal(recogniser.logits(recogniser.features([noise(0.4)])), masked)
+
+
+@pytest.mark.parametrize("family", ["wav2vec2", "parakeet_ctc"])
+def test_a_processor_that_lacks_a_package_says_which(
+    make_checkpoint: MakeCheckpoint, family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking(*_: Any, **__: Any) -> None:
+        raise ImportError("ParakeetConverter requires the protobuf library but it was not found")
+
+    folder = make_checkpoint(family)
+    processor_class = getattr(transformers, family_of(family).processor)
+    monkeypatch.setattr(processor_class, "from_pretrained", lacking)
+    with pytest.raises(InputError, match=r"another package: .* requires the protobuf.*with pip"):
+        load_checkpoint(folder)
+
+
+def test_another_familys_feature_extractor_is_refused(make_checkpoint: MakeCheckpoint) -> None:
+    folder = make_checkpoint("wav2vec2-bert")
+    Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    path = folder / "processor_config.json"
+    extractor = json.loads((folder / "preprocessor_config.json").read_text())
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"feature_extractor": extractor}))
+    with pytest.raises(InputError, match=r"makes input_values and the model takes input_features"):
+        load_checkpoint(folder)

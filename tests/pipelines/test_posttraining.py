@@ -19,7 +19,8 @@ from sottovoce.pipelines.posttraining import METHODS
 from sottovoce.posttraining import sweep
 from sottovoce.report.record import RunRecord
 
-FAMILIES = ("wav2vec2", "hubert", "wavlm")
+FAMILIES = ("wav2vec2", "hubert", "wavlm", "wav2vec2-conformer", "wav2vec2-bert", "parakeet_ctc")
+NEVER_CALLED = {"wavlm": ".attention.", "wav2vec2-conformer": ".pos_conv_embed."}
 
 
 class _Place:
@@ -66,11 +67,9 @@ def test_stablequant_stores_a_byte_a_weight_and_a_range_a_layer(
             if name.rsplit(".", 1)[0] == row.layer and not name.endswith(".bias")
         )
     with_ranges = {name.removesuffix(".input_scale") for name in tensors if "input_scale" in name}
-    attention = {row.layer for row in layers if ".attention." in row.layer}
-    assert with_ranges == {row.layer for row in layers} - (
-        attention if family == "wavlm" else set()
-    )
-    assert any("floating-point inputs" in note for note in record.notes) == (family == "wavlm")
+    never = NEVER_CALLED.get(family)
+    assert with_ranges == {row.layer for row in layers if not never or never not in row.layer}
+    assert any("no 8-bit inputs" in note for note in record.notes) == bool(never)
     assert any("calibration speech itself" in note for note in record.notes)
     assert place.record.history == ()
     assert "input_bits=8" in repr(load(place.out).model)

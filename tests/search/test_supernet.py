@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings(  # WavLM with padding, inside transform
     "ignore:Support for mismatched key_padding_mask"
 )
 
-FAMILIES = ("wav2vec2", "hubert", "wavlm")
+FAMILIES = ("wav2vec2", "hubert", "wavlm", "wav2vec2-conformer", "wav2vec2-bert", "parakeet_ctc")
 CANDIDATES = (Precision(2, "half"), Precision(4), Precision(8, "full", "tensor"))
 WAVEFORMS = [noise(0.3), noise(0.2, seed=1)]
 MakeRecogniser = Callable[..., Recogniser]
@@ -53,7 +53,12 @@ def _quantize_linear_layers(model: nn.Module, supernet: Supernet, bits: dict[str
         index = [one.bits for one in CANDIDATES].index(width)
         with torch.no_grad():
             quantized = fake_quantize(layer.latent, layer.scales[index], layer.grids[index])
-            model.get_submodule(name).weight.copy_(quantized)
+            weight = model.get_submodule(name).weight
+            weight.copy_(quantized.view_as(weight))
+
+
+def _widths(supernet: Supernet) -> list[int]:
+    return [(2, 4, 8, 8, 2, 4)[k % 6] for k in range(len(supernet.layers))]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -62,7 +67,7 @@ def test_full_precision_is_the_original_model(make_recogniser: MakeRecogniser, f
     with torch.no_grad():
         before = _logits(recogniser)
         supernet = _supernet(recogniser)
-        assert len(supernet.layers) == 12
+        assert len(supernet.layers) in (12, 20, 22)
         assert torch.equal(_logits(recogniser), before)
         step = supernet.quantize([2])
         assert torch.equal(_logits(recogniser, step, FULL), before)
@@ -88,7 +93,7 @@ def test_a_plan_is_a_plain_model_with_quantized_weights(
 ) -> None:
     plain, recogniser = make_recogniser(family), make_recogniser(family)
     supernet = _supernet(recogniser)
-    plan = supernet.plan([2, 4, 8, 8, 2, 4] * 2)
+    plan = supernet.plan(_widths(supernet))
     _quantize_linear_layers(plain.model, supernet, {name: one.bits for name, one in plan.items()})
     recogniser.model.train()
     with torch.no_grad(), supernet.deployed(plan) as deployed:
@@ -101,7 +106,7 @@ def test_a_plan_is_a_plain_model_with_quantized_weights(
 def test_a_one_hot_mixture_is_its_plan(make_recogniser: MakeRecogniser, family: str) -> None:
     recogniser = make_recogniser(family)
     supernet = _supernet(recogniser)
-    widths = [2, 4, 8, 8, 2, 4] * 2
+    widths = _widths(supernet)
     plan = supernet.plan(widths)
     one_hot = {
         name: torch.tensor([float(bits == width) for bits in (2, 4, 8)])
@@ -200,8 +205,11 @@ def test_networks_of_an_update_share_masks_and_dropout(make_recogniser: MakeReco
     assert to_student < 0.2 * (first - otherwise).norm()
 
 
-def test_taking_the_supernet_apart_leaves_the_float_model(make_recogniser: MakeRecogniser) -> None:
-    recogniser = make_recogniser()
+@pytest.mark.parametrize("family", FAMILIES)
+def test_taking_the_supernet_apart_leaves_the_float_model(
+    make_recogniser: MakeRecogniser, family: str
+) -> None:
+    recogniser = make_recogniser(family)
     with torch.no_grad():
         before = _logits(recogniser)
         names = list(recogniser.model.state_dict())
@@ -224,3 +232,10 @@ def test_matrices_share_a_width_with_their_group(
     recogniser = make_recogniser()
     matrices = recogniser.family.encoder_matrices(recogniser.model)
     assert groups_of(matrices, granularity) == expected
+
+
+def test_a_conformer_layer_has_four_modules(make_recogniser: MakeRecogniser) -> None:
+    recogniser = make_recogniser("parakeet_ctc")
+    matrices = recogniser.family.encoder_matrices(recogniser.model)
+    first = [0, 0, *[1] * 5, 2, 2, 3, 3]
+    assert groups_of(matrices, "module") == [*first, *(group + 4 for group in first)]

@@ -25,6 +25,7 @@ NOISY = {
     "feat_proj_dropout": 0.3,
     "layerdrop": 0.5,
 }
+TRANSFORMERS = ("wav2vec2", "hubert", "wavlm")
 MakeRecogniser = Callable[..., Recogniser]
 
 
@@ -36,7 +37,8 @@ def _networks(recogniser: Recogniser, *, shared: bool) -> tuple[list[Tensor], di
     features = recogniser.features(WAVEFORMS)
     for seed, network in enumerate(NETWORKS):
         set_seed(3)
-        trunk = trunk if shared else SharedTrunk(recogniser)
+        if not shared:
+            trunk, features = SharedTrunk(recogniser), recogniser.features(WAVEFORMS)
         with step.running(network), trunk.running():
             found = recogniser.logits(features)
         weights = torch.randn(found.shape, generator=torch.Generator().manual_seed(seed))
@@ -51,22 +53,31 @@ def _networks(recogniser: Recogniser, *, shared: bool) -> tuple[list[Tensor], di
     return logits, {name: one.grad for name, one in parameters if one.grad is not None}
 
 
-@pytest.mark.parametrize("family", ["wav2vec2", "hubert", "wavlm"])
-@pytest.mark.parametrize("stable", [False, True])
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [
+        *((one, NOISY | {"do_stable_layer_norm": False}) for one in TRANSFORMERS),
+        *((one, NOISY | {"do_stable_layer_norm": True}) for one in TRANSFORMERS),
+        ("wav2vec2-conformer", NOISY),
+        ("wav2vec2-bert", NOISY),
+        ("parakeet_ctc", {"dropout": 0.3, "dropout_positions": 0.3, "layerdrop": 0.5}),
+    ],
+)
+@pytest.mark.parametrize("trained", [False, True])
 def test_sharing_changes_nothing(
-    make_recogniser: MakeRecogniser, family: str, stable: bool
+    make_recogniser: MakeRecogniser, family: str, changes: dict[str, Any], trained: bool
 ) -> None:
-    changes = NOISY | {"do_stable_layer_norm": stable}
     one, other = make_recogniser(family, **changes), make_recogniser(family, **changes)
     for recogniser in (one, other):
-        recogniser.backbone.feature_extractor.requires_grad_(requires_grad=False)
+        for parameter in recogniser.front_end_parameters:
+            parameter.requires_grad = trained
     logits, gradients = _networks(one, shared=True)
     expected_logits, expected = _networks(other, shared=False)
     for found, wanted in zip(logits, expected_logits, strict=True):
         assert torch.equal(found, wanted)
     assert not torch.equal(logits[0], logits[1])
-    assert any("pos_conv" in name for name in gradients)
-    assert any("feature_projection" in name for name in gradients)
+    for path in one.family.trunk:
+        assert any(path in name for name in gradients)
     _assert_equal_but_for_rounding(gradients, expected)
 
 
