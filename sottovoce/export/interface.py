@@ -8,18 +8,23 @@ from sottovoce.models.recogniser import Recogniser
 
 @dataclass(frozen=True)
 class Interface:
-    """How waveforms go in and frames come out.
+    """How speech goes in and frames come out.
 
     Attributes:
+        input: "waveforms" [utterances, samples], or "features" [utterances, frames, channels] as
+            the processor's feature extractor makes them.
         sampling_rate: of the waveforms, Hz.
         shortest: samples of the shortest waveform that yields a frame.
+        first: samples from which on frames are counted.
         hop: samples from one frame to the next.
         written: what each label writes: a letter or several, a space, or nothing.
         blank: CTC's blank label.
     """
 
+    input: str
     sampling_rate: int
     shortest: int
+    first: int
     hop: int
     written: tuple[str, ...]
     blank: int
@@ -28,21 +33,29 @@ class Interface:
     def of(cls, recogniser: Recogniser) -> "Interface":
         """Read a recogniser's."""
         labels, shortest = recogniser.labels, recogniser.shortest
-        second = shortest
-        while recogniser.frames_of(second) < 2:
-            second += 1
+        second = _first_with(recogniser, 2, shortest)
+        third = _first_with(recogniser, 3, second)
         return cls(
+            input=recogniser.family.front_end.graph_input,
             sampling_rate=recogniser.sampling_rate,
             shortest=shortest,
-            hop=second - shortest,
+            first=2 * second - third,
+            hop=third - second,
             written=tuple(labels.written[label] for label in sorted(labels.written)),
             blank=labels.blank,
         )
 
     def frames_of(self, samples: int) -> int:
         """Frames that a waveform yields."""
-        return 0 if samples < self.shortest else (samples - self.shortest) // self.hop + 1
+        return 0 if samples < self.shortest else (samples - self.first) // self.hop + 1
 
     def to_metadata(self) -> dict[str, str]:
         """As the metadata of an ONNX file holds it: every value is JSON."""
         return {name: json.dumps(value) for name, value in asdict(self).items()}
+
+
+def _first_with(recogniser: Recogniser, frames: int, samples: int) -> int:
+    """The first length from `samples` on that yields so many frames."""
+    while recogniser.frames_of(samples) < frames:
+        samples += 1
+    return samples

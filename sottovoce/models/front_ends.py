@@ -46,6 +46,15 @@ class FrontEnd(Protocol):
         """The model's output for a padded batch of features."""
         ...
 
+    @property
+    def graph_input(self) -> str:
+        """What goes into the whole network: "waveforms", or "features" of the extractor."""
+        ...
+
+    def graph_inputs(self, extractor: Any, waveform: np.ndarray) -> np.ndarray:
+        """What goes into the whole network for one utterance, float32 [1, ...]."""
+        ...
+
 
 @dataclass(frozen=True)
 class WaveformConvolutions:
@@ -56,6 +65,13 @@ class WaveformConvolutions:
     @property
     def modules(self) -> tuple[str, ...]:
         return (self.path,)
+
+    @property
+    def graph_input(self) -> str:
+        return "waveforms"
+
+    def graph_inputs(self, extractor: Any, waveform: np.ndarray) -> np.ndarray:  # noqa: ARG002
+        return waveform[None]
 
     def shortest(self, model: Any, extractor: Any) -> int:  # noqa: ARG002
         samples = 1
@@ -79,8 +95,19 @@ class WaveformConvolutions:
             return model(features.unit_mask, attention_mask=features.unit_mask)
 
 
+class _LogMel:
+    """What both front ends on log-mel frames have in common."""
+
+    @property
+    def graph_input(self) -> str:
+        return "features"
+
+    def graph_inputs(self, extractor: Any, waveform: np.ndarray) -> np.ndarray:
+        return _extracted(extractor, waveform, torch.device("cpu")).numpy()[None]
+
+
 @dataclass(frozen=True)
-class StackedLogMel:
+class StackedLogMel(_LogMel):
     """Log-mel frames, `extractor.stride` of them side by side, and no convolution: w2v-BERT 2.0."""
 
     window: int = 400
@@ -112,7 +139,7 @@ class StackedLogMel:
 
 
 @dataclass(frozen=True)
-class LogMelConvolutions:
+class LogMelConvolutions(_LogMel):
     """Log-mel frames, then convolutions over time and frequency: Fast Conformer's subsampling.
 
     A feature is a channel at a frequency.

@@ -5,6 +5,7 @@ import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from sottovoce.errors import InputError
@@ -108,9 +109,11 @@ def _exported(folder: Path, runtime: str) -> Engine:
     if name not in readers:
         fitting = ", ".join(readers) or "transformers itself"
         raise InputError(f"{folder} was exported to {target}, which is run by {fitting}")
-    processor = read_processor(folder, family_of(model_type))
-    run = readers[name].read(folder, target)
-    return GraphEngine(run, interface, labels_of(processor.tokenizer))
+    family = family_of(model_type)
+    processor = read_processor(folder, family)
+    prepare = partial(family.front_end.graph_inputs, processor.feature_extractor)
+    labels = labels_of(processor.tokenizer)
+    return GraphEngine(readers[name].read(folder, target), prepare, interface, labels)
 
 
 def _graph_of(model: str | Path) -> Path:

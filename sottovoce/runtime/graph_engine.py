@@ -9,7 +9,7 @@ from sottovoce.export.interface import Interface
 from sottovoce.speech.labels import Labels
 
 Run = Callable[[np.ndarray], np.ndarray]
-"""Waveforms [1, samples] -> logits [1, frames, labels]."""
+"""Input [1, ...] -> logits [1, frames, labels]."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,11 @@ class GraphEngine:
 
     Attributes:
         run: the graph in its runtime.
+        prepare: a waveform as the graph wants it.
     """
 
     run: Run
+    prepare: Callable[[np.ndarray], np.ndarray]
     interface: Interface
     labels: Labels
 
@@ -36,4 +38,4 @@ class GraphEngine:
         return self.interface.frames_of(samples)
 
     def frame_logits(self, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
-        return [self.run(waveform[None])[0] for waveform in waveforms]
+        return [self.run(self.prepare(waveform))[0] for waveform in waveforms]

@@ -14,8 +14,10 @@ def read_graph(file: Path) -> Run:
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
-    def run(waveforms: np.ndarray) -> np.ndarray:
-        logits: np.ndarray = session.run(["logits"], {"waveforms": waveforms})[0]
+    name = session.get_inputs()[0].name
+
+    def run(inputs: np.ndarray) -> np.ndarray:
+        logits: np.ndarray = session.run(["logits"], {name: inputs})[0]
         return logits
 
     return run

@@ -18,8 +18,8 @@ def read_graph(file: Path, precision: str = "f32") -> Run:
     core = openvino.Core()
     request = core.compile_model(core.read_model(file), "CPU", settings).create_infer_request()
 
-    def run(waveforms: np.ndarray) -> np.ndarray:
-        logits: np.ndarray = request.infer([waveforms])["logits"]
+    def run(inputs: np.ndarray) -> np.ndarray:
+        logits: np.ndarray = request.infer([inputs])["logits"]
         return logits.copy()
 
     return run

@@ -1,4 +1,4 @@
-"""A recogniser as one function of the waveform, for tracing."""
+"""A recogniser as one function, for tracing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,29 +18,30 @@ _OF_VARIANCE = 1e-7
 """As Wav2Vec2FeatureExtractor.zero_mean_unit_var_norm has it."""
 
 
-class WaveformModel(nn.Module):
-    """Waveforms in, logits out, the feature extractor's normalisation included.
+class WholeModel(nn.Module):
+    """Waveforms or features in, logits out; a waveform is normalised as its extractor does it.
 
-    Nothing is masked: the waveforms of a batch have one length.
+    Nothing is masked: the utterances of a batch have one length.
     """
 
     def __init__(self, recogniser: Recogniser) -> None:
         super().__init__()
         self.model = recogniser.model
-        self.normalises = bool(recogniser.processor.feature_extractor.do_normalize)
+        takes_waveforms = recogniser.family.front_end.graph_input == "waveforms"
+        self.normalises = takes_waveforms and recogniser.processor.feature_extractor.do_normalize
 
-    def forward(self, waveforms: Tensor) -> Tensor:
-        """[utterances, samples] -> [utterances, frames, labels]."""
+    def forward(self, speech: Tensor) -> Tensor:
+        """[utterances, samples] or [utterances, frames, channels] -> [utterances, frames, labels]."""
         if self.normalises:
-            centred = waveforms - waveforms.mean(1, keepdim=True)
+            centred = speech - speech.mean(1, keepdim=True)
             deviation = (centred.square().mean(1, keepdim=True) + _OF_VARIANCE).sqrt()
-            waveforms = centred / deviation
-        logits: Tensor = self.model(waveforms).logits
+            speech = centred / deviation
+        logits: Tensor = self.model(speech).logits
         return logits
 
 
 @contextmanager
-def traceable(recogniser: Recogniser) -> Iterator[WaveformModel]:
+def traceable(recogniser: Recogniser) -> Iterator[WholeModel]:
     """Inside, the recogniser in eval mode, with ordinary layers and attention without masks.
 
     Packed layers compute with the same weights then; the ranges of their inputs are left out.
@@ -56,7 +57,7 @@ def traceable(recogniser: Recogniser) -> Iterator[WaveformModel]:
             model.set_submodule(name, _ordinary(layer))
         model.set_attn_implementation(_UNMASKED)
         with recogniser.evaluating():
-            yield WaveformModel(recogniser).eval()
+            yield WholeModel(recogniser).eval()
     finally:
         model.set_attn_implementation(attention)
         for name, layer in packed.items():
