@@ -14,6 +14,7 @@ from sottovoce.models.checkpoint import load
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.pipelines.comparing import compare_systems as compare
 from sottovoce.pipelines.evaluating import Evaluation, evaluate, transcribe
+from sottovoce.pipelines.exporting import Export, export
 from sottovoce.pipelines.full_precision import finetune
 from sottovoce.pipelines.joint import compress
 from sottovoce.pipelines.lossless import Question, compress_lossless
@@ -24,6 +25,7 @@ from sottovoce.version import __version__
 
 __all__ = [
     "Evaluation",
+    "Export",
     "InputError",
     "Interrupted",
     "Plan",
@@ -38,6 +40,7 @@ __all__ = [
     "compress",
     "compress_lossless",
     "evaluate",
+    "export",
     "finetune",
     "load",
     "quantize",

@@ -11,6 +11,7 @@ from sottovoce.cli import (
     compress,
     demo,
     evaluate,
+    export,
     finetune,
     inspect,
     quantize,
@@ -32,6 +33,7 @@ app.command()(finetune.finetune)
 app.command()(evaluate.evaluate)
 app.command()(compare.compare)
 app.command()(transcribe.transcribe)
+app.command()(export.export)
 app.command()(inspect.inspect)
 app.command()(reproduce.reproduce)
 app.command()(demo.demo)

@@ -12,7 +12,9 @@ Checkpoint = Annotated[
 ]
 Model = Annotated[
     str,
-    typer.Argument(help="A compressed folder, or a full-precision checkpoint (hub id, folder)."),
+    typer.Argument(
+        help="A compressed or exported folder, or a full-precision checkpoint (hub id, folder)."
+    ),
 ]
 Train = Annotated[Path, typer.Option(help=f"Training speech: {CORPUS}.")]
 TrainOrAudio = Annotated[
@@ -22,6 +24,14 @@ TrainOrAudio = Annotated[
     ),
 ]
 Dev = Annotated[Path, typer.Option(help=f"Speech to evaluate on: {CORPUS}.")]
+Runtime = Annotated[
+    str,
+    typer.Option(
+        help="auto, torch, openvino, openvino-bf16 (bfloat16 where there are no 8 bits) or onnx. All "
+        "but torch trace a model once and keep its graph; auto runs an exported folder with the "
+        "fastest that is installed, and anything else with PyTorch."
+    ),
+]
 Data = Annotated[Path, typer.Option(help=f"Speech: {CORPUS}.")]
 Out = Annotated[Path, typer.Option(help="Folder to write; it must not exist.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from sottovoce.cli.arguments import Data, Model
+from sottovoce.cli.arguments import Data, Model, Runtime
 
 
 def evaluate(
@@ -16,6 +16,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Folder for reference.trn, hypothesis.trn (for sclite) and score.json."),
     ] = None,
+    runtime: Runtime = "auto",
 ) -> None:
     """Word error rate with its 95% interval, and the real-time factor.
 
@@ -23,12 +24,12 @@ def evaluate(
     """
     from sottovoce.pipelines.evaluating import evaluate as run
 
-    found = run(model, data, Console(stderr=True))
+    found = run(model, data, Console(stderr=True), runtime=runtime)
     own, recognised = found.score, found.recognised
     print(own.sentence)
     print(
         f"{recognised.seconds:.1f} s for {recognised.seconds_of_audio:.0f} s of audio: "
-        f"real-time factor {recognised.real_time_factor:.4f} on {found.device}"
+        f"real-time factor {recognised.real_time_factor:.4f} on {found.place}"
     )
     if out is not None:
         own.write(out, real_time_factor=recognised.real_time_factor)

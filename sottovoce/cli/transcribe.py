@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from sottovoce.cli.arguments import Model
+from sottovoce.cli.arguments import Model, Runtime
 from sottovoce.errors import InputError
 from sottovoce.runtime.chunks import Chunking
 
@@ -26,6 +26,7 @@ def transcribe(
     context: Annotated[
         float, typer.Option(help="Seconds at either end of a chunk that only give it context.")
     ] = _DEFAULT.context,
+    runtime: Runtime = "auto",
 ) -> None:
     """What is said in audio files, one line a file.
 
@@ -41,8 +42,15 @@ def transcribe(
         print(f"error: {error}", file=sys.stderr)
         left_out.append(error)
 
-    chunking = Chunking(chunk, context)
-    for file, text in run(model, files, chunking, refused=refused, console=Console(stderr=True)):
+    texts = run(
+        model,
+        files,
+        Chunking(chunk, context),
+        runtime=runtime,
+        refused=refused,
+        console=Console(stderr=True),
+    )
+    for file, text in texts:
         print(f"{file}\t{text}" if len(files) > 1 else text, flush=True)
     if left_out:
         raise typer.Exit(2)

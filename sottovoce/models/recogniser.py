@@ -45,6 +45,11 @@ class Recogniser:
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
 
+    @property
+    def place(self) -> str:
+        """Where it runs."""
+        return self.device.type
+
     def fingerprint(self) -> str:
         """A name for the weights: equal where all of them are."""
         digest = hashlib.sha256()

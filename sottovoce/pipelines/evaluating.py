@@ -7,9 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 from sottovoce.errors import InputError
-from sottovoce.models.checkpoint import load
-from sottovoce.models.recogniser import best_device
 from sottovoce.runtime.chunks import Chunking
+from sottovoce.runtime.engines import AUTO, engine_of
 from sottovoce.runtime.recognition import Recognised, recognise, references
 from sottovoce.runtime.transcription import transcribe_files
 from sottovoce.scoring import Score, score
@@ -18,27 +17,39 @@ from sottovoce.speech.corpora import read_corpus
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How well a recogniser did, and how fast: `score.wer`, `recognised.real_time_factor`."""
+    """How well a recogniser did, and how fast: `score.wer`, `recognised.real_time_factor`.
+
+    Attributes:
+        place: where it ran, such as "cpu" or "openvino".
+    """
 
     score: Score
     recognised: Recognised
-    device: str
+    place: str
 
 
-def evaluate(model: str | Path, data: str | Path, console: Console | None = None) -> Evaluation:
+def evaluate(
+    model: str | Path,
+    data: str | Path,
+    console: Console | None = None,
+    *,
+    runtime: str = AUTO,
+) -> Evaluation:
     """Recognise a corpus and score what was recognised.
 
     Args:
-        model: a compressed folder, or a full-precision checkpoint (hub id, folder).
+        model: a compressed or exported folder, or a full-precision checkpoint (hub id, folder).
         data: a corpus with transcripts, in any form that `read_corpus` reads.
+        runtime: as `engine_of` takes it.
 
     Raises:
-        InputError: something cannot be read, or a transcript does not suit the vocabulary.
+        InputError: something cannot be read, a transcript does not suit the vocabulary, or the
+            runtime cannot run this model.
     """
-    recogniser, corpus = load(model).to(best_device()), read_corpus(data)
-    reference = references(recogniser, corpus)
-    recognised = recognise(recogniser, corpus, console=console)
-    return Evaluation(score(reference, recognised.transcripts), recognised, recogniser.device.type)
+    engine, corpus = engine_of(model, runtime), read_corpus(data)
+    reference = references(engine, corpus)
+    recognised = recognise(engine, corpus, console=console)
+    return Evaluation(score(reference, recognised.transcripts), recognised, engine.place)
 
 
 def transcribe(
@@ -46,6 +57,7 @@ def transcribe(
     files: Sequence[str | Path],
     chunking: Chunking | None = None,
     *,
+    runtime: str = AUTO,
     refused: Callable[[InputError], None] | None = None,
     console: Console | None = None,
 ) -> Iterator[tuple[Path, str]]:
@@ -54,6 +66,7 @@ def transcribe(
     Args:
         model: as in `evaluate`.
         chunking: how long files are cut; None is as measured to be good.
+        runtime: as `engine_of` takes it.
         refused: is told of a file that cannot be transcribed, and the others go on.
         console: where a progress bar is drawn; None draws none.
 
@@ -61,7 +74,7 @@ def transcribe(
         InputError: without `refused`, a file cannot be read or has less than a frame.
     """
     paths = [Path(file) for file in files]
-    engine = load(model).to(best_device())
+    engine = engine_of(model, runtime)
     yield from transcribe_files(
         engine, paths, chunking or Chunking(), refused=refused, console=console
     )

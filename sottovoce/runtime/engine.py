@@ -23,6 +23,10 @@ class Engine(Protocol):
     def labels(self) -> Labels:
         """What the logits' columns write."""
 
+    @property
+    def place(self) -> str:
+        """Where it runs: a device of PyTorch, or a runtime."""
+
     def frames_of(self, samples: int) -> int:
         """Frames that a waveform of `samples` samples yields."""
 

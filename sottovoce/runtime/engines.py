@@ -113,7 +113,7 @@ def _exported(folder: Path, runtime: str) -> Engine:
     processor = read_processor(folder, family)
     prepare = partial(family.front_end.graph_inputs, processor.feature_extractor)
     labels = labels_of(processor.tokenizer)
-    return GraphEngine(readers[name].read(folder, target), prepare, interface, labels)
+    return GraphEngine(name, readers[name].read(folder, target), prepare, interface, labels)
 
 
 def _graph_of(model: str | Path) -> Path:

@@ -17,10 +17,12 @@ class GraphEngine:
     """Runs a graph utterance by utterance, so that nothing is padded and nothing masked.
 
     Attributes:
-        run: the graph in its runtime.
+        place: name of the runtime.
+        run: the graph in it.
         prepare: a waveform as the graph wants it.
     """
 
+    place: str
     run: Run
     prepare: Callable[[np.ndarray], np.ndarray]
     interface: Interface
