@@ -23,7 +23,7 @@ def test_stored_bytes_count_padded_rows_and_scales() -> None:
 
 @pytest.mark.parametrize("bits", STORABLE_BITS)
 def test_rows_that_fill_whole_bytes_have_no_padding(bits: int) -> None:
-    precision = Precision(bits)
+    precision = Precision(bits, "half")
     assert precision.stored_bytes((768, 3072)) == 768 * 3072 * bits // 8 + 768 * 4
     assert precision.scales((768, 3072)) == 768
 
@@ -65,5 +65,5 @@ def test_an_entry_that_is_no_precision_is_named(fields: object) -> None:
 
 
 def test_a_precision_says_what_is_allowed() -> None:
-    with pytest.raises(InputError, match=r"bits is 7; it must be one of \(2, 3, 4, 5, 6, 8\)"):
+    with pytest.raises(InputError, match=r"bits is 7; it must be one of \(1, 2, 3, 4, 5, 6, 8\)"):
         Precision(7)

@@ -142,7 +142,7 @@ def compress_lossless(
         console.out(found.sentence)
         return found
 
-    low, high = recipe.candidates[0], recipe.candidates[-1]
+    low, high = recipe.widths[0], recipe.widths[-1]
     rungs = [bits for bits in LADDER if low <= bits <= high]
     walked = bisected(rungs, tried)
     passed = [one.bits for one in walked if one.passed]
