@@ -38,7 +38,7 @@ from sottovoce.speech.splitting import halves
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.state import WorkFolder
 
-LADDER = (2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)
+LADDER = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)
 
 
 @dataclass(frozen=True)
