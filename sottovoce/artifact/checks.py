@@ -112,9 +112,8 @@ def _halves(layers: Mapping[str, PackedLayer]) -> set[str]:
 def _entry(tensor: Tensor, *, half: bool) -> Entry:
     """How `tensor` is stored; floating point as float32 unless it is one of the scales."""
     floating = torch.float16 if half else torch.float32
-    return STORED_TYPES[floating if tensor.is_floating_point() else tensor.dtype], tuple(
-        tensor.shape
-    )
+    stored = floating if tensor.is_floating_point() else tensor.dtype
+    return STORED_TYPES[stored], tuple(tensor.shape)
 
 
 def _words(entry: Entry) -> str:

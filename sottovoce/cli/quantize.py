@@ -37,6 +37,10 @@ def quantize(
             "such as 2/asymmetric/64."
         ),
     ] = "2,3,4,6,8",
+    scale_bits: Annotated[
+        int | None,
+        typer.Option(help="With mixed: bits of a matrix's scale or offset: 16; 32 if not given."),
+    ] = None,
     inputs: Annotated[
         bool,
         typer.Option("--inputs", help="With mixed: what goes into the layers takes 8 bits too."),
@@ -67,7 +71,11 @@ def quantize(
         calibration,
         out,
         PostTraining(
-            method=method, bits=bits, candidates=tuple(candidates.split(",")), inputs=inputs
+            method=method,
+            bits=bits,
+            candidates=tuple(candidates.split(",")),
+            scale_bits=scale_bits,
+            inputs=inputs,
         ),
         evaluate_on=dev,
         baseline=baseline,

@@ -57,12 +57,14 @@ class PostTraining:
             "mse", "entropy"; or "mixed", widths under a size.
         bits: of "mixed": nominal bits of the encoder's matrices, at most. Else 8.
         candidates: of "mixed": what a matrix may take, in a recipe's words.
+        scale_bits: of "mixed": of the matrices' scales and offsets, 16; None for 32.
         inputs: whether what goes into the layers takes 8 bits too; the 8-bit methods always do.
     """
 
     method: str = "stablequant"
     bits: float = float(_BITS)
     candidates: Candidates = (2, 3, 4, 6, 8)
+    scale_bits: int | None = None
     inputs: bool = False
 
     def __post_init__(self) -> None:
@@ -77,7 +79,11 @@ class PostTraining:
     @property
     def precisions(self) -> dict[int, Precision]:
         """Width -> the candidate of it, narrowest first."""
-        found = precisions_of(self.candidates, lambda bits: "half" if bits <= 2 else "symmetric")
+        found = precisions_of(
+            self.candidates,
+            lambda bits: "half" if bits <= 2 else "symmetric",
+            scale_bits=self.scale_bits,
+        )
         return {one.bits: one for one in found.values()}
 
     @property
@@ -87,8 +93,11 @@ class PostTraining:
 
     def to_record(self) -> dict[str, object]:
         inputs = self.inputs or self.method != "mixed"
-        own = {"candidates": list(self.candidates)} if self.method == "mixed" else {}
-        return {"method": self.method, "bits": self.bits, **own, "inputs": inputs}
+        dials = {"method": self.method, "bits": self.bits, "inputs": inputs}
+        if self.method != "mixed":
+            return dials
+        halves = {"scale_bits": self.scale_bits} if self.scale_bits else {}
+        return {**dials, "candidates": list(self.candidates), **halves}
 
 
 def quantize(

@@ -9,7 +9,7 @@ are kept for the backward pass, which quantizes again instead of storing each ca
 masks. On a CPU both passes walk the weight in tiles that stay in cache: eager PyTorch spends its
 time on memory, and this is where it is saved.
 
-Gradients, for g = dL/dw_i (LSQ, arXiv 1902.08153, eqs. 3 and 5; LSQ+, arXiv 2004.09576, eq. 6):
+Gradients, for g = dL/dw_i (LSQ, arXiv 1902.08153, eqs. 3 and 5; LSQ+, arXiv 2004.09576):
 
     dL/dw        = sum_i g_i           where w lies between the grid's ends, else 0
     dL/ds_i      = sum g_i * (q_i - (w - o_i)/s_i + shift_i), or g_i * (end + shift_i) outside
@@ -23,7 +23,6 @@ last code.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -32,6 +31,7 @@ from torch.autograd.function import once_differentiable
 
 from sottovoce.quantizers.affine import Affine
 from sottovoce.quantizers.grids import Grid
+from sottovoce.quantizers.grouping import SUM
 from sottovoce.quantizers.quantizer import Quantizer
 
 _TILE_WEIGHTS = 2**18
@@ -135,8 +135,8 @@ class _QuantizeCandidates(torch.autograd.Function):
                     inside = grouping.reduced_by_row(torch.linalg.vecdot, through, ratio)
                     _add(of_affine.scale, share * (along - inside))
                     if of_affine.offset is not None:
-                        arriving = grouping.reduced_by_row(_SUM, gradient)
-                        passing = grouping.reduced_by_row(_SUM, through)
+                        arriving = grouping.reduced_by_row(SUM, gradient)
+                        passing = grouping.reduced_by_row(SUM, through)
                         _add(of_affine.offset, share * (arriving - passing))
                 if of_mixed is not None and of_mixture is not None:
                     # The mixture's gradient came last: `along` and `arriving` are its.
@@ -155,9 +155,6 @@ class _QuantizeCandidates(torch.autograd.Function):
             for index, one in enumerate(of_numbers)
         ]
         return of_weight, of_mixture, None, *returned
-
-
-_SUM = partial(torch.sum, dim=-1)
 
 
 def _affines(numbers: Sequence[Any]) -> list[Affine]:

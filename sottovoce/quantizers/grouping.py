@@ -14,9 +14,13 @@ A block as long as a row, or longer, is the channel.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
+
+SUM = partial(torch.sum, dim=-1)
+"""Of the members of a group, as `Grouping.reduced` takes it."""
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,12 @@ import torch
 from torch import Tensor
 
 from sottovoce.quantizers.affine import Affine
+from sottovoce.quantizers.grouping import SUM
 from sottovoce.quantizers.quantizer import Quantizer
 
 RANGES = ("mse", "l1", "lsq", "max")
 _ERRORS: dict[str, Callable[[Tensor], Tensor]] = {"mse": torch.square, "l1": torch.abs}
-_SUM, _MEAN, _GREATEST, _LEAST = (
-    partial(one, dim=-1) for one in (torch.sum, torch.mean, torch.amax, torch.amin)
-)
+_MEAN, _GREATEST, _LEAST = (partial(one, dim=-1) for one in (torch.mean, torch.amax, torch.amin))
 _CLIPPING = torch.logspace(0.0, -2.0, 64)
 _OF_CONSTANTS = 2.0**-20
 
@@ -51,7 +50,7 @@ def initial_affine(weight: Tensor, quantizer: Quantizer, rule: str) -> Affine:
 def rounding_error(weight: Tensor, quantizer: Quantizer, affine: Affine, rule: str) -> Tensor:
     """Sum of (w - w_hat)^2 ("mse") or |w - w_hat| ("l1") of each group."""
     difference = quantizer.rounded(weight, affine).sub_(weight)
-    return quantizer.grouping.reduced(_SUM, _ERRORS[rule](difference))
+    return quantizer.grouping.reduced(SUM, _ERRORS[rule](difference))
 
 
 def _lsq(weight: Tensor, quantizer: Quantizer) -> Affine:

@@ -109,7 +109,7 @@ def test_post_training_takes_the_same_candidates(
     out = tmp_path / "small"
     ended = sottovoce(
         *("quantize", start, "--calibration", speech, "--method", "mixed", "--out", out, *inputs),
-        *("--bits", 2.5, "--candidates", "1,2/asymmetric/10,4/symmetric/20"),
+        *("--bits", 2.5, "--candidates", "1,2/asymmetric/10,4/symmetric/20", "--scale-bits", 16),
     )
     assert ended.status == 0, ended.err
     tensors, plan, record = load_file(out / "model.safetensors"), _plan(out), _record(out)
@@ -121,6 +121,7 @@ def test_post_training_takes_the_same_candidates(
         }
         assert row.bytes == _stored(tensors, row.layer) + 8 * bool(inputs)
         assert plan[row.layer].get("input_bits") == (8 if inputs else None)
+        assert tensors[f"{row.layer}.scale"].dtype == np.float16
 
 
 @pytest.mark.parametrize(
