@@ -6,6 +6,7 @@ import torch
 from sottovoce.errors import InputError
 from sottovoce.plan import Precision
 from sottovoce.quantizers.affine import LEAST_IN_16_BITS, MOST_IN_16_BITS, Affine
+from sottovoce.quantizers.fake import fake_quantize
 from sottovoce.quantizers.learnt import LearntAffine
 
 
@@ -58,3 +59,35 @@ def test_an_offset_is_learnt_in_scales() -> None:
     torch.testing.assert_close(learnt().offset, torch.tensor([[3.0], [0.03]]))
     assert len(list(learnt.parameters())) == 2
     assert len(list(LearntAffine(weight, Precision(2).quantizer, "max").parameters())) == 1
+
+
+@pytest.mark.parametrize("scale_bits", [None, 16])
+def test_scales_and_offsets_learn_through_what_is_stored(scale_bits: int | None) -> None:
+    """Fitting the weight itself: from far off they come back to about where `max` begins."""
+    weight = torch.randn(4, 30, generator=torch.Generator().manual_seed(0)) + 0.5
+    quantizer = Precision(2, "asymmetric", "block", 8, scale_bits).quantizer
+    learnt = LearntAffine(weight, quantizer, "max")
+
+    def error() -> torch.Tensor:
+        return (fake_quantize(weight, learnt(), quantizer) - weight).square().sum()
+
+    best = float(error().detach())
+    with torch.no_grad():
+        learnt.log_scale.add_(0.7)
+        learnt.offset_in_scales.add_(0.5)
+    before = {name: one.detach().clone() for name, one in learnt.named_parameters()}
+    assert float(error().detach()) > 2 * best
+    optimizer = torch.optim.Adam(learnt.parameters(), 0.02)
+    for _ in range(60):
+        optimizer.zero_grad()
+        error().backward()
+        optimizer.step()
+    assert float(error().detach()) < 1.2 * best
+    assert set(before) == {"log_scale", "offset_in_scales"}
+    for name, one in learnt.named_parameters():
+        assert not torch.equal(one, before[name])
+    if scale_bits == 16:
+        stored = learnt()
+        assert stored.offset is not None
+        assert torch.equal(stored.scale.half().float(), stored.scale)
+        assert torch.equal(stored.offset.half().float(), stored.offset)
