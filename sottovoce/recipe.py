@@ -143,7 +143,9 @@ class Recipe(Training):
         "floating point if not given",
     )
     initial_range: str = dial("mse", "where scales start", allowed=RANGES)
-    scale_learning_rate: float = dial(1e-3, "of the logarithm of the scales")
+    scale_learning_rate: float = dial(
+        1e-3, "of the logarithm of the scales, and of the offsets in scales"
+    )
     importance_learning_rate: float = dial(0.05, "of the logarithm of the importances")
     importance_gradient: str = dial(
         "expected",
