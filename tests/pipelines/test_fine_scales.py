@@ -72,12 +72,18 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("family", "way"),
+    [
+        *(("wav2vec2", way) for way in WAYS),
+        ("wav2vec2-conformer", "joint, a candidate of its own kind"),
+    ],
+)
 def test_what_is_compressed_so_is_what_the_format_says(
-    start: Path, speech: Path, tmp_path: Path, way: str
+    speech: Path, tmp_path: Path, family: str, way: str
 ) -> None:
     """`compress` itself sees that the packed model computes the logits of the trained one."""
-    out = tmp_path / "small"
+    start, out = save_checkpoint(tmp_path / "start", family), tmp_path / "small"
     ended = _compress(start, speech, out, *WAYS[way])
     assert ended.status == 0, ended.err
     recipe, record = read_recipe(str(out / "recipe.toml")), _record(out)
