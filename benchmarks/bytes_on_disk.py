@@ -31,6 +31,7 @@ from transformers import (
 from sottovoce.artifact import PackedLinear, float_bytes, write_artifact
 from sottovoce.models.family import TRANSFORMER_MATRICES
 from sottovoce.plan import Plan, Precision, Shape
+from sottovoce.quantizers.affine import Affine
 
 RESULTS = Path(__file__).parent / "results" / "bytes.json"
 CANDIDATES = (2, 4, 8)
@@ -107,7 +108,7 @@ def measure(model: PreTrainedModel, shape: str, all_bits: Iterable[float]) -> It
         plan = plan_at(shapes, bits)
         packed = {
             name: PackedLinear.from_weight(
-                linear.weight, linear.weight.std(), plan[name], linear.bias
+                linear.weight, Affine(linear.weight.std().view(1, 1)), plan[name], linear.bias
             )
             for name, linear in linears.items()
         }

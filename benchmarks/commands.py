@@ -22,9 +22,8 @@ from rows import RESULTS, Row, row_of
 from sottovoce.models.checkpoint import load, load_checkpoint
 from sottovoce.pipelines.full_precision import finetune
 from sottovoce.pipelines.joint import compress
-from sottovoce.plan import Plan, Precision
-from sottovoce.quantizers.grids import grid_of
-from sottovoce.quantizers.ranges import initial_scale, squared_error
+from sottovoce.plan import Plan
+from sottovoce.quantizers.ranges import initial_affine, rounding_error
 from sottovoce.recipe import Recipe, Training, read_recipe
 from sottovoce.report.record import RunRecord
 from sottovoce.search.allocation import best_choice
@@ -220,8 +219,8 @@ def layer_sizes() -> dict[str, int]:
 def random_plan(recipe: Recipe, seed: int) -> tuple[int, ...]:
     """A plan within the budget of the plan study, whatever the layers hold."""
     sizes = list(layer_sizes().values())
-    scores = np.random.default_rng(seed).standard_normal((len(sizes), len(recipe.candidates)))
-    return best_choice(scores, sizes, recipe.candidates, PLAN_BITS).bits
+    scores = np.random.default_rng(seed).standard_normal((len(sizes), len(recipe.widths)))
+    return best_choice(scores, sizes, recipe.widths, PLAN_BITS).bits
 
 
 def least_squares_plan(recipe: Recipe) -> tuple[int, ...]:
@@ -230,19 +229,17 @@ def least_squares_plan(recipe: Recipe) -> tuple[int, ...]:
     for matrix in recogniser.family.encoder_matrices(recogniser.model):
         weight = recogniser.model.get_submodule(matrix.name).weight.detach()
         errors = []
-        for bits in recipe.candidates:
-            grid = grid_of(recipe.grid_name(bits), bits)
-            scale = initial_scale(weight, grid, recipe.scale_granularity, "mse")
-            errors.append(squared_error(weight, scale, grid).sum().item())
+        for precision in recipe.precisions.values():
+            quantizer = precision.quantizer
+            affine = initial_affine(weight, quantizer, "mse")
+            errors.append(rounding_error(weight, quantizer, affine, "mse").sum().item())
         scores.append([-error for error in errors])
     sizes = list(layer_sizes().values())
-    return best_choice(np.array(scores), sizes, recipe.candidates, PLAN_BITS).bits
+    return best_choice(np.array(scores), sizes, recipe.widths, PLAN_BITS).bits
 
 
 def _plan_of(recipe: Recipe, bits: tuple[int, ...] | list[int]) -> Plan:
-    precisions = [
-        Precision(width, recipe.grid_name(width), recipe.scale_granularity) for width in bits
-    ]
+    precisions = [recipe.precisions[width] for width in bits]
     return Plan(dict(zip(layer_sizes(), precisions, strict=True)))
 
 

@@ -69,7 +69,7 @@ def main() -> None:
     plans["least squared weight error"] = least_squares_plan(base)
     scores = np.stack([-measured, 0 * measured, 0 * measured], 1)
     plans["best for the measured costs"] = best_choice(
-        scores, costs["sizes"], base.candidates, PLAN_BITS
+        scores, costs["sizes"], base.widths, PLAN_BITS
     ).bits
     for name, plan in plans.items():
         row_of(ROWS, {"measure": "plan", "name": name}, partial(_judged, base, plan))

@@ -1,5 +1,8 @@
 """The one exception a user's mistake raises."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class InputError(ValueError):
     """Something the user gave cannot be used.
@@ -11,3 +14,12 @@ class InputError(ValueError):
 
 class Interrupted(Exception):  # noqa: N818 - nothing is in error
     """The user stopped a run with Ctrl-C; what is finished is kept, and `--resume` goes on."""
+
+
+@contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Inside, an `InputError` is about `what`, and says so."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from error

@@ -10,12 +10,15 @@ from types import MappingProxyType
 from typing import Any
 
 from sottovoce.errors import InputError
-from sottovoce.quantizers.grids import GRIDS
+from sottovoce.quantizers.grids import GRIDS, grid_of
+from sottovoce.quantizers.grouping import Grouping
+from sottovoce.quantizers.quantizer import Quantizer
 
-GRANULARITIES = ("tensor", "channel")
-STORABLE_BITS = (2, 3, 4, 5, 6, 8)
+GRANULARITIES = ("tensor", "channel", "block")
+STORABLE_BITS = (1, 2, 3, 4, 5, 6, 8)
 INPUT_BITS = 8
-SCALE_BYTES = 4
+FLOAT_BITS = 32
+HALF_BITS = 16
 
 Shape = tuple[int, int]
 """(rows, columns) of a layer's weight: output channels by inputs."""
@@ -28,17 +31,23 @@ class Precision:
     Attributes:
         bits: bits of one code, one of `STORABLE_BITS`.
         grid: name of a grid in `sottovoce.quantizers.grids.GRIDS`.
-        granularity: what shares a scale: the whole "tensor", or an output "channel".
+        granularity: what shares a scale (and an offset): the whole "tensor", an output "channel",
+            or a "block" of a channel.
+        block: with granularity "block": how many weights of a channel share a scale; the last
+            ones of a channel may be fewer.
+        scale_bits: of a scale or an offset: 16 for float16; None for float32.
         input_bits: of what goes into the layer, 8 on a fixed range; None leaves it in floating
             point.
 
     Raises:
-        InputError: a field holds none of the values above.
+        InputError: a field holds none of the values above, or the grid has no levels at `bits`.
     """
 
     bits: int
     grid: str = "symmetric"
     granularity: str = "channel"
+    block: int | None = None
+    scale_bits: int | None = None
     input_bits: int | None = None
 
     def __post_init__(self) -> None:
@@ -47,19 +56,47 @@ class Precision:
             (self.grid, tuple(GRIDS), "grid"),
             (self.granularity, GRANULARITIES, "granularity"),
             (self.input_bits, (None, INPUT_BITS), "input_bits"),
+            (self.scale_bits, (None, HALF_BITS), "scale_bits"),
         ):
-            if value not in allowed or isinstance(value, float):  # 4.0 is no width
+            # 4.0 is no width, nor is True
+            if value not in allowed or isinstance(value, float | bool):
                 raise InputError(f"{what} is {value!r}; it must be one of {allowed}")
+        grid_of(self.grid, self.bits)
+        if self.granularity == "block":
+            if type(self.block) is not int or self.block < 1:
+                raise InputError(
+                    f"block is {self.block!r}; it must be a positive whole number of weights"
+                )
+        elif self.block is not None:
+            raise InputError(f"granularity {self.granularity!r} has no block, but it is given")
+
+    @property
+    def scale_per(self) -> str:
+        """What shares a scale, in words: tensor, channel, or so many weights."""
+        return f"{self.block} weights" if self.granularity == "block" else self.granularity
+
+    @property
+    def quantizer(self) -> Quantizer:
+        """The arithmetic of this precision."""
+        grouping = Grouping(whole=self.granularity == "tensor", block=self.block)
+        return Quantizer(grid_of(self.grid, self.bits), grouping, self.scale_bits)
+
+    def groups(self, shape: Shape) -> Shape:
+        """The shape of what belongs to the groups of a weight of this shape, such as its scales."""
+        return self.quantizer.grouping.shape(*shape)
 
     def scales(self, shape: Shape) -> int:
         """How many scales a weight of this shape needs."""
-        return 1 if self.granularity == "tensor" else shape[0]
+        rows, blocks = self.groups(shape)
+        return rows * blocks
 
     def stored_bytes(self, shape: Shape) -> int:
-        """Bytes on disk: every row's codes padded to whole bytes, scales, the inputs' range."""
+        """Bytes on disk: every row's codes padded to whole bytes, scales and offsets, and the
+        inputs' range."""
         rows, columns = shape
-        numbers = self.scales(shape) + (2 if self.input_bits else 0)
-        return rows * -(-columns * self.bits // 8) + numbers * SCALE_BYTES
+        of_a_group = (1 + self.quantizer.grid.has_offset) * (self.scale_bits or FLOAT_BITS)
+        bits = self.scales(shape) * of_a_group + (2 * FLOAT_BITS if self.input_bits else 0)
+        return rows * -(-columns * self.bits // 8) + bits // 8
 
 
 @dataclass(frozen=True)

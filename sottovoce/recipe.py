@@ -7,6 +7,7 @@ nowhere else.
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
+from functools import cached_property
 from importlib import resources
 from math import inf
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import Any, Self
 
 import tomli_w
 
+from sottovoce.candidates import Candidates, precision_of, precisions_of
 from sottovoce.errors import InputError
-from sottovoce.plan import GRANULARITIES, STORABLE_BITS
+from sottovoce.plan import STORABLE_BITS, Precision
 from sottovoce.quantizers.grids import GRIDS
 from sottovoce.quantizers.ranges import RANGES
 
@@ -111,7 +113,11 @@ class Recipe(Training):
 
     bits: float | None = dial(4.0, "target: nominal bits of the deployed plan, at most this")
     eta: float | None = dial(None, "weight of the size term (P1's way); replaces the target")
-    candidates: tuple[int, ...] = dial((2, 4, 8), "bit-widths a layer may take")
+    candidates: Candidates = dial(
+        (2, 4, 8),
+        "what a layer may take, one candidate a bit-width: bits, bits/grid or "
+        "bits/grid/granularity, such as 2/asymmetric/64",
+    )
     plan_by: str = dial(
         "joint",
         "joint: plan and weights in one training (P1); or in two stages, uniform models first and "
@@ -124,17 +130,22 @@ class Recipe(Training):
         "matrix", "what shares a bit-width: matrix, module or block", allowed=SEARCH_GRANULARITIES
     )
     grid: str = dial("symmetric", "grid of the quantized weights", allowed=tuple(GRIDS))
-    grid_at_2_bits: str = dial("half", "grid at 2 bits", allowed=tuple(GRIDS))
+    grid_at_2_bits: str = dial("half", "grid at 2 bits and at 1", allowed=tuple(GRIDS))
     scale_granularity: str = dial(
-        "channel", "what shares a scale: tensor or output channel", allowed=GRANULARITIES
+        "channel",
+        "what shares a scale (and an offset): tensor, channel, or the size of a block of a "
+        "channel, such as 64; what is no encoder matrix has a scale a channel then",
     )
+    scale_bits: int | None = dial(None, "bits of a stored scale or offset: 16; 32 if not given")
     cnn_bits: int | None = dial(
         None,
         'bits of what is no encoder matrix (P1\'s "CNNs": convolutions, feature projection, head); '
         "floating point if not given",
     )
     initial_range: str = dial("mse", "where scales start", allowed=RANGES)
-    scale_learning_rate: float = dial(1e-3, "of the logarithm of the scales")
+    scale_learning_rate: float = dial(
+        1e-3, "of the logarithm of the scales, and of the offsets in scales"
+    )
     importance_learning_rate: float = dial(0.05, "of the logarithm of the importances")
     importance_gradient: str = dial(
         "expected",
@@ -195,15 +206,12 @@ class Recipe(Training):
             *("scale_learning_rate", "importance_learning_rate", "budget_ramp"),
             *("search_pace", "kl_mixed", "kl_frozen", "kl_students", "kl_finetune"),
         )
-        object.__setattr__(self, "candidates", tuple(sorted(set(self.candidates))))
-        wrong = [bits for bits in self.candidates if bits not in STORABLE_BITS]
-        if wrong or not self.candidates:
-            raise InputError(f"candidates {self.candidates} must be chosen from {STORABLE_BITS}")
+        object.__setattr__(self, "candidates", tuple(self._precisions()))
         if (self.bits is None) == (self.eta is None):
             raise InputError("give either bits (a target size) or eta (P1's size weight), not both")
         if self.cnn_bits is not None and self.cnn_bits not in STORABLE_BITS:
             raise InputError(f"cnn_bits is {self.cnn_bits}; it must be one of {STORABLE_BITS}")
-        low, high = self.candidates[0], self.candidates[-1]
+        low, high = self.widths[0], self.widths[-1]
         if self.bits is not None and not low <= self.bits <= high:
             raise InputError(
                 f"bits is {self.bits}, but the candidates {self.candidates} allow {low} to {high}"
@@ -222,6 +230,30 @@ class Recipe(Training):
         if not 0 < self.search_share <= 1:
             raise InputError(f"search_share is {self.search_share}; it must lie in (0, 1]")
 
+    @cached_property
+    def precisions(self) -> dict[int, Precision]:
+        """Width -> the candidate of it, narrowest first."""
+        return {one.bits: one for one in self._precisions().values()}
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The candidates' bits, ascending."""
+        return tuple(self.precisions)
+
+    @property
+    def cnn_precision(self) -> Precision | None:
+        """Of what is no encoder matrix; None leaves it in floating point."""
+        if self.cnn_bits is None:
+            return None
+        granularity = "tensor" if self.scale_granularity == "tensor" else "channel"
+        return precision_of(self.cnn_bits, self.grid_name, granularity, self.scale_bits)
+
+    def _precisions(self) -> dict[int | str, Precision]:
+        """Candidate -> its precision, narrowest first."""
+        return precisions_of(
+            self.candidates, self.grid_name, self.scale_granularity, self.scale_bits
+        )
+
     def teaches(self, *, searching: bool) -> bool:
         """Whether any term of a run, Pass 2 included, uses the teacher's outputs.
 
@@ -239,7 +271,7 @@ class Recipe(Training):
 
     def grid_name(self, bits: int) -> str:
         """The grid that a width uses."""
-        return self.grid_at_2_bits if bits == 2 else self.grid
+        return self.grid_at_2_bits if bits <= 2 else self.grid
 
 
 def named_recipes() -> list[str]:
@@ -307,9 +339,9 @@ def _or_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else read(value)
 
 
-def _widths(value: Any) -> tuple[int, ...]:
+def _candidates(value: Any) -> Candidates:
     parts = value.split(",") if isinstance(value, str) else value
-    return tuple(_whole(part) for part in parts)
+    return tuple(part.strip() if "/" in str(part) else _whole(part) for part in parts)
 
 
 def _per_bits(value: Any) -> PerBits:
@@ -326,6 +358,6 @@ _READERS: dict[Any, Callable[[Any], Any]] = {
     float: _number,
     float | None: _or_none(_number),
     bool: lambda value: {"true": True, "false": False}[str(value).lower()],
-    tuple[int, ...]: _widths,
+    Candidates: _candidates,
     PerBits: _per_bits,
 }

@@ -21,9 +21,41 @@ def test_stored_bytes_count_padded_rows_and_scales() -> None:
     assert PLAN.effective_bits(SHAPES) == 8 * 70 / 70
 
 
+def test_stored_bytes_count_short_blocks_offsets_and_halves() -> None:
+    # 3 rows of 10 weights in blocks of 4, 4 and 2: 9 groups.
+    blocks = Precision(2, "half", "block", 4)
+    assert blocks.groups((3, 10)) == (3, 3)
+    assert blocks.stored_bytes((3, 10)) == 3 * 3 + 9 * 4
+    assert Precision(2, "asymmetric", "block", 4).stored_bytes((3, 10)) == 3 * 3 + 9 * 8
+    assert Precision(2, "asymmetric", "block", 4, 16).stored_bytes((3, 10)) == 3 * 3 + 9 * 4
+    assert Precision(1, "half", "tensor", None, 16).stored_bytes((3, 10)) == 3 * 2 + 2
+    # P2: a 16-bit scale and offset a block of 64 are half a bit a weight.
+    plan = Plan({"ff": Precision(2, "asymmetric", "block", 64, 16)})
+    assert plan.effective_bits({"ff": (1024, 4096)}) == 2.5
+    assert plan.nominal_bits({"ff": (1024, 4096)}) == 2
+
+
+def test_a_block_as_long_as_a_row_costs_what_the_channel_costs() -> None:
+    for block in (10, 11, 1000):
+        long, channel = Precision(2, "asymmetric", "block", block), Precision(2, "asymmetric")
+        assert long.stored_bytes((3, 10)) == channel.stored_bytes((3, 10))
+
+
+def test_a_plan_says_only_what_is_not_the_usual() -> None:
+    plan = Plan({"q": Precision(2), "ff": Precision(2, "asymmetric", "block", 64, 16, 8)})
+    assert plan.to_json() == {
+        "q": {"bits": 2, "grid": "symmetric", "granularity": "channel"},
+        "ff": {
+            **{"bits": 2, "grid": "asymmetric", "granularity": "block", "block": 64},
+            **{"scale_bits": 16, "input_bits": 8},
+        },
+    }
+    assert Plan.from_json(plan.to_json()) == plan
+
+
 @pytest.mark.parametrize("bits", STORABLE_BITS)
 def test_rows_that_fill_whole_bytes_have_no_padding(bits: int) -> None:
-    precision = Precision(bits)
+    precision = Precision(bits, "half")
     assert precision.stored_bytes((768, 3072)) == 768 * 3072 * bits // 8 + 768 * 4
     assert precision.scales((768, 3072)) == 768
 
@@ -53,6 +85,15 @@ def test_a_plan_does_not_change_with_the_mapping_it_was_made_from() -> None:
         {"bits": 4.0},
         {"bits": 4, "grid": "round"},
         {"bits": 4, "granularity": "row"},
+        {"bits": True, "grid": "half"},
+        {"bits": 1},
+        {"bits": 4, "granularity": "block"},
+        {"bits": 4, "granularity": "block", "block": 0},
+        {"bits": 4, "granularity": "block", "block": -64},
+        {"bits": 4, "granularity": "block", "block": 64.0},
+        {"bits": 4, "granularity": "block", "block": "64"},
+        {"bits": 4, "block": 64},
+        {"bits": 4, "scale_bits": 8},
         {"bits": 4, "gird": "half"},
         {},
         None,
@@ -65,5 +106,5 @@ def test_an_entry_that_is_no_precision_is_named(fields: object) -> None:
 
 
 def test_a_precision_says_what_is_allowed() -> None:
-    with pytest.raises(InputError, match=r"bits is 7; it must be one of \(2, 3, 4, 5, 6, 8\)"):
+    with pytest.raises(InputError, match=r"bits is 7; it must be one of \(1, 2, 3, 4, 5, 6, 8\)"):
         Precision(7)

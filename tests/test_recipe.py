@@ -5,13 +5,16 @@ from typing import Any
 import pytest
 
 from sottovoce.errors import InputError
+from sottovoce.plan import Precision
 from sottovoce.recipe import PerBits, Recipe, Training, named_recipes, read_recipe
 
 TURNED = Recipe(
     bits=None,
     eta=2e-5,
     steps=7,
-    candidates=(3, 8),
+    candidates=("2/asymmetric/64", 3, 8),
+    scale_granularity="48",
+    scale_bits=16,
     grid="half",
     students="all",
     teacher="live",
@@ -62,6 +65,10 @@ def test_every_dial_has_help_and_a_reader(of: type[Training]) -> None:
     [
         ("candidates", "2,4,8", (2, 4, 8)),
         ("candidates", "8, 2", (2, 8)),
+        ("candidates", "8, 2/asymmetric/64", ("2/asymmetric/64", 8)),
+        ("candidates", [4, "1/half"], ("1/half", 4)),
+        ("scale_granularity", 64, "64"),
+        ("scale_bits", "16", 16),
         ("student_kl", "2:0,4:1", ((2, 0.0), (4, 1.0))),
         ("student_ctc", {"2": 0, "8": 0.5}, ((2, 0.0), (8, 0.5))),
         ("bits", "4.6", 4.6),
@@ -103,7 +110,7 @@ def test_flags_and_tables_are_read(dial: str, text: Any, value: Any) -> None:
         ({"grid": 3}, "grid is '3'"),
         ({"candidates": []}, "candidates"),
         ({"candidates": 4}, "candidates is 4"),
-        ({"candidates": "2,7"}, r"\(2, 7\) must be chosen from"),
+        ({"candidates": "2,7"}, r"candidate 7 is no precision; .* with bits of \(1, 2,"),
         ({"candidates": [2.5, 4]}, "candidates"),
         ({"student_kl": "2=1"}, "student_kl is '2=1'"),
         ({"student_kl": {"2": "much"}}, "student_kl"),
@@ -126,13 +133,34 @@ def test_every_width_that_a_target_can_name_is_allowed() -> None:
     assert Recipe(bits=4, candidates=(4,)).candidates == (4,)
 
 
+def test_a_candidate_without_words_takes_the_recipes_own() -> None:
+    recipe = Recipe(
+        candidates=(1, "2/asymmetric/64", "3/full", 4),
+        scale_granularity="32",
+        scale_bits=16,
+        cnn_bits=8,
+    )
+    assert recipe.widths == (1, 2, 3, 4)
+    assert recipe.precisions == {
+        1: Precision(1, "half", "block", 32, 16),
+        2: Precision(2, "asymmetric", "block", 64, 16),
+        3: Precision(3, "full", "block", 32, 16),
+        4: Precision(4, "symmetric", "block", 32, 16),
+    }
+    assert recipe.cnn_precision == Precision(8, "symmetric", "channel", scale_bits=16)
+    assert Recipe(cnn_bits=8, scale_granularity="tensor").cnn_precision == Precision(
+        8, granularity="tensor"
+    )
+    assert Recipe().cnn_precision is None
+
+
 def test_candidates_are_sorted_and_single() -> None:
     assert Recipe(candidates=(8, 2, 4, 2)).candidates == (2, 4, 8)
 
 
 def test_two_bits_have_their_own_grid() -> None:
     recipe = Recipe(grid="full", grid_at_2_bits="half")
-    assert [recipe.grid_name(bits) for bits in (2, 3, 8)] == ["half", "full", "full"]
+    assert [recipe.grid_name(bits) for bits in (1, 2, 3, 8)] == ["half", "half", "full", "full"]
 
 
 def test_a_file_with_eta_needs_no_word_about_bits(tmp_path: Path) -> None:

@@ -10,20 +10,23 @@ from torch import Tensor, nn
 
 from sottovoce.artifact.format import METADATA, STORED_TYPES
 from sottovoce.artifact.packed_layers import PackedLayer
+from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.errors import InputError
 
 Entry = tuple[str, tuple[int, ...]]
 """A tensor's type by its safetensors name, and its shape."""
 
 
-def check_storable(state: Mapping[str, Tensor]) -> None:
-    """Only float32 is stored (beside codes and counters), and only finite numbers.
+def check_storable(state: Mapping[str, Tensor], layers: Mapping[str, PackedLayer]) -> None:
+    """Only float32 is stored (beside codes, counters and 16-bit scales), and only finite numbers.
 
     Raises:
         InputError: a tensor is neither; it is named.
     """
+    halves = _halves(layers)
     for name, tensor in state.items():
-        if tensor.dtype not in STORED_TYPES:
+        known = tensor.dtype in STORED_TYPES and tensor.dtype != torch.float16
+        if not known and name not in halves:
             raise InputError(
                 f"tensor {name!r} is {tensor.dtype} and an artifact holds float32; "
                 "load the model without a dtype and save that one"
@@ -64,7 +67,10 @@ def check_header(files: Sequence[str | PathLike[str]], model: nn.Module) -> None
         InputError: a file cannot be read, or a tensor is missing, unknown, or not as expected.
     """
     stored = {name: entry for file in files for name, entry in _header(Path(file)).items()}
-    expected = {name: _entry(tensor) for name, tensor in model.state_dict().items()}
+    halves = _halves(packed_layers(model))
+    expected = {
+        name: _entry(tensor, half=name in halves) for name, tensor in model.state_dict().items()
+    }
     for name, entry in expected.items():
         if name not in stored:
             raise InputError(f"tensor {name!r} is missing from the file of weights")
@@ -93,9 +99,20 @@ def _header(file: Path) -> dict[str, Entry]:
         ) from error
 
 
-def _entry(tensor: Tensor) -> Entry:
-    """How `tensor` is stored; floating point always as float32."""
-    stored = torch.float32 if tensor.is_floating_point() else tensor.dtype
+def _halves(layers: Mapping[str, PackedLayer]) -> set[str]:
+    """The tensors of packed layers that are float16."""
+    return {
+        f"{layer}.{name}"
+        for layer, packed in layers.items()
+        for name, one in packed.named_buffers()
+        if one.dtype == torch.float16
+    }
+
+
+def _entry(tensor: Tensor, *, half: bool) -> Entry:
+    """How `tensor` is stored; floating point as float32 unless it is one of the scales."""
+    floating = torch.float16 if half else torch.float32
+    stored = floating if tensor.is_floating_point() else tensor.dtype
     return STORED_TYPES[stored], tuple(tensor.shape)
 
 

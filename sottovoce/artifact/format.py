@@ -4,8 +4,9 @@
 |-------------------|----------------------------------------------------------------------------|
 | config.json       | the model's config; `quantization_config`: quant_method, version, plan     |
 | model.safetensors | for each layer of the plan `.codes`, `.scale` and, if it has one, `.bias`, |
-|                   | with 8-bit inputs `.input_scale` and `.input_zero`; every other tensor of  |
-|                   | the model under its own name, float32                                      |
+|                   | on the asymmetric grid `.offset` (float16, as `.scale`, with 16-bit        |
+|                   | scales), with 8-bit inputs `.input_scale` and `.input_zero`; every other   |
+|                   | tensor of the model under its own name, float32                            |
 | the rest          | the processor's files; model card, metrics.json and report.html are extra  |
 
 A packed layer has no tensor called `.weight`, on purpose: a program that does not know the method
@@ -20,4 +21,9 @@ VERSION = 1
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 METADATA = {"format": "pt"}
-STORED_TYPES = {torch.float32: "F32", torch.uint8: "U8", torch.int64: "I64"}
+STORED_TYPES = {
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.uint8: "U8",
+    torch.int64: "I64",
+}

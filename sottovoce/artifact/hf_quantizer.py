@@ -99,7 +99,7 @@ class SottovoceQuantizer(HfQuantizer):
     def get_state_dict_and_metadata(
         self, model: PreTrainedModel
     ) -> tuple[dict[str, Tensor] | None, dict[str, str]]:
-        check_storable(model.state_dict())
+        check_storable(model.state_dict(), packed_layers(model))
         return None, {}
 
     def is_serializable(self) -> bool:

@@ -13,7 +13,9 @@ from sottovoce.artifact.packing import pack, packed_columns, unpack
 from sottovoce.errors import InputError
 from sottovoce.plan import Precision, Shape
 from sottovoce.quantizers.activations import Range, fake_quantize_inputs
-from sottovoce.quantizers.grids import Grid, grid_of
+from sottovoce.quantizers.affine import Affine
+from sottovoce.quantizers.grids import Grid
+from sottovoce.quantizers.quantizer import Quantizer
 
 Convolution = nn.Conv1d | nn.Conv2d
 
@@ -24,16 +26,18 @@ _FRAMEWISE: type[nn.Conv1d] | None = getattr(modeling_parakeet, "ParakeetEncoder
 class PackedLayer(nn.Module):
     """A weight kept as `Precision.bits` bits a number; what is computed with it, subclasses say.
 
-    `weight` is dequantized by the arithmetic of training (`Grid.values`, float32), so the packed
-    layer computes exactly what the fake-quantized one did. It is a property because attention
-    implementations, WavLM's among them, read `q_proj.weight` themselves.
+    `weight` is dequantized by the arithmetic of training (`Quantizer.values`, float32), so the
+    packed layer computes exactly what the fake-quantized one did. It is a property because
+    attention implementations, WavLM's among them, read `q_proj.weight` themselves.
 
     A weight of more than two dimensions counts as the matrix [outputs, everything else].
 
     Attributes:
         weight_shape: of the float weight.
         codes: uint8 [rows, bytes], laid out as in `sottovoce.artifact.packing`.
-        scale: positive, always float32: [rows], or [1] for granularity "tensor".
+        scale: positive, [rows], [1] for granularity "tensor", or [rows, blocks] where a row has
+            several; float32, or float16 where the precision says so, whatever the layer's dtype.
+        offset: where the grid has one: as `scale`, but of any sign.
         bias: [rows] or None.
         input_scale, input_zero: float32 [1], the range of 8-bit inputs, where the precision has it.
         dtype: of `weight`; follows `.to(dtype)` as a parameter would.
@@ -41,6 +45,7 @@ class PackedLayer(nn.Module):
 
     codes: Tensor
     scale: Tensor
+    offset: Tensor
     input_scale: Tensor
     input_zero: Tensor
 
@@ -62,45 +67,55 @@ class PackedLayer(nn.Module):
             rows, packed_columns(columns, precision.bits), dtype=torch.uint8, device=device
         )
         self.register_buffer("codes", codes)
-        scales = precision.scales((rows, columns))
-        self.register_buffer("scale", torch.ones(scales, dtype=torch.float32, device=device))
+        groups = precision.groups((rows, columns))
+        stored = torch.float16 if precision.scale_bits else torch.float32
+        scale = torch.ones(groups if groups[1] > 1 else groups[0], dtype=stored, device=device)
+        self.register_buffer("scale", scale)
+        if self.grid.has_offset:
+            self.register_buffer("offset", torch.zeros_like(scale))
         if precision.input_bits:
             one = torch.ones(1, dtype=torch.float32, device=device)
             self.register_buffer("input_scale", one)
             self.register_buffer("input_zero", torch.zeros_like(one))
         zeros = torch.zeros(rows, device=device, dtype=self.dtype) if bias else None
         self.bias = nn.Parameter(zeros) if zeros is not None else None
-        self._dequantized: tuple[Tensor, Tensor, Tensor] | None = None
+        self._dequantized: tuple[list[Tensor], Tensor] | None = None
 
     @property
     def matrix_shape(self) -> Shape:
         """(rows, columns) of the weight as a matrix."""
         return self.weight_shape[0], prod(self.weight_shape[1:])
 
-    def store(self, weight: Tensor, scale: Tensor, bias: Tensor | None = None) -> Self:
+    def store(self, weight: Tensor, affine: Affine, bias: Tensor | None = None) -> Self:
         """Quantize and pack a weight; returns the layer itself.
 
         Args:
             weight: float32, of `weight_shape`.
-            scale: one for each row, or one in all for granularity "tensor"; any shape.
+            affine: scales, and offsets where the grid has them, of the precision's groups.
 
         Raises:
-            InputError: the weight is not finite, a scale is not positive, or their number does not
-                fit the precision.
+            InputError: the weight is not finite, a scale is not positive, scales or offsets do not
+                fit the precision or do not fit in what they are stored in.
         """
-        rows, columns = self.matrix_shape
-        weight = weight.detach().reshape(rows, columns)
-        scale = scale.detach().float().flatten()
-        if scale.numel() != self.precision.scales((rows, columns)):
+        groups = self.precision.groups(self.matrix_shape)
+        found = tuple(affine.scale.shape)
+        if found != groups or (affine.offset is not None) != self.grid.has_offset:
+            offsets = "no offsets" if affine.offset is None else "offsets"
             raise InputError(
-                f"a weight of {rows} rows has {scale.numel()} scales; granularity "
-                f"{self.precision.granularity!r} needs {self.precision.scales((rows, columns))}"
+                f"a weight of {self.matrix_shape} has scales of {found} and {offsets}; it needs "
+                f"{groups} as {self.precision}"
             )
-        if not weight.isfinite().all() or not (scale.isfinite() & (scale > 0)).all():
+        weight = weight.detach().reshape(self.matrix_shape)
+        finite = weight.isfinite().all() and affine.largest < torch.inf
+        if not finite or not (affine.scale > 0).all():
             raise InputError("a weight is not finite or its scale is not a positive number")
-        codes = self.grid.round_to_codes(weight, scale.unsqueeze(1)).sub_(self.grid.lowest)
+        self.quantizer.check(affine)
+        stored = self.quantizer.stored(affine)
+        codes = self.quantizer.round_to_codes(weight, stored).sub_(self.grid.lowest)
         self.codes = pack(codes.to(torch.uint8), self.precision.bits)
-        self.scale = scale.clone()
+        self.scale = stored.scale.detach().clone().to(self.scale.dtype).view_as(self.scale)
+        if stored.offset is not None:
+            self.offset = stored.offset.detach().clone().to(self.offset.dtype).view_as(self.offset)
         if bias is not None:
             self.bias = nn.Parameter(bias.detach().clone())
         return self
@@ -117,8 +132,19 @@ class PackedLayer(nn.Module):
         return fake_quantize_inputs(inputs, self.input_scale, self.input_zero)
 
     @property
+    def quantizer(self) -> Quantizer:
+        return self.precision.quantizer
+
+    @property
     def grid(self) -> Grid:
-        return grid_of(self.precision.grid, self.precision.bits)
+        return self.quantizer.grid
+
+    @property
+    def affine(self) -> Affine:
+        """Scales and offsets in float32, of the precision's groups."""
+        groups = self.precision.groups(self.matrix_shape)
+        offset = self.offset.float().view(groups) if self.grid.has_offset else None
+        return Affine(self.scale.float().view(groups), offset)
 
     @property
     def unsigned_codes(self) -> Tensor:
@@ -128,18 +154,20 @@ class PackedLayer(nn.Module):
     @property
     def weight(self) -> Tensor:
         """The weight the codes stand for, of `weight_shape`, dequantized on first use."""
+        stored = [self.codes, self.scale, *([self.offset] if self.grid.has_offset else [])]
         if self._dequantized is not None:
-            codes, scale, weight = self._dequantized
-            if codes is self.codes and scale is self.scale and weight.dtype == self.dtype:
+            before, weight = self._dequantized
+            same = all(one is other for one, other in zip(stored, before, strict=True))
+            if same and weight.dtype == self.dtype:
                 return weight
         # A weight made under inference_mode could not serve a later call that records gradients.
         with torch.inference_mode(False), torch.no_grad():
             signed = self.unsigned_codes.float().add_(self.grid.lowest)
-            weight = self.grid.values(signed, self.scale.unsqueeze(1)).to(self.dtype)
+            weight = self.quantizer.values(signed, self.affine).to(self.dtype)
             weight = weight.view(self.weight_shape)
         # transformers would write random numbers into a weight that no file of weights had.
         weight._is_hf_initialized = True  # type: ignore[attr-defined]
-        self._dequantized = (self.codes, self.scale, weight)
+        self._dequantized = (stored, weight)
         return weight
 
     def extra_repr(self) -> str:
@@ -147,14 +175,16 @@ class PackedLayer(nn.Module):
         return (
             f"bias={self.bias is not None}, bits={precision.bits}, grid={precision.grid}, "
             f"granularity={precision.granularity}"
+            + (f", block={precision.block}" if precision.block else "")
+            + (f", scale_bits={precision.scale_bits}" if precision.scale_bits else "")
             + (f", input_bits={precision.input_bits}" if precision.input_bits else "")
         )
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         exact = {n: one for n, one in self._buffers.items() if one is not None and n != "codes"}
         super()._apply(fn, recurse)
-        if self.scale.dtype != torch.float32:
-            for name, one in exact.items():
+        for name, one in exact.items():
+            if getattr(self, name).dtype != one.dtype:
                 setattr(self, name, one.to(self.scale.device))
         self.dtype = fn(torch.empty(0, dtype=self.dtype, device=self.scale.device)).dtype
         self._dequantized = None
@@ -180,7 +210,7 @@ class PackedLinear(PackedLayer):
 
     @classmethod
     def from_weight(
-        cls, weight: Tensor, scale: Tensor, precision: Precision, bias: Tensor | None = None
+        cls, weight: Tensor, affine: Affine, precision: Precision, bias: Tensor | None = None
     ) -> Self:
         """A layer that stores `weight`, [rows, columns]; else as `store`."""
         rows, columns = weight.shape
@@ -192,7 +222,7 @@ class PackedLinear(PackedLayer):
             device=weight.device,
             dtype=weight.dtype,
         )
-        return layer.store(weight, scale, bias)
+        return layer.store(weight, affine, bias)
 
     def forward(self, inputs: Tensor) -> Tensor:
         return linear(self.seen(inputs), self.weight, self.bias)

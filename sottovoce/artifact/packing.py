@@ -2,10 +2,11 @@
 
 Code i of a row takes the bits i*b to i*b + b - 1 of that row's stream, and bit k of the stream is
 bit k mod 8 of byte k // 8. Eight codes make b bytes; a row's last byte is filled with zeros. The
-codes 1, 2, 3, ... are stored so:
+codes 1, 2, 3, ... (1 and 0 where there is but one bit) are stored so:
 
 | bits | codes         | bytes    |
 |------|---------------|----------|
+| 1    | 1 0 1         | 05       |
 | 2    | 1 2 3         | 39       |
 | 3    | 1 2 3 4 5     | d1 58    |
 | 4    | 1 2 3         | 21 03    |

@@ -82,6 +82,6 @@ def packed_state(
     for name, layer in packed.items():
         state |= layer.state_dict(prefix=f"{name}.")
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    check_storable(state)
+    check_storable(state, packed)
     check_codes(packed)
     return state

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from sottovoce.candidates import Candidates
 from sottovoce.recipe import PerBits, Training
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -40,7 +41,7 @@ def with_dials(of: type[Training]) -> Callable[[Function], Function]:
 def _flag(spec: Any) -> inspect.Parameter:
     kind, default = spec.type, spec.default
     allowed = f" ({', '.join(spec.metadata['allowed'])})" if spec.metadata["allowed"] else ""
-    text = kind == PerBits or kind == tuple[int, ...] or kind is str
+    text = kind in (PerBits, Candidates, str)
     parsed: Any = str if text else (int if kind in (int, int | None) else float)
     name = spec.name.replace("_", "-")
     if kind is bool:

@@ -30,6 +30,17 @@ def quantize(
     bits: Annotated[
         float, typer.Option(help="With mixed: nominal bits of the encoder's matrices, at most.")
     ] = 8.0,
+    candidates: Annotated[
+        str,
+        typer.Option(
+            help="With mixed: what a matrix may take: bits, bits/grid or bits/grid/granularity, "
+            "such as 2/asymmetric/64."
+        ),
+    ] = "2,3,4,6,8",
+    scale_bits: Annotated[
+        int | None,
+        typer.Option(help="With mixed: bits of a matrix's scale or offset: 16; 32 if not given."),
+    ] = None,
     inputs: Annotated[
         bool,
         typer.Option("--inputs", help="With mixed: what goes into the layers takes 8 bits too."),
@@ -59,7 +70,13 @@ def quantize(
         checkpoint,
         calibration,
         out,
-        PostTraining(method=method, bits=bits, inputs=inputs),
+        PostTraining(
+            method=method,
+            bits=bits,
+            candidates=tuple(candidates.split(",")),
+            scale_bits=scale_bits,
+            inputs=inputs,
+        ),
         evaluate_on=dev,
         baseline=baseline,
         resume=resume,

@@ -19,7 +19,7 @@ def reproduce(
         str,
         typer.Argument(
             help="I (wav2vec2-base), II (HuBERT-large) or III (against published systems) of "
-            "arXiv 2501.03643, or a TOML file of rows."
+            "arXiv 2501.03643, P2 (2-bit weights, arXiv 2305.16619), or a TOML file of rows."
         ),
     ],
     checkpoint: Annotated[str, typer.Option(help="The start point: hub id or folder.")],

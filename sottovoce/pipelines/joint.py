@@ -178,10 +178,10 @@ def _packed(objective: JointObjective, folder: Path) -> Recogniser:
     """What was trained, packed and read back."""
     expected = probe(objective.deployed)
     plan, recogniser = objective.whole_plan(), objective.recogniser
-    scales = {name: objective.scale_of(name) for name in plan}
+    affines = {name: objective.affine_of(name) for name in plan}
     objective.dismantle()
     layers = {
-        name: empty_packed(layer, plan[name]).store(layer.weight, scales[name], layer.bias)
+        name: empty_packed(layer, plan[name]).store(layer.weight, affines[name], layer.bias)
         for name, layer in planned_layers(recogniser.model, plan).items()
     }
     return delivered(folder, recogniser, layers, plan, expected)

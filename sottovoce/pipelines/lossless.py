@@ -38,7 +38,7 @@ from sottovoce.speech.splitting import halves
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.state import WorkFolder
 
-LADDER = (2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)
+LADDER = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def compress_lossless(
         console.out(found.sentence)
         return found
 
-    low, high = recipe.candidates[0], recipe.candidates[-1]
+    low, high = recipe.widths[0], recipe.widths[-1]
     rungs = [bits for bits in LADDER if low <= bits <= high]
     walked = bisected(rungs, tried)
     passed = [one.bits for one in walked if one.passed]

@@ -128,7 +128,7 @@ def layer_rows(
                 shape=shape,
                 bits=precision.bits,
                 grid=precision.grid,
-                granularity=precision.granularity,
+                granularity=precision.scale_per,
                 bytes=precision.stored_bytes(shape),
                 expected_bits=expected_bits[matrix.name] if expected_bits else None,
             )
@@ -145,7 +145,7 @@ def cnn_rows(recogniser: Recogniser, plan: Plan) -> tuple[StoredLayer, ...]:
             shape=layer.matrix_shape,
             bits=plan[name].bits,
             grid=plan[name].grid,
-            granularity=plan[name].granularity,
+            granularity=plan[name].scale_per,
             bytes=plan[name].stored_bytes(layer.matrix_shape),
         )
         for name, layer in packed_layers(recogniser.model).items()

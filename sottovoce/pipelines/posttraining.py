@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tomli_w
@@ -13,6 +13,7 @@ import torch
 from rich.console import Console
 
 from sottovoce.artifact.packed_layers import empty_packed
+from sottovoce.candidates import Candidates, precisions_of
 from sottovoce.errors import InputError
 from sottovoce.models.checkpoint import load_checkpoint
 from sottovoce.models.recogniser import Recogniser, best_device
@@ -30,10 +31,11 @@ from sottovoce.pipelines.measured import (
 )
 from sottovoce.plan import INPUT_BITS, Plan, Precision
 from sottovoce.posttraining.layers import Layer, Quantized, quantizable, replaced, rounded
-from sottovoce.posttraining.mixed import CANDIDATES, mixed_weights
+from sottovoce.posttraining.mixed import mixed_weights
 from sottovoce.posttraining.observing import Waveforms, input_histograms
 from sottovoce.posttraining.stablequant import adapted_ranges
 from sottovoce.quantizers.activations import RULES, Range, mse_range
+from sottovoce.quantizers.affine import Affine
 from sottovoce.report.record import RunRecord
 from sottovoce.speech.batching import evaluation_order
 from sottovoce.speech.corpora import read_corpus
@@ -54,11 +56,15 @@ class PostTraining:
         method: "stablequant"; one of the rules for all layers' inputs, "minmax", "percentile",
             "mse", "entropy"; or "mixed", widths under a size.
         bits: of "mixed": nominal bits of the encoder's matrices, at most. Else 8.
+        candidates: of "mixed": what a matrix may take, in a recipe's words.
+        scale_bits: of "mixed": of the matrices' scales and offsets, 16; None for 32.
         inputs: whether what goes into the layers takes 8 bits too; the 8-bit methods always do.
     """
 
     method: str = "stablequant"
     bits: float = float(_BITS)
+    candidates: Candidates = (2, 3, 4, 6, 8)
+    scale_bits: int | None = None
     inputs: bool = False
 
     def __post_init__(self) -> None:
@@ -66,8 +72,19 @@ class PostTraining:
             raise InputError(f"method is {self.method!r}; it must be one of {METHODS}")
         if self.method != "mixed" and self.bits != _BITS:
             raise InputError(f"method {self.method} has 8 bits; give --method mixed for others")
-        if not CANDIDATES[0] <= self.bits <= CANDIDATES[-1]:
-            raise InputError(f"bits is {self.bits}; it must lie in {CANDIDATES[0]} to 8")
+        low, high = min(self.precisions), max(self.precisions)
+        if not low <= self.bits <= high:
+            raise InputError(f"bits is {self.bits}; it must lie in {low} to {high}")
+
+    @property
+    def precisions(self) -> dict[int, Precision]:
+        """Width -> the candidate of it, narrowest first."""
+        found = precisions_of(
+            self.candidates,
+            lambda bits: "half" if bits <= 2 else "symmetric",
+            scale_bits=self.scale_bits,
+        )
+        return {one.bits: one for one in found.values()}
 
     @property
     def listens(self) -> bool:
@@ -76,7 +93,11 @@ class PostTraining:
 
     def to_record(self) -> dict[str, object]:
         inputs = self.inputs or self.method != "mixed"
-        return {"method": self.method, "bits": self.bits, "inputs": inputs}
+        dials = {"method": self.method, "bits": self.bits, "inputs": inputs}
+        if self.method != "mixed":
+            return dials
+        halves = {"scale_bits": self.scale_bits} if self.scale_bits else {}
+        return {**dials, "candidates": list(self.candidates), **halves}
 
 
 def quantize(
@@ -154,8 +175,8 @@ def quantize(
     return record
 
 
-_Weights = dict[str, tuple[Precision, torch.Tensor, torch.Tensor]]
-"""Layer -> precision, weight on its grid, scales."""
+_Weights = dict[str, tuple[Precision, torch.Tensor, Affine]]
+"""Layer -> precision, weight on its grid, scales and offsets."""
 
 
 def _weights(
@@ -171,7 +192,9 @@ def _weights(
     }
     if settings.method == "mixed":
         batches = _Batches(recogniser, speech)
-        found |= mixed_weights(recogniser, layers, batches, settings.bits, console)
+        found |= mixed_weights(
+            recogniser, layers, batches, settings.precisions, settings.bits, console
+        )
     return found
 
 
@@ -206,8 +229,7 @@ class _Batches:
 
 
 def _with_inputs(precision: Precision, span: Range | None) -> Precision:
-    bits = None if span is None else INPUT_BITS
-    return Precision(precision.bits, precision.grid, precision.granularity, bits)
+    return replace(precision, input_bits=None if span is None else INPUT_BITS)
 
 
 def _packed(
@@ -227,8 +249,8 @@ def _packed(
     expected = probe(quantized)
     packed = {}
     for name, layer in layers.items():
-        _, weight, scale = weights[name]
-        packed[name] = empty_packed(layer, plan[name]).store(weight, scale, layer.bias)
+        _, weight, affine = weights[name]
+        packed[name] = empty_packed(layer, plan[name]).store(weight, affine, layer.bias)
         if name in ranges:
             packed[name].store_range(ranges[name])
     return delivered(folder, recogniser, packed, plan, expected)

@@ -19,7 +19,7 @@ from torch import Tensor
 from sottovoce.files import write_text
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.pipelines.stages import Stages
-from sottovoce.plan import Plan, Precision
+from sottovoce.plan import Plan
 from sottovoce.recipe import Recipe
 from sottovoce.search.allocation import best_choice
 from sottovoce.search.joint import JointObjective
@@ -56,9 +56,9 @@ def sensitive_plan(
     costs_file = work.path / _COSTS
     if not costs_file.exists():
         matrices, seconds = {}, 0.0
-        for bits in recipe.candidates:
+        for bits, candidate in zip(recipe.widths, recipe.candidates, strict=True):
             console.print(f"uniform {bits} bits")
-            alone = recipe.replaced({**_alone(recipe), "candidates": (bits,), "bits": bits})
+            alone = recipe.replaced({**_alone(recipe), "candidates": (candidate,), "bits": bits})
             uniform = Recogniser(deepcopy(start.model), start.processor, start.family)
             objective = JointObjective(uniform, alone, accelerator, teacher)
             part = stages.uniform(work, alone)
@@ -98,11 +98,6 @@ def _cheapest(start: Recogniser, recipe: Recipe, costs: np.ndarray) -> Plan:
     for (rows, columns), group, own in zip(shapes.values(), groups, costs, strict=True):
         sizes[group] += rows * columns
         of_groups[group] += own
-    choice = best_choice(-of_groups, sizes, recipe.candidates, recipe.bits)
+    choice = best_choice(-of_groups, sizes, recipe.widths, recipe.bits)
     widths = [choice.bits[group] for group in groups]
-    return Plan(
-        {
-            name: Precision(bits, recipe.grid_name(bits), recipe.scale_granularity)
-            for name, bits in zip(shapes, widths, strict=True)
-        }
-    )
+    return Plan({name: recipe.precisions[bits] for name, bits in zip(shapes, widths, strict=True)})

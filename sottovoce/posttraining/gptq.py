@@ -13,7 +13,8 @@ from sottovoce.models.family import is_pointwise
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.posttraining.layers import Layer
 from sottovoce.posttraining.observing import Waveforms, run_watched
-from sottovoce.quantizers.grids import Grid
+from sottovoce.quantizers.affine import Affine
+from sottovoce.quantizers.quantizer import Quantizer
 
 _DAMPING = 0.01
 _BLOCK = 128
@@ -42,12 +43,12 @@ def second_moments(
 
 
 @torch.no_grad()
-def compensated(weight: Tensor, scale: Tensor, grid: Grid, moments: Tensor) -> Tensor:
+def compensated(weight: Tensor, affine: Affine, quantizer: Quantizer, moments: Tensor) -> Tensor:
     """The weight on its grid, rounded so that the layer's outputs change least.
 
     Args:
         weight: [rows, columns].
-        scale: [rows, 1].
+        affine: of the quantizer's groups.
         moments: H, [columns, columns].
     """
     weight, moments = weight.clone().float(), moments.clone()
@@ -58,12 +59,13 @@ def compensated(weight: Tensor, scale: Tensor, grid: Grid, moments: Tensor) -> T
     upper = torch.linalg.cholesky(inverse, upper=True)
     rounded = torch.empty_like(weight)
     columns = weight.shape[1]
+    spread = Affine(*quantizer.spread(affine, columns))
     for start in range(0, columns, _BLOCK):
         stop = min(start + _BLOCK, columns)
         errors = torch.empty_like(weight[:, start:stop])
         for column in range(start, stop):
             own = weight[:, column : column + 1]
-            values = grid.values(grid.round_to_codes(own, scale), scale)
+            values = quantizer.rounded(own, spread.of_column(column))
             rounded[:, column : column + 1] = values
             error = (own - values) / upper[column, column]
             weight[:, column:stop] -= error * upper[column, column:stop]

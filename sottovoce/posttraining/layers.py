@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.models.weight_norm import fold_weight_norm
+from sottovoce.plan import Precision
 from sottovoce.quantizers.activations import Range, fake_quantize_inputs
-from sottovoce.quantizers.grids import grid_of
-from sottovoce.quantizers.ranges import initial_scale
+from sottovoce.quantizers.affine import Affine
+from sottovoce.quantizers.ranges import initial_affine
 
 Layer = nn.Linear | nn.Conv1d | nn.Conv2d
 
@@ -35,11 +36,11 @@ def quantizable(recogniser: Recogniser) -> dict[str, Layer]:
 
 
 @torch.no_grad()
-def rounded(weight: Tensor, bits: int, rule: str) -> tuple[Tensor, Tensor]:
-    """A weight rounded on the symmetric grid with a scale a channel, and the scales, [rows, 1]."""
-    grid, matrix = grid_of("symmetric", bits), weight.detach().flatten(1)
-    scale = initial_scale(matrix, grid, "channel", rule)
-    return grid.values(grid.round_to_codes(matrix, scale), scale).view_as(weight), scale
+def rounded(weight: Tensor, bits: int, rule: str) -> tuple[Tensor, Affine]:
+    """A weight rounded on the symmetric grid with a scale a channel, and the scales."""
+    quantizer, matrix = Precision(bits).quantizer, weight.detach().flatten(1)
+    affine = initial_affine(matrix, quantizer, rule)
+    return quantizer.rounded(matrix, affine).view_as(weight), affine
 
 
 @contextmanager

@@ -14,22 +14,22 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
+from sottovoce.errors import naming
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.plan import Precision
 from sottovoce.posttraining.gptq import compensated, second_moments
 from sottovoce.posttraining.layers import Layer
 from sottovoce.posttraining.observing import Waveforms
 from sottovoce.posttraining.replay import Replay
-from sottovoce.quantizers.grids import grid_of
-from sottovoce.quantizers.ranges import initial_scale
+from sottovoce.quantizers.affine import Affine
+from sottovoce.quantizers.ranges import initial_affine
 from sottovoce.search.allocation import best_choice
 from sottovoce.training.losses import kl_divergence
 
-CANDIDATES = (2, 3, 4, 6, 8)
 _BATCHES_OF_COSTS = 4
 
-Rounded = tuple[Tensor, Tensor]
-"""A weight on its grid, and its scales."""
+Rounded = tuple[Tensor, Affine]
+"""A weight on its grid, and its scales and offsets."""
 
 
 @torch.no_grad()
@@ -37,32 +37,32 @@ def mixed_weights(
     recogniser: Recogniser,
     layers: Mapping[str, Layer],
     batches: Callable[[], Iterator[Waveforms]],
+    precisions: Mapping[int, Precision],
     bits: float,
     console: Console,
-) -> dict[str, tuple[Precision, Tensor, Tensor]]:
-    """Encoder matrix -> its precision, its weight on the grid and its scales.
+) -> dict[str, tuple[Precision, Tensor, Affine]]:
+    """Encoder matrix -> its precision, its weight on the grid, its scales and offsets.
 
     Args:
         layers: all that may be quantized; only the encoder's matrices take part here.
+        precisions: what a matrix may take, by width.
         bits: nominal, at most.
     """
     shapes = recogniser.family.shapes(recogniser.model)
     own = {name: layers[name] for name in shapes}
     moments = second_moments(recogniser, own, batches)
-    precisions = {
-        width: Precision(width, "half" if width == 2 else "symmetric") for width in CANDIDATES
-    }
     candidates: dict[str, dict[int, Rounded]] = {}
     for name in track(own, "rounding", console=console):
         weight = own[name].weight.detach()
-        candidates[name] = {
-            width: _rounded(weight, precision, moments.get(name))
-            for width, precision in precisions.items()
-        }
+        with naming(f"layer {name!r}"):
+            candidates[name] = {
+                width: _rounded(weight, precision, moments.get(name))
+                for width, precision in precisions.items()
+            }
         moments.pop(name, None)  # it is large
     costs = _costs(recogniser, own, candidates, list(islice(batches(), _BATCHES_OF_COSTS)), console)
     sizes = [rows * columns for rows, columns in shapes.values()]
-    widths = best_choice(-costs, sizes, CANDIDATES, bits).bits
+    widths = best_choice(-costs, sizes, tuple(precisions), bits).bits
     return {
         name: (precisions[width], *candidates[name][width])
         for name, width in zip(own, widths, strict=True)
@@ -70,13 +70,13 @@ def mixed_weights(
 
 
 def _rounded(weight: Tensor, precision: Precision, moments: Tensor | None) -> Rounded:
-    grid, matrix = grid_of(precision.grid, precision.bits), weight.flatten(1)
-    scale = initial_scale(matrix, grid, "channel", "mse")
+    quantizer, matrix = precision.quantizer, weight.flatten(1)
+    affine = initial_affine(matrix, quantizer, "mse")
     if moments is None:
-        values = grid.values(grid.round_to_codes(matrix, scale), scale)
+        values = quantizer.rounded(matrix, affine)
     else:
-        values = compensated(matrix, scale, grid, moments)
-    return values.view_as(weight), scale
+        values = compensated(matrix, affine, quantizer, moments)
+    return values.view_as(weight), affine
 
 
 def _costs(
@@ -87,15 +87,15 @@ def _costs(
     console: Console,
 ) -> np.ndarray:
     """KL(full precision || one matrix rounded), nats a frame, [layers, candidates]."""
-    costs = np.zeros((len(layers), len(CANDIDATES)))
+    costs = np.zeros((len(layers), len(next(iter(candidates.values())))))
     with recogniser.evaluating():
         for waveforms in track(batches, "what each width costs", console=console):
             features = recogniser.features(waveforms)
             replay = Replay(recogniser, features)
             for row, (name, layer) in enumerate(layers.items()):
                 before = layer.weight.data
-                for column, width in enumerate(CANDIDATES):
-                    layer.weight.data = candidates[name][width][0]
+                for column, (weight, _) in enumerate(candidates[name].values()):
+                    layer.weight.data = weight
                     divergence = kl_divergence(
                         replay.logits, replay.again(name), features.frame_mask
                     )

@@ -2,23 +2,28 @@
 
 Every grid is uniform. With scale s, the code q of a weight w and the value it stands for are
 
-    q = clip(round(w / s - shift), lowest, highest)        value = s * (q + shift)
+    q = clip(round((w - o) / s - shift), lowest, highest)        value = s * (q + shift) + o
 
-| grid      | lowest        | highest       | shift | at 2 bits                      |
-|-----------|---------------|---------------|-------|--------------------------------|
-| symmetric | -(2^(b-1)-1)  | 2^(b-1)-1     | 0     | ternary: -s, 0, s              |
-| full      | -2^(b-1)      | 2^(b-1)-1     | 0     | -2s, -s, 0, s                  |
-| half      | -2^(b-1)      | 2^(b-1)-1     | 1/2   | -1.5s, -0.5s, 0.5s, 1.5s       |
+| grid       | lowest        | highest       | shift | at 2 bits, without offset      |
+|------------|---------------|---------------|-------|--------------------------------|
+| symmetric  | -(2^(b-1)-1)  | 2^(b-1)-1     | 0     | ternary: -s, 0, s              |
+| full       | -2^(b-1)      | 2^(b-1)-1     | 0     | -2s, -s, 0, s                  |
+| half       | -2^(b-1)      | 2^(b-1)-1     | 1/2   | -1.5s, -0.5s, 0.5s, 1.5s       |
+| asymmetric | -2^(b-1)      | 2^(b-1)-1     | 1/2   | -1.5s, -0.5s, 0.5s, 1.5s       |
 
 `symmetric` is P1's grid; `half` is ParetoQ's balanced one (arXiv 2502.02631) for any width: at
-2 bits with a = 2s its levels are +-0.25a and +-0.75a. Codes are stored as q - lowest, an unsigned
-number below 2^b.
+2 bits with a = 2s its levels are +-0.25a and +-0.75a, and 1 bit is the sign. Only `asymmetric` has
+an offset o. It is P2's grid; P2 stores its least level, here o is its middle: the same levels, but
+a scale that changes moves them apart and not away, and a small number keeps its digits in 16 bits.
+Codes are stored as q - lowest, an unsigned number below 2^b.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+from sottovoce.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -32,19 +37,22 @@ class Grid:
     lowest: int
     highest: int
     shift: float
+    has_offset: bool = False
 
-    def position(self, weight: Tensor, scale: Tensor) -> Tensor:
-        """Where each weight lies on the grid, in codes, before rounding. Shapes broadcast."""
-        position = weight / scale
-        return position.sub_(self.shift) if self.shift else position
+    def ratio(self, weight: Tensor, scale: Tensor, offset: Tensor | None = None) -> Tensor:
+        """Each weight in scales from the offset, (w - o) / s. Shapes broadcast."""
+        return weight / scale if offset is None else (weight - offset).div_(scale)
 
-    def round_to_codes(self, weight: Tensor, scale: Tensor) -> Tensor:
+    def round_to_codes(self, weight: Tensor, scale: Tensor, offset: Tensor | None = None) -> Tensor:
         """Signed codes as floats, of `weight`'s shape; rounds half to even."""
-        return self.position(weight, scale).clamp_(self.lowest, self.highest).round_()
+        position = self.ratio(weight, scale, offset)
+        position = position.sub_(self.shift) if self.shift else position
+        return position.clamp_(self.lowest, self.highest).round_()
 
-    def values(self, codes: Tensor, scale: Tensor) -> Tensor:
+    def values(self, codes: Tensor, scale: Tensor, offset: Tensor | None = None) -> Tensor:
         """The numbers that signed float codes stand for."""
-        return (codes + self.shift if self.shift else codes) * scale
+        values = (codes + self.shift if self.shift else codes) * scale
+        return values if offset is None else values.add_(offset)
 
     @property
     def largest(self) -> float:
@@ -69,9 +77,20 @@ def _half(bits: int) -> Grid:
     return Grid(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1, 0.5)
 
 
-GRIDS = {"symmetric": _symmetric, "full": _full, "half": _half}
+def _asymmetric(bits: int) -> Grid:
+    return replace(_half(bits), has_offset=True)
+
+
+GRIDS = {"symmetric": _symmetric, "full": _full, "half": _half, "asymmetric": _asymmetric}
 
 
 def grid_of(name: str, bits: int) -> Grid:
-    """The grid called `name` at `bits` bits."""
-    return GRIDS[name](bits)
+    """The grid called `name` at `bits` bits.
+
+    Raises:
+        InputError: it has no level above zero, as the symmetric and the full one at 1 bit.
+    """
+    grid = GRIDS[name](bits)
+    if grid.largest <= 0:
+        raise InputError(f"the {name} grid has no levels at {bits} bit; give half or asymmetric")
+    return grid

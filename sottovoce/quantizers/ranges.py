@@ -1,54 +1,92 @@
-"""Where a scale starts: LSQ's rule, the largest weight, or the least squared error."""
+"""Where scales and offsets start: LSQ's rule, the largest weight, or the least error."""
+
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from sottovoce.quantizers.grids import Grid
+from sottovoce.quantizers.affine import Affine
+from sottovoce.quantizers.grouping import SUM
+from sottovoce.quantizers.quantizer import Quantizer
 
-RANGES = ("mse", "lsq", "max")
+RANGES = ("mse", "l1", "lsq", "max")
+_ERRORS: dict[str, Callable[[Tensor], Tensor]] = {"mse": torch.square, "l1": torch.abs}
+_MEAN, _GREATEST, _LEAST = (partial(one, dim=-1) for one in (torch.mean, torch.amax, torch.amin))
 _CLIPPING = torch.logspace(0.0, -2.0, 64)
-_OF_ZEROS = 2.0**-20
+_OF_CONSTANTS = 2.0**-20
 
 
-def initial_scale(weight: Tensor, grid: Grid, granularity: str, rule: str) -> Tensor:
-    """The scale to start learning from.
+def initial_affine(weight: Tensor, quantizer: Quantizer, rule: str) -> Affine:
+    """The scales and offsets to start learning from, each group's by its own weights.
 
-    - ``max``: the largest weight falls on the grid's last level.
-    - ``lsq``: s = 2 mean|w| / sqrt(largest), as LSQ (arXiv 1902.08153, section 2.1). At 8 bits it
-      clips nothing but wastes most of the range.
-    - ``mse``: of 64 clippings of the `max` scale, 1 down to 0.01 in equal ratios, the one of least
-      sum (w - w_hat)^2. One weight far outside is enough to want 0.03 at 2 bits.
+    - ``max``: the largest weight falls on the grid's last level; with an offset, which is then the
+      middle of the range, the least one falls on the first. Nothing is clipped.
+    - ``lsq``: s = 2 mean|w| / sqrt(largest), as LSQ (arXiv 1902.08153, section 2.1); an offset is
+      the mean, and w is counted from there. At 8 bits it clips nothing but wastes most of the
+      range.
+    - ``mse``, ``l1``: of 64 clippings of the `max` range, 1 down to 0.01 in equal ratios, the one
+      of least sum (w - w_hat)^2, or of least sum |w - w_hat| (P2's search; as there, a clipping
+      shrinks both ends towards 0). One weight far outside is enough to want 0.03 at 2 bits.
 
     Args:
         weight: [rows, columns].
-        granularity: "tensor" or "channel".
 
     Returns:
-        Positive scales, [1, 1] or [rows, 1]. A row of zeros gets 2^-20: the `half` grid has no
-        zero, and its levels must not be far from it.
+        Of the shape of the quantizer's groups, as they are stored. A group of equal weights gets
+        the scale 2^-20: not every grid has a zero, and its levels must not be far from it.
+
+    Raises:
+        InputError: they do not fit in what they are stored in.
     """
-    magnitude = weight.detach().float().abs()
-    grouped = magnitude if granularity == "channel" else magnitude.reshape(1, -1)
-    if rule == "lsq":
-        scale = 2 * grouped.mean(1, keepdim=True) / grid.largest**0.5
-        return torch.where(scale > 0, scale, _OF_ZEROS)
-    largest = grouped.amax(1, keepdim=True) / grid.largest
-    largest = torch.where(largest > 0, largest, _OF_ZEROS)
-    return largest if rule == "max" else _least_squares(weight.detach().float(), grid, largest)
+    weight = weight.detach().float()
+    affine = _lsq(weight, quantizer) if rule == "lsq" else _widest(weight, quantizer)
+    quantizer.check(affine)
+    if rule in _ERRORS:
+        return _clipped(weight, quantizer, affine, rule)
+    return quantizer.stored(affine)
 
 
-def _least_squares(weight: Tensor, grid: Grid, largest: Tensor) -> Tensor:
-    best, least = largest, torch.full_like(largest, torch.inf)
-    for clipping in _CLIPPING.tolist():
-        scale = largest * clipping
-        error = squared_error(weight, scale, grid)
-        error = error if len(scale) > 1 else error.sum(0, keepdim=True)
-        best = torch.where(error < least, scale, best)
+def rounding_error(weight: Tensor, quantizer: Quantizer, affine: Affine, rule: str) -> Tensor:
+    """Sum of (w - w_hat)^2 ("mse") or |w - w_hat| ("l1") of each group."""
+    difference = quantizer.rounded(weight, affine).sub_(weight)
+    return quantizer.grouping.reduced(SUM, _ERRORS[rule](difference))
+
+
+def _lsq(weight: Tensor, quantizer: Quantizer) -> Affine:
+    grid, grouping = quantizer.grid, quantizer.grouping
+    offset = grouping.reduced(_MEAN, weight) if grid.has_offset else None
+    around = weight if offset is None else weight - grouping.spread(offset, weight.shape[1])
+    return Affine(_positive(2 * grouping.reduced(_MEAN, around.abs()) / grid.largest**0.5), offset)
+
+
+def _widest(weight: Tensor, quantizer: Quantizer) -> Affine:
+    grid, grouping = quantizer.grid, quantizer.grouping
+    if not grid.has_offset:
+        return Affine(_positive(grouping.reduced(_GREATEST, weight.abs()) / grid.largest))
+    high, low = grouping.reduced(_GREATEST, weight), grouping.reduced(_LEAST, weight)
+    return Affine(_positive((high - low) / 2 / grid.largest), (high + low) / 2)
+
+
+def _clipped(weight: Tensor, quantizer: Quantizer, widest: Affine, rule: str) -> Affine:
+    best = quantizer.stored(widest)
+    least = rounding_error(weight, quantizer, best, rule)
+    for clipping in _CLIPPING.tolist()[1:]:
+        offset = None if widest.offset is None else widest.offset * clipping
+        tried = quantizer.stored(Affine(widest.scale * clipping, offset))
+        error = rounding_error(weight, quantizer, tried, rule)
+        better = error < least
+        best = _chosen(better, tried, best)
         least = torch.minimum(error, least)
     return best
 
 
-def squared_error(weight: Tensor, scale: Tensor, grid: Grid) -> Tensor:
-    """Sum of (w - w_hat)^2 of each row, [rows, 1]."""
-    rounded = grid.values(grid.round_to_codes(weight, scale), scale)
-    return rounded.sub_(weight).square_().sum(1, keepdim=True)
+def _chosen(where: Tensor, one: Affine, other: Affine) -> Affine:
+    offsets = None
+    if one.offset is not None and other.offset is not None:
+        offsets = torch.where(where, one.offset, other.offset)
+    return Affine(torch.where(where, one.scale, other.scale), offsets)
+
+
+def _positive(scale: Tensor) -> Tensor:
+    return torch.where(scale > 0, scale, _OF_CONSTANTS)

@@ -16,12 +16,14 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import set_seed
 
 from sottovoce.models.features import Features
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.plan import Plan, Precision
+from sottovoce.plan import Plan
+from sottovoce.quantizers.affine import Affine
+from sottovoce.quantizers.learnt import LearntAffine
 from sottovoce.recipe import Recipe
 from sottovoce.search.allocation import Choice, best_choice
 from sottovoce.search.importance import Importance, annealed, expected_loss, gumbel_softmax
@@ -67,18 +69,12 @@ class JointObjective:
         self.recipe = recipe
         self.accelerator = accelerator
         self.teacher = teacher
-        candidates = tuple(
-            Precision(bits, recipe.grid_name(bits), recipe.scale_granularity)
-            for bits in recipe.candidates
-        )
+        candidates = tuple(recipe.precisions.values())
         self.supernet = Supernet(recogniser, candidates, recipe.initial_range)
-        self.cnns = None
-        if recipe.cnn_bits is not None:
-            granularity = recipe.scale_granularity
-            precision = Precision(recipe.cnn_bits, recipe.grid_name(recipe.cnn_bits), granularity)
-            self.cnns = QuantizedCnns(recogniser, precision)
+        precision = recipe.cnn_precision
+        self.cnns = QuantizedCnns(recogniser, precision) if precision is not None else None
         if plan is None and len(candidates) == 1:
-            plan = self.supernet.plan(recipe.candidates * len(self.supernet.layers))
+            plan = self.supernet.plan(recipe.widths * len(self.supernet.layers))
         if plan is not None:
             self.supernet.check(plan)
         if (
@@ -96,7 +92,7 @@ class JointObjective:
             sum(size for size, own in zip(sizes, self.groups, strict=True) if own == group)
             for group in range(max(self.groups) + 1)
         ]
-        self.importance = Importance(self.group_sizes, recipe.candidates)
+        self.importance = Importance(self.group_sizes, recipe.widths)
         recogniser.model.to(accelerator.device).train()
         freeze_statistics(recogniser)
         self.importance.to(accelerator.device)
@@ -104,7 +100,8 @@ class JointObjective:
             freeze_front_end(recogniser)
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        scales = [one for each in self.log_scales().values() for one in each if one.requires_grad]
+        affines = [affine for each in self.affines().values() for affine in each]
+        scales = [p for affine in affines for p in affine.parameters() if p.requires_grad]
         apart = frozenset(id(one) for one in scales)
         return [
             *weight_groups(self.recogniser.model, self.recipe, apart),
@@ -223,11 +220,11 @@ class JointObjective:
 
     def _students(self, update: Update) -> tuple[int, ...]:
         """Widths of the uniform networks that run at this update."""
-        if self.recipe.students == "none" or len(self.recipe.candidates) == 1:
+        if self.recipe.students == "none" or len(self.recipe.widths) == 1:
             return ()
         if self.recipe.students == "all":
-            return self.recipe.candidates
-        return (random.Random(draws(self.recipe.seed, update)).choice(self.recipe.candidates),)  # noqa: S311
+            return self.recipe.widths
+        return (random.Random(draws(self.recipe.seed, update)).choice(self.recipe.widths),)  # noqa: S311
 
     def _budget(self, progress: float) -> float | None:
         """Expected bits allowed now: falls from the widths' start to the target over the ramp."""
@@ -241,9 +238,9 @@ class JointObjective:
     def _choice(self) -> Choice:
         if self.recipe.bits is not None:
             scores = self.importance.learnt.cpu().numpy()
-            return best_choice(scores, self.group_sizes, self.recipe.candidates, self.recipe.bits)
+            return best_choice(scores, self.group_sizes, self.recipe.widths, self.recipe.bits)
         likeliest = self.importance.log_alpha.argmax(1).tolist()
-        widths = tuple(self.recipe.candidates[index] for index in likeliest)
+        widths = tuple(self.recipe.widths[index] for index in likeliest)
         stored = sum(size * bits for size, bits in zip(self.group_sizes, widths, strict=True))
         return Choice(widths, stored / sum(self.group_sizes))
 
@@ -259,18 +256,19 @@ class JointObjective:
         cnns = self.cnns.plan if self.cnns is not None else {}
         return Plan({**self.hard_plan(), **cnns})
 
-    def log_scales(self) -> dict[str, list[nn.Parameter]]:
-        """Layer name -> logarithms of its scales, one for each candidate; "CNNs" have one."""
-        scales = {name: list(layer.log_scales) for name, layer in self.supernet.layers.items()}
-        cnns = self.cnns.log_scales if self.cnns is not None else {}
-        return {**scales, **{name: [one] for name, one in cnns.items()}}
+    def affines(self) -> dict[str, list[LearntAffine]]:
+        """Layer name -> its scales and offsets, for each candidate; "CNNs" have one."""
+        learnt = {name: layer.affines for name, layer in self.supernet.layers.items()}
+        cnns = self.cnns.affines if self.cnns is not None else {}
+        return {**learnt, **{name: [one] for name, one in cnns.items()}}
 
     @torch.no_grad()
-    def scale_of(self, layer: str) -> Tensor:
-        """The scale that a layer of `whole_plan` is packed with."""
+    def affine_of(self, layer: str) -> Affine:
+        """The scales and offsets that a layer of `whole_plan` is packed with."""
         if layer in self.supernet.layers:
-            return self.supernet.layers[layer].scale_of(self.hard_plan()[layer].bits)
-        return self.log_scales()[layer][0].exp()
+            return self.supernet.layers[layer].affine_of(self.hard_plan()[layer].bits)
+        affine: Affine = self.affines()[layer][0]()
+        return affine
 
     def dismantle(self) -> None:
         """Leave an ordinary model behind, with the latent weights that trained."""

@@ -1,14 +1,16 @@
 """A matrix that a layer multiplies by: one of several quantized versions of one latent weight."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sottovoce.models.family import is_pointwise
 from sottovoce.plan import Precision
+from sottovoce.quantizers.affine import Affine
 from sottovoce.quantizers.fake import Candidates, quantize_candidates
-from sottovoce.quantizers.grids import grid_of
-from sottovoce.quantizers.ranges import initial_scale
+from sottovoce.quantizers.learnt import LearntAffine
 
 
 class MixedLinear(nn.Module):
@@ -20,8 +22,7 @@ class MixedLinear(nn.Module):
 
     Attributes:
         latent: [rows, columns], the full-precision weight that trains.
-        log_scales: one for each candidate, [1, 1] or [rows, 1]; learnt as logarithms, so that a
-            step changes a scale by a ratio and never its sign.
+        learnt: scales and offsets, one module for each candidate.
     """
 
     weight: Tensor
@@ -33,10 +34,9 @@ class MixedLinear(nn.Module):
         self.latent = nn.Parameter(layer.weight.detach().flatten(1).clone())
         self.bias: nn.Parameter | None = layer.bias  # type: ignore[assignment]
         self.candidates = candidates
-        self.grids = tuple(grid_of(one.grid, one.bits) for one in candidates)
-        self.log_scales = nn.ParameterList(
-            nn.Parameter(initial_scale(self.latent, grid, one.granularity, initial_range).log())
-            for grid, one in zip(self.grids, candidates, strict=True)
+        self.quantizers = tuple(one.quantizer for one in candidates)
+        self.learnt = nn.ModuleList(
+            LearntAffine(self.latent, quantizer, initial_range) for quantizer in self.quantizers
         )
         self.use(self.latent)
 
@@ -45,21 +45,25 @@ class MixedLinear(nn.Module):
         object.__setattr__(self, "weight", weight)
 
     @property
-    def scales(self) -> list[Tensor]:
-        return [log_scale.exp() for log_scale in self.log_scales]
+    def affines(self) -> list[LearntAffine]:
+        """Scales and offsets of each candidate."""
+        return [cast("LearntAffine", one) for one in self.learnt]
 
     def quantized(self, bits: tuple[int, ...], mixture: Tensor | None = None) -> tuple[Tensor, ...]:
         """The candidates of these widths, in this order, then the mixture where one is given."""
-        widths = [candidate.bits for candidate in self.candidates]
-        alone = tuple(widths.index(width) for width in bits)
-        wanted = Candidates(self.grids, alone, mixed=mixture is not None)
-        return quantize_candidates(self.latent, self.scales, mixture, wanted)
+        alone = tuple(self._index(width) for width in bits)
+        wanted = Candidates(self.quantizers, alone, mixed=mixture is not None)
+        affines = [affine() for affine in self.affines]
+        return quantize_candidates(self.latent, affines, mixture, wanted)
 
     @torch.no_grad()
-    def scale_of(self, bits: int) -> Tensor:
-        """The scale of one candidate, as the packed model stores it."""
-        index = [candidate.bits for candidate in self.candidates].index(bits)
-        return self.log_scales[index].exp()
+    def affine_of(self, bits: int) -> Affine:
+        """Scales and offsets of one candidate, as the packed model stores them."""
+        affine: Affine = self.affines[self._index(bits)]()
+        return affine
+
+    def _index(self, bits: int) -> int:
+        return [candidate.bits for candidate in self.candidates].index(bits)
 
     def forward(self, inputs: Tensor) -> Tensor:
         return F.linear(inputs, self.weight, self.bias)

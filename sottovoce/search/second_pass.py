@@ -1,6 +1,6 @@
 """P1's Pass 2: the learnt plan is trained once more, as long as Pass 1 was."""
 
-import torch
+from copy import deepcopy
 
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.search.joint import JointObjective
@@ -19,15 +19,14 @@ def second_pass(first: JointObjective, start: Recogniser | None) -> JointObjecti
         {"students": recipe.students_finetune, "kl_frozen": recipe.kl_finetune}
     )
     learnt = {
-        name: [one.detach().clone() for one in each] for name, each in first.log_scales().items()
+        name: deepcopy([one.state_dict() for one in each]) for name, each in first.affines().items()
     }
     first.dismantle()
     second = JointObjective(
         start or first.recogniser, recipe, first.accelerator, first.teacher, plan
     )
     if start is None:
-        with torch.no_grad():
-            for name, each in second.log_scales().items():
-                for log_scale, own in zip(each, learnt[name], strict=True):
-                    log_scale.copy_(own)
+        for name, each in second.affines().items():
+            for affine, own in zip(each, learnt[name], strict=True):
+                affine.load_state_dict(own)
     return second

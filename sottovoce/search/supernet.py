@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from sottovoce.errors import InputError
+from sottovoce.errors import InputError, naming
 from sottovoce.models.family import Matrix
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.plan import Plan, Precision, Shape
@@ -42,7 +42,8 @@ class Supernet:
         self.layers: dict[str, MixedLinear] = {}
         for matrix in self.matrices:
             layer = recogniser.model.get_submodule(matrix.name)
-            mixed = mixed_layer(layer, candidates, initial_range)
+            with naming(f"layer {matrix.name!r}"):
+                mixed = mixed_layer(layer, candidates, initial_range)
             recogniser.model.set_submodule(matrix.name, mixed)
             self.layers[matrix.name] = mixed
 

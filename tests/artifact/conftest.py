@@ -22,7 +22,7 @@ from transformers import (
 from sottovoce.artifact.packed_layers import PackedLayer, empty_packed
 from sottovoce.models.families import family_of
 from sottovoce.plan import Plan, Precision
-from sottovoce.quantizers.grids import grid_of
+from sottovoce.quantizers.ranges import initial_affine
 
 FAMILIES = {
     "wav2vec2": (Wav2Vec2ForCTC, Wav2Vec2Config),
@@ -43,6 +43,9 @@ MIXTURE = (
     Precision(8, "half", "channel"),
     Precision(3, "half", "tensor"),
     Precision(6, "symmetric", "tensor"),
+    Precision(2, "asymmetric", "block", 8),
+    Precision(1, "half", "block", 6, 16),
+    Precision(3, "asymmetric", "channel", scale_bits=16),
 )
 
 
@@ -106,13 +109,11 @@ def packed_tiny(
             assert isinstance(layer, nn.Linear | nn.Conv1d)
             if parametrize.is_parametrized(layer, "weight"):  # a weight norm
                 parametrize.remove_parametrizations(layer, "weight")
-            grid = grid_of(precision.grid, precision.bits)
-            weight = layer.weight.detach().flatten(1)
-            groups = weight if precision.granularity == "channel" else weight.reshape(1, -1)
-            scale = groups.abs().amax(1, keepdim=True) / grid.largest
+            quantizer, weight = precision.quantizer, layer.weight.detach().flatten(1)
+            affine = initial_affine(weight, quantizer, "max")
             stored = empty_packed(layer, precision)
-            packed[name] = stored.store(layer.weight, scale, layer.bias)
-            rounded = grid.values(grid.round_to_codes(weight, scale), scale)
+            packed[name] = stored.store(layer.weight, affine, layer.bias)
+            rounded = quantizer.rounded(weight, affine)
             layer.weight.data = rounded.view_as(layer.weight)
             # PyTorch chooses between two matrix products by weight.requires_grad, even in no_grad,
             # where the input is strided as WavLM's is: their last bits differ.

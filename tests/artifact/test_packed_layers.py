@@ -1,18 +1,21 @@
 import copy
 import io
-import itertools
 import pickle
 from typing import Any
 
 import pytest
 import torch
+from precisions import EVERY_PRECISION, GRIDS_OF, described
 from torch import nn
 
 from sottovoce.artifact.packed_layers import PackedLinear, empty_packed
 from sottovoce.artifact.packed_model import plan_of, replace_layers
 from sottovoce.errors import InputError
-from sottovoce.plan import GRANULARITIES, STORABLE_BITS, Plan, Precision
-from sottovoce.quantizers.grids import GRIDS, grid_of
+from sottovoce.plan import Plan, Precision
+from sottovoce.quantizers.affine import Affine
+from sottovoce.quantizers.fake import fake_quantize
+from sottovoce.quantizers.learnt import LearntAffine
+from sottovoce.quantizers.ranges import initial_affine
 
 ROWS, COLUMNS = 7, 19
 
@@ -20,35 +23,48 @@ ROWS, COLUMNS = 7, 19
 def _packed(precision: Precision, seed: int = 0) -> PackedLinear:
     generator = torch.Generator().manual_seed(seed)
     weight = torch.randn(ROWS, COLUMNS, generator=generator)
-    scale = torch.rand(precision.scales((ROWS, COLUMNS)), generator=generator) * 0.3 + 0.1
-    return PackedLinear.from_weight(weight, scale, precision, torch.randn(ROWS))
+    groups = precision.groups((ROWS, COLUMNS))
+    scale = torch.rand(groups, generator=generator) * 0.3 + 0.1
+    offset = torch.randn(groups, generator=generator) if precision.grid == "asymmetric" else None
+    return PackedLinear.from_weight(weight, Affine(scale, offset), precision, torch.randn(ROWS))
 
 
-@pytest.mark.parametrize(
-    ("bits", "grid_name", "granularity"),
-    list(itertools.product(STORABLE_BITS, GRIDS, GRANULARITIES)),
-)
-def test_the_weight_is_bit_identical_to_training(
-    bits: int, grid_name: str, granularity: str
-) -> None:
-    precision = Precision(bits, grid_name, granularity)
-    grid = grid_of(grid_name, bits)
-    weight = torch.randn(ROWS, COLUMNS)
-    scale = torch.rand(precision.scales((ROWS, COLUMNS)), 1) * 2 / grid.largest + 0.01
+@pytest.mark.parametrize("precision", EVERY_PRECISION, ids=described)
+def test_the_weight_is_bit_identical_to_training(precision: Precision) -> None:
+    weight, quantizer = torch.randn(ROWS, COLUMNS), precision.quantizer
+    learnt = LearntAffine(weight, quantizer, "max")
+    with torch.no_grad():
+        for one in learnt.parameters():
+            one.add_(0.3 * torch.randn(one.shape))
     bias, inputs = torch.randn(ROWS), torch.randn(3, COLUMNS)
-    trained = grid.values(grid.round_to_codes(weight, scale), scale)
-    layer = PackedLinear.from_weight(weight, scale, precision, bias)
+    trained = fake_quantize(weight, learnt(), quantizer).detach()
+    layer = PackedLinear.from_weight(weight, learnt(), precision, bias)
     assert torch.equal(layer.weight, trained)
     assert torch.equal(layer(inputs), nn.functional.linear(inputs, trained, bias))
+    again = PackedLinear(COLUMNS, ROWS, precision)
+    again.load_state_dict(layer.state_dict())
+    assert torch.equal(again.weight, trained)
 
 
-def test_the_state_is_the_bytes_the_plan_counts() -> None:
-    for precision in (Precision(3, granularity="channel"), Precision(5, granularity="tensor")):
-        layer = _packed(precision)
-        _ = layer.weight
-        assert set(layer.state_dict()) == {"codes", "scale", "bias"}
-        stored = layer.codes.nbytes + layer.scale.nbytes
-        assert stored == precision.stored_bytes((ROWS, COLUMNS))
+@pytest.mark.parametrize("precision", EVERY_PRECISION, ids=described)
+def test_the_state_is_the_bytes_the_plan_counts(precision: Precision) -> None:
+    layer = _packed(precision)
+    _ = layer.weight
+    offset = {"offset"} if precision.grid == "asymmetric" else set()
+    assert set(layer.state_dict()) == {"codes", "scale", "bias"} | offset
+    stored = sum(one.nbytes for name, one in layer.state_dict().items() if name != "bias")
+    assert stored == precision.stored_bytes((ROWS, COLUMNS))
+
+
+def test_a_block_as_long_as_a_row_is_stored_as_the_channel() -> None:
+    weight = torch.randn(ROWS, COLUMNS)
+    states = []
+    for precision in (Precision(2, "asymmetric"), Precision(2, "asymmetric", "block", COLUMNS)):
+        affine = initial_affine(weight, precision.quantizer, "l1")
+        states.append(PackedLinear.from_weight(weight, affine, precision).state_dict())
+    assert states[0].keys() == states[1].keys()
+    for name, one in states[0].items():
+        assert torch.equal(one, states[1][name])
 
 
 def test_the_weight_is_dequantized_once() -> None:
@@ -105,11 +121,14 @@ def test_the_meta_device_and_back() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
-def test_a_cast_leaves_the_scales_exact(dtype: torch.dtype) -> None:
-    layer = _packed(Precision(4))
+@pytest.mark.parametrize(
+    "precision", [Precision(4), Precision(2, "asymmetric", "block", 6, 16)], ids=described
+)
+def test_a_cast_leaves_the_scales_exact(precision: Precision, dtype: torch.dtype) -> None:
+    layer = _packed(precision)
     weight, scale = layer.weight, layer.scale
     layer.to(dtype)
-    assert layer.scale.dtype == torch.float32
+    assert layer.scale.dtype == (torch.float16 if precision.scale_bits else torch.float32)
     assert layer.bias is not None and layer.bias.dtype == dtype
     assert torch.equal(layer.weight, weight.to(dtype))
     assert torch.equal(layer.scale, scale)
@@ -119,8 +138,8 @@ def test_a_cast_leaves_the_scales_exact(dtype: torch.dtype) -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_gives_the_same_weight() -> None:
-    for bits in STORABLE_BITS:
-        layer = _packed(Precision(bits, "half"))
+    for grid, bits in GRIDS_OF:
+        layer = _packed(Precision(bits, grid, "block", 6))
         weight = layer.weight
         assert layer.cuda().weight.is_cuda
         assert torch.equal(layer.weight.cpu(), weight)
@@ -141,18 +160,31 @@ def test_the_repr_says_how_the_weight_is_stored() -> None:
         "PackedLinear(in_features=19, out_features=7, bias=True, bits=4, grid=half, "
         "granularity=channel)"
     )
+    assert "granularity=block, block=8, scale_bits=16)" in repr(
+        _packed(Precision(1, "half", "block", 8, 16))
+    )
 
 
 def test_what_cannot_be_packed_is_refused() -> None:
-    weight, scale = torch.randn(ROWS, COLUMNS), torch.ones(ROWS)
-    with pytest.raises(InputError, match="7 rows has 1 scales; granularity 'channel' needs 7"):
-        PackedLinear.from_weight(weight, torch.ones(1), Precision(4))
-    for bad_scale in (0.0, -1.0, float("nan"), float("inf")):
+    weight, scale = torch.randn(ROWS, COLUMNS), torch.ones(ROWS, 1)
+    for affine, precision, needed in (
+        (Affine(torch.ones(1, 1)), Precision(4), r"\(7, 1\)"),
+        (Affine(scale), Precision(4, "symmetric", "block", 5), r"\(7, 4\)"),
+        (Affine(scale, scale), Precision(4), r"and offsets; it needs \(7, 1\)"),
+        (Affine(scale), Precision(4, "asymmetric"), r"and no offsets; it needs \(7, 1\)"),
+    ):
+        with pytest.raises(InputError, match=needed):
+            PackedLinear.from_weight(weight, affine, precision)
+    for bad in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(InputError, match="not a positive number"):
-            PackedLinear.from_weight(weight, scale * bad_scale, Precision(4))
+            PackedLinear.from_weight(weight, Affine(scale * bad), Precision(4))
+    far = Affine(scale, scale * 1e5)
+    PackedLinear.from_weight(weight, far, Precision(4, "asymmetric"))
+    with pytest.raises(InputError, match="offset of 100000 does not fit in 16 bits"):
+        PackedLinear.from_weight(weight, far, Precision(4, "asymmetric", scale_bits=16))
     weight[0, 0] = float("nan")
     with pytest.raises(InputError, match="not finite"):
-        PackedLinear.from_weight(weight, scale, Precision(4))
+        PackedLinear.from_weight(weight, Affine(scale), Precision(4))
 
 
 def test_layers_are_replaced_as_planned() -> None:
@@ -180,11 +212,10 @@ def test_a_convolution_computes_with_the_values_of_its_grid(geometry: dict[str, 
     torch.manual_seed(0)
     conv = nn.Conv1d(6, 4, 5, **geometry)
     precision = Precision(4)
-    grid = grid_of(precision.grid, precision.bits)
-    scale = conv.weight.detach().abs().amax((1, 2)) / grid.largest
-    packed = empty_packed(conv, precision).store(conv.weight, scale, conv.bias)
-    across = scale[:, None, None]
-    conv.weight.data = grid.values(grid.round_to_codes(conv.weight.detach(), across), across)
+    quantizer, matrix = precision.quantizer, conv.weight.detach().flatten(1)
+    affine = initial_affine(matrix, quantizer, "max")
+    packed = empty_packed(conv, precision).store(conv.weight, affine, conv.bias)
+    conv.weight.data = quantizer.rounded(matrix, affine).view_as(conv.weight)
     conv.requires_grad_(False)
     inputs = torch.randn(2, 6, 31)
     assert torch.equal(packed(inputs), conv(inputs))

@@ -18,6 +18,8 @@ from sottovoce.plan import Plan
 
 Build = Callable[..., tuple[PreTrainedModel, dict[str, PackedLayer], Plan]]
 TERNARY = "wav2vec2.encoder.layers.0.attention.k_proj"
+BLOCKS = "wav2vec2.encoder.layers.0.feed_forward.output_dense"
+HALVES = "wav2vec2.encoder.layers.1.attention.v_proj"
 TERNARY_CODES = f"{TERNARY}.codes"
 
 
@@ -25,6 +27,8 @@ TERNARY_CODES = f"{TERNARY}.codes"
 def artifact(packed_tiny: Build, processor: Wav2Vec2Processor, tmp_path: Path) -> Path:
     model, packed, plan = packed_tiny("wav2vec2")
     assert plan[TERNARY].bits == 2 and plan[TERNARY].grid == "symmetric"
+    assert plan[BLOCKS].block == 8 and plan[BLOCKS].grid == "asymmetric"
+    assert plan[HALVES].scale_bits == 16 and plan[HALVES].grid == "asymmetric"
     write_artifact(tmp_path / "artifact", model, processor, packed, plan)
     return tmp_path / "artifact"
 
@@ -78,6 +82,24 @@ def _refused(folder: Path, message: str) -> None:
             rf"tensor '{TERNARY_CODES}' is U8 \[20, 5\] where U8 \[20, 8\] is expected",
         ),
         (
+            lambda q: q["plan"][BLOCKS].update(block=0),
+            f"'{BLOCKS}' .* block is 0; .* positive whole",
+        ),
+        (
+            lambda q: q["plan"][BLOCKS].update(block=8.0),
+            r"block is 8\.0; it must be a positive whole",
+        ),
+        (lambda q: q["plan"][BLOCKS].pop("block"), "block is None; it must be a positive whole"),
+        (lambda q: q["plan"][TERNARY].update(block=8), "granularity 'channel' has no block"),
+        (
+            lambda q: q["plan"][BLOCKS].update(block=4),
+            rf"tensor '{BLOCKS}.scale' is F32 \[20, 4\] where F32 \[20, 8\] is expected",
+        ),
+        (
+            lambda q: q["plan"][HALVES].pop("scale_bits"),
+            rf"tensor '{HALVES}.scale' is F16 \[20\] where F32 \[20\] is expected",
+        ),
+        (
             lambda q: q["plan"][TERNARY].update(granularity="tensor"),
             rf"tensor '{TERNARY}.scale' is F32 \[20\] where F32 \[1\] is expected",
         ),
@@ -107,6 +129,16 @@ def _first(number: float) -> Callable[[Tensor], Tensor]:
     [
         (lambda t: t.pop(TERNARY_CODES), f"tensor '{TERNARY_CODES}' is missing"),
         (lambda t: t.pop("lm_head.bias"), "tensor 'lm_head.bias' is missing"),
+        (lambda t: t.pop(f"{BLOCKS}.offset"), f"tensor '{BLOCKS}.offset' is missing"),
+        (
+            _set(f"{HALVES}.offset", lambda tensor: tensor.float()),
+            rf"tensor '{HALVES}.offset' is F32 \[20\] where F16 \[20\] is expected",
+        ),
+        (
+            _set(f"{HALVES}.offset", _first(float("inf"))),
+            f"tensor '{HALVES}.offset' holds a number",
+        ),
+        (_set(f"{HALVES}.scale", _first(0.0)), f"layer '{HALVES}' has a scale that is not posit"),
         (lambda t: t.update(extra=torch.ones(1)), "tensor 'extra' belongs to no layer of the plan"),
         (
             _set("lm_head.bias", lambda tensor: tensor[:5].clone()),

@@ -20,6 +20,7 @@ from sottovoce.artifact import (
 )
 from sottovoce.errors import InputError
 from sottovoce.plan import Plan, Precision
+from sottovoce.quantizers.affine import Affine
 
 Build = Callable[..., tuple[PreTrainedModel, dict[str, PackedLayer], Plan]]
 
@@ -58,6 +59,8 @@ def test_the_folder_holds_what_the_format_says(
     for name, layer in packed.items():
         assert torch.equal(stored.pop(f"{name}.codes"), layer.codes)
         assert torch.equal(stored.pop(f"{name}.scale"), layer.scale)
+        if layer.grid.has_offset:
+            assert torch.equal(stored.pop(f"{name}.offset"), layer.offset)
         state.pop(f"{name}.weight")
     assert stored.keys() == state.keys()
     for name, tensor in stored.items():
@@ -142,13 +145,9 @@ def test_plan_and_packed_layers_must_fit(
     unknown = Plan(dict(plan) | {"wav2vec2.encoder.layers.9.attention.k_proj": Precision(5)})
     refused(r"layer 'wav2vec2.encoder.layers.9.attention.k_proj' .* is not in", packed, unknown)
     small = PackedLinear.from_weight(
-        torch.randn(4, 4), torch.ones(precision_scales(plan[layer])), plan[layer]
+        torch.randn(4, 4), Affine(torch.ones(plan[layer].groups((4, 4)))), plan[layer]
     )
     refused(f"layer '{layer}' is packed from another shape", packed | {layer: small}, plan)
-
-
-def precision_scales(precision: Precision) -> int:
-    return precision.scales((4, 4))
 
 
 def test_only_finite_float32_is_written(

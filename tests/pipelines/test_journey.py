@@ -15,6 +15,7 @@ import soundfile
 import soxr
 import torch
 from accelerate import Accelerator
+from documented import documented_weight
 from program import Ended, save_checkpoint, save_speech, sottovoce
 from rich.console import Console
 from safetensors.numpy import load_file
@@ -260,14 +261,8 @@ def _as_documented(journey: Journey) -> Recogniser:
     state = {name: torch.from_numpy(one) for name, one in packed.items()}
     for name, one in journey.plan.items():
         shape = model.get_submodule(name).weight.shape
-        rows, columns = shape[:2]  # a pointwise convolution has a third, which is 1
-        bits = one["bits"]
-        stream = np.unpackbits(packed[f"{name}.codes"], axis=1, bitorder="little")
-        codes = stream[:, : columns * bits].reshape(rows, columns, bits) @ (1 << np.arange(bits))
-        lowest = -(2 ** (bits - 1)) + (one["grid"] == "symmetric")
-        shift = 0.5 if one["grid"] == "half" else 0.0
-        levels = (codes + lowest + shift).astype(np.float32)
-        weight = levels * packed[f"{name}.scale"].reshape(-1, 1)
+        weight = documented_weight(packed, name, one, shape[1])
+        # a pointwise convolution has a third dimension, which is 1
         state[f"{name}.weight"] = torch.from_numpy(weight).view(shape)
         del state[f"{name}.codes"], state[f"{name}.scale"]
     model.load_state_dict(state)

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from precisions import described
 from rich.console import Console
 from tiny import noise
 
 from sottovoce.errors import InputError
 from sottovoce.models.recogniser import Recogniser
+from sottovoce.plan import Precision
 from sottovoce.posttraining.gptq import compensated, second_moments
 from sottovoce.posttraining.layers import Quantized, quantizable, replaced, rounded
 from sottovoce.posttraining.observing import input_histograms
@@ -18,8 +20,7 @@ from sottovoce.posttraining.replay import Replay
 from sottovoce.posttraining.stablequant import PERCENTILES, adapted_ranges
 from sottovoce.posttraining.sweep import FULL, Trial, word_error_rates
 from sottovoce.quantizers.activations import Range, max_range
-from sottovoce.quantizers.grids import grid_of
-from sottovoce.quantizers.ranges import initial_scale
+from sottovoce.quantizers.ranges import initial_affine
 from sottovoce.runtime.recognition import recognise, references
 from sottovoce.scoring import score
 from sottovoce.speech.corpus import Corpus
@@ -145,8 +146,11 @@ def test_ranges_adapt_where_a_layer_suffers(
 
 
 @pytest.mark.parametrize("family", ["wav2vec2", "wav2vec2-conformer"])
+@pytest.mark.parametrize(
+    "precision", [Precision(3), Precision(2, "asymmetric", "block", 10)], ids=described
+)
 def test_compensated_rounding_changes_the_outputs_less(
-    make_recogniser: MakeRecogniser, family: str
+    make_recogniser: MakeRecogniser, family: str, precision: Precision
 ) -> None:
     recogniser = make_recogniser(family, initializer_range=0.3)
     layers = quantizable(recogniser)
@@ -154,11 +158,11 @@ def test_compensated_rounding_changes_the_outputs_less(
     better = 0
     for name, own in moments.items():
         weight = layers[name].weight.detach().flatten(1)
-        grid = grid_of("symmetric", 3)
-        scale = initial_scale(weight, grid, "channel", "mse")
-        plain = grid.values(grid.round_to_codes(weight, scale), scale)
-        found = compensated(weight, scale, grid, own)
-        assert torch.equal(grid.values(grid.round_to_codes(found, scale), scale), found)
+        quantizer = precision.quantizer
+        affine = initial_affine(weight, quantizer, "mse")
+        plain = quantizer.rounded(weight, affine)
+        found = compensated(weight, affine, quantizer, own)
+        assert torch.equal(quantizer.rounded(found, affine), found)
         errors = [float(((one - weight) @ own * (one - weight)).sum()) for one in (plain, found)]
         better += errors[1] < errors[0]
     assert better >= len(moments) - 1

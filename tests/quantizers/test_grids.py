@@ -2,12 +2,13 @@ import re
 
 import pytest
 import torch
+from precisions import GRIDS_OF
 
-from sottovoce.plan import STORABLE_BITS
+from sottovoce.errors import InputError
 from sottovoce.quantizers import grids
 from sottovoce.quantizers.grids import GRIDS, grid_of
 
-EVERY_GRID = [(name, bits) for name in GRIDS for bits in STORABLE_BITS]
+EVERY_GRID = GRIDS_OF
 
 
 def _documented() -> dict[str, list[str]]:
@@ -46,6 +47,28 @@ def test_two_bit_levels_are_as_documented(name: str) -> None:
 
 def test_half_grid_has_four_balanced_levels_at_two_bits() -> None:
     assert grid_of("half", 2).levels.tolist() == [-1.5, -0.5, 0.5, 1.5]
+
+
+def test_one_bit_is_two_balanced_levels() -> None:
+    for name in ("half", "asymmetric"):
+        assert grid_of(name, 1).levels.tolist() == [-0.5, 0.5]
+
+
+@pytest.mark.parametrize("name", ["symmetric", "full"])
+def test_grids_with_a_zero_have_no_levels_at_one_bit(name: str) -> None:
+    with pytest.raises(InputError, match=f"the {name} grid has no levels at 1 bit; give half or"):
+        grid_of(name, 1)
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_an_offset_moves_all_levels(name: str) -> None:
+    grid, scale = grid_of(name, 3), torch.tensor([[0.25]])
+    assert grid.has_offset == (name == "asymmetric")
+    weight, offset = torch.linspace(-1, 1, 50).unsqueeze(0), torch.tensor([[0.7]])
+    codes = grid.round_to_codes(weight + offset, scale, offset)
+    assert torch.equal(codes, grid.round_to_codes(weight, scale))
+    moved = grid.values(codes, scale, offset)
+    torch.testing.assert_close(moved, grid.values(codes, scale) + offset)
 
 
 @pytest.mark.parametrize(("name", "bits"), EVERY_GRID)

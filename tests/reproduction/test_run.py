@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sottovoce.errors import InputError
 from sottovoce.models.checkpoint import is_artifact, load
 from sottovoce.report.verdict import MARKS
 from sottovoce.reproduction import run
+from sottovoce.reproduction.table import read_table
 
 TABLE = """
 title = "A tiny table"
@@ -120,6 +122,23 @@ def test_a_table_is_run_once_and_told_beside_the_papers(
     assert place.run().status == 0  # other weights are recognised anew
     rows = {row["name"]: row for row in json.loads((out / "table.json").read_text())["rows"]}
     assert rows["N1"]["wer"] == rows["O1"]["wer"]
+
+
+def test_a_row_of_the_study_of_two_bits(tmp_path: Path, one_thread: None) -> None:
+    place, whole = _Place(tmp_path), read_table("P2")
+    chosen = [one for one in whole.rows if one.name in ("U1", "2A-32-clip", "4S-channel")]
+    run.reproduce(
+        replace(whole, rows=tuple(chosen)),
+        *(place.start, place.train, {"clean": place.clean}, tmp_path / "out"),
+        {"steps": 2, "seconds_per_batch": 1.0, "evaluations": 1, "learning_rate": 1e-2},
+    )
+    record = json.loads((tmp_path / "out" / "table.json").read_text())
+    rows = {row["name"]: row for row in record["rows"]}
+    assert (rows["2A-32-clip"]["bits"], rows["4S-channel"]["bits"]) == (2, 4)
+    # Width 32 and 48: one block of 32 a row, and in the wider matrix a short one.
+    assert rows["2A-32-clip"]["effective_bits"] > 2 + 32 / 48
+    assert rows["2A-32-clip"]["ratio"] > rows["4S-channel"]["ratio"] > 1
+    assert "--candidates 2/asymmetric/32" in rows["2A-32-clip"]["command"]
 
 
 def test_a_row_that_fails_does_not_stop_the_others(

@@ -1,5 +1,6 @@
 """Tables as TOML."""
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ ROW = '[[rows]]\nname = "U1"\nsystem = "full"\nmethod = "finetune"\n'
 @pytest.mark.parametrize("name", named_tables())
 def test_every_row_of_a_named_table_can_be_run(name: str) -> None:
     table = read_table(name)
-    assert table.paper.startswith("arXiv 2501.03643")
+    assert table.paper.startswith("arXiv 2305.16619" if name == "P2" else "arXiv 2501.03643")
     for row in table.rows:
         if row.method != "published":
             recipe = row.training({"steps": 7})
@@ -48,6 +49,23 @@ def test_the_papers_rows_say_what_they_train() -> None:
         name for name, one in recipes.items() if one.kl_finetune
     }
     assert recipes["M2"].students == "all"
+
+
+def test_the_study_of_two_bits_crosses_offset_block_and_clipping() -> None:
+    rows = {row.name: row.training({}) for row in read_table("P2").rows}
+    two = {name: one for name, one in rows.items() if isinstance(one, Recipe) and one.bits == 2}
+    crossed = {
+        (one.precisions[2].grid, one.precisions[2].scale_per, one.initial_range)
+        for one in two.values()
+        if one.scale_learning_rate == 0
+    }
+    shared = ("channel", "128 weights", "64 weights", "32 weights")
+    assert crossed == set(product(("symmetric", "asymmetric"), shared, ("max", "l1")))
+    assert len(two) == len(crossed) + 1
+    assert {one.bits for one in rows.values() if isinstance(one, Recipe)} == {2, 4}
+    for one in rows.values():
+        if isinstance(one, Recipe):
+            assert (one.cnn_bits, one.scale_bits, len(one.candidates)) == (8, 16, 1)
 
 
 def test_a_row_may_turn_the_papers_own_dial(tmp_path: Path) -> None:

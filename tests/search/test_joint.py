@@ -16,7 +16,6 @@ from sottovoce.errors import InputError
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.plan import Plan, Precision
 from sottovoce.quantizers.fake import fake_quantize
-from sottovoce.quantizers.grids import grid_of
 from sottovoce.recipe import Recipe
 from sottovoce.search.joint import JointObjective
 from sottovoce.search.supernet import FULL, MIXED, PLAN
@@ -152,10 +151,10 @@ def test_the_hard_phase_trains_the_plan_alone(training: MakeTraining) -> None:
     after = run.parameters()
     assert run.objective.hard_plan() == plan
     assert torch.equal(after["importance.log_alpha"], before["importance.log_alpha"])
-    for index, bits in enumerate(run.recipe.candidates):
+    for index, bits in enumerate(run.recipe.widths):
         chosen = [name for name, one in plan.items() if one.bits == bits]
         for name in chosen:
-            key = f"model.{name}.log_scales.{index}"
+            key = f"model.{name}.learnt.{index}.log_scale"
             assert not torch.equal(after[key], before[key])
             assert not torch.equal(after[f"model.{name}.latent"], before[f"model.{name}.latent"])
 
@@ -364,8 +363,8 @@ def test_deployed_leaves_training_as_it_was(training: MakeTraining) -> None:
         assert not recogniser.model.training
         for name, layer in layers.items():
             precision = plan[name]
-            grid = grid_of(precision.grid, precision.bits)
-            stored = fake_quantize(layer.latent, layer.scale_of(precision.bits), grid)
+            affine = layer.affine_of(precision.bits)
+            stored = fake_quantize(layer.latent, affine, precision.quantizer)
             assert torch.equal(layer.weight, stored)
     assert run.objective.recogniser.model.training
     assert all(layer.weight is layer.latent for layer in layers.values())

@@ -9,7 +9,6 @@ from tiny import noise
 
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.plan import Precision
-from sottovoce.quantizers.grids import grid_of
 from sottovoce.recipe import Recipe, read_recipe
 from sottovoce.search.joint import JointObjective
 from sottovoce.search.second_pass import second_pass
@@ -50,9 +49,8 @@ def test_everything_outside_the_encoder_layers_is_on_the_grid(
     assert plan.keys() == weights.keys() | objective.supernet.layers.keys()
     for name, weight in weights.items():
         assert plan[name] == Precision(4)
-        matrix, scale = weight.flatten(1), objective.scale_of(name)
-        grid = grid_of("symmetric", 4)
-        rounded = grid.values(grid.round_to_codes(matrix, scale), scale)
+        matrix, affine = weight.flatten(1), objective.affine_of(name)
+        rounded = Precision(4).quantizer.rounded(matrix, affine)
         assert torch.equal(matrix, rounded)
         assert matrix.unique().numel() > 2
 
@@ -70,13 +68,15 @@ def test_they_train_but_for_a_frozen_front_end(
     groups = objective.parameter_groups()
     optimizer = optimizer_of(groups)
     weights = _weights(objective)
-    scales = {name: objective.scale_of(name).clone() for name in weights}
+    scales = {name: objective.affine_of(name).scale.clone() for name in weights}
     for index, batch in zip(range(3), speech.batches(recipe, 0), strict=False):
         make_update(objective, groups, optimizer, batch, Update(index, 3), recipe)
     moved = FRONT_END | TRAINED if train_front_end else TRAINED
     after = _weights(objective)
     assert {name for name in after if not torch.equal(after[name], weights[name])} == moved
-    assert {n for n, one in scales.items() if not torch.equal(one, objective.scale_of(n))} == moved
+    assert {
+        n for n, one in scales.items() if not torch.equal(one, objective.affine_of(n).scale)
+    } == moved
 
 
 def test_a_front_end_without_gradients_is_quantized_too(make_recogniser: MakeRecogniser) -> None:
@@ -103,16 +103,16 @@ def test_pass_2_goes_on_with_their_scales_or_begins_again(
 ) -> None:
     first = _objective(make_recogniser(), finetune=begins)
     with torch.no_grad():
-        for each in first.log_scales().values():
+        for each in first.affines().values():
             for one in each:
-                one.add_(0.3)
+                one.log_scale.add_(0.3)
     names = first.whole_plan()
-    learnt = {name: first.scale_of(name).clone() for name in names}
+    learnt = {name: first.affine_of(name).scale.clone() for name in names}
     start = make_recogniser() if begins == "start" else None
     second = second_pass(first, start)
     assert second.whole_plan() == names
     for name, scale in learnt.items():
-        assert torch.equal(second.scale_of(name), scale) == (begins == "learnt")
+        assert torch.equal(second.affine_of(name).scale, scale) == (begins == "learnt")
 
 
 def test_eight_bits_are_eight_bits_under_every_recipe(make_recogniser: MakeRecogniser) -> None:

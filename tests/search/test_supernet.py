@@ -52,7 +52,7 @@ def _quantize_linear_layers(model: nn.Module, supernet: Supernet, bits: dict[str
         layer = supernet.layers[name]
         index = [one.bits for one in CANDIDATES].index(width)
         with torch.no_grad():
-            quantized = fake_quantize(layer.latent, layer.scales[index], layer.grids[index])
+            quantized = fake_quantize(layer.latent, layer.affines[index](), layer.quantizers[index])
             weight = model.get_submodule(name).weight
             weight.copy_(quantized.view_as(weight))
 
@@ -171,7 +171,7 @@ def test_gradients_of_all_networks_add_up_as_in_one_graph(
 
     found, expected = _gradients(supernet, mixtures), _gradients(reference, of_reference)
     assert found.keys() == expected.keys()
-    assert any("log_scales.1" in name for name in found)  # 4 bits is in the mixture alone
+    assert any("learnt.1.log_scale" in name for name in found)  # 4 bits is in the mixture alone
     for name, gradient in found.items():
         torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-5, msg=name)
 
@@ -183,7 +183,7 @@ def test_what_a_plan_does_not_use_gets_no_gradient(make_recogniser: MakeRecognis
     _loss(_logits(recogniser, step, PLAN), 0).backward()
     step.collect(PLAN)
     for layer in supernet.layers.values():
-        used, unused = layer.log_scales[1].grad, layer.log_scales[0].grad
+        used, unused = (one.log_scale.grad for one in (layer.affines[1], layer.affines[0]))
         assert used is not None
         assert bool(used.any())
         assert unused is None or not bool(unused.any())

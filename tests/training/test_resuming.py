@@ -165,7 +165,7 @@ def test_what_was_trained_has_moved(
     before = run.result
     run.train()
     moved = {key for key, one in run.result.items() if not torch.equal(one, before[key])}
-    for part in ("latent", "log_scales", "log_alpha", "lm_head", "feature_projection"):
+    for part in ("latent", "log_scale", "log_alpha", "lm_head", "feature_projection"):
         assert any(part in key for key in moved), part
     assert not any("feature_extractor" in key for key in moved)
 

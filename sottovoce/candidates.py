@@ -1,0 +1,70 @@
+"""Candidates: the precisions that a layer may take, in a user's words.
+
+4                   bits
+2/half              bits/grid
+2/asymmetric/64     bits/grid/what shares a scale: tensor, channel, or so many weights
+"""
+
+from collections.abc import Callable, Sequence
+
+from sottovoce.errors import InputError, naming
+from sottovoce.plan import STORABLE_BITS, Precision
+
+Candidates = tuple[int | str, ...]
+"""Widths, and precisions in words, one a width."""
+
+
+def precisions_of(
+    candidates: Sequence[int | str],
+    grid: Callable[[int], str],
+    granularity: str = "channel",
+    scale_bits: int | None = None,
+) -> dict[int | str, Precision]:
+    """Candidate -> its precision, narrowest first.
+
+    Args:
+        grid: of a width, where a candidate does not say.
+        granularity: where it does not say; in the same words.
+
+    Raises:
+        InputError: there is none, one is no precision, or two have the same width.
+    """
+    found = {one: precision_of(one, grid, granularity, scale_bits) for one in candidates}
+    widths = [precision.bits for precision in found.values()]
+    if not found or len(set(widths)) < len(widths):
+        raise InputError(f"candidates {tuple(candidates)} must be at least one, and one a width")
+    return dict(sorted(found.items(), key=lambda item: item[1].bits))
+
+
+def precision_of(
+    words: int | str,
+    grid: Callable[[int], str],
+    granularity: str = "channel",
+    scale_bits: int | None = None,
+) -> Precision:
+    """The precision that some words stand for; else as `precisions_of`."""
+    bits, *rest = (word.strip() for word in str(words).split("/"))
+    if not bits.isdecimal() or int(bits) not in STORABLE_BITS or len(rest) > 2:
+        raise InputError(
+            f"candidate {words!r} is no precision; write bits, bits/grid or bits/grid/granularity, "
+            f"such as 4 or 2/asymmetric/64, with bits of {STORABLE_BITS}"
+        )
+    name, shared = (*rest, *(grid(int(bits)), granularity)[len(rest) :])
+    with naming(f"candidate {words!r}"):
+        return Precision(int(bits), name, *granularity_of(shared), scale_bits=scale_bits)
+
+
+def granularity_of(words: str) -> tuple[str, int | None]:
+    """A precision's `granularity` and `block`: of tensor, channel, or a block's size.
+
+    Raises:
+        InputError: it is none of these.
+    """
+    if words in ("tensor", "channel"):
+        return words, None
+    if not words.isdecimal() or int(words) < 1:
+        raise InputError(
+            f"{words!r} cannot share a scale; give tensor, channel or the size of a block, "
+            "a positive whole number of weights"
+        )
+    return "block", int(words)
