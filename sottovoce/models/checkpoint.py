@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from sottovoce.models.family import Family
 from sottovoce.models.recogniser import Recogniser
 
 _MASK_EMBEDDING = "masked_spec_embed"
+_TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model")
 
 
 def load_checkpoint(source: str | Path) -> Recogniser:
@@ -126,16 +128,14 @@ def _complete(config: Any) -> None:
 
 def read_processor(source: str | Path, family: Family) -> Any:
     processor_class = getattr(transformers, family.processor)
+    _refuse_unreadable_tokenizer(source, family)
     try:
         # Not AutoProcessor: one with a language model would ask for packages that are not needed.
         processor = _read(lambda: processor_class.from_pretrained(source), source)
     except TypeError:  # transformers opens a vocab.json that is not there
         processor = None
     if not hasattr(processor, "tokenizer") or not hasattr(processor, "feature_extractor"):
-        raise InputError(
-            f"{source} has no processor with a tokenizer; save one there with "
-            f"`{family.processor}.save_pretrained`"
-        )
+        raise _no_tokenizer(source, family)
     made = processor.feature_extractor.model_input_names[0]
     taken = getattr(transformers, family.ctc_class).main_input_name
     if made != taken:
@@ -144,6 +144,26 @@ def read_processor(source: str | Path, family: Family) -> Any:
             f"the model takes {taken}; save its own there with `{family.processor}.save_pretrained`"
         )
     return processor
+
+
+def _refuse_unreadable_tokenizer(source: str | Path, family: Family) -> None:
+    """In a folder; transformers would name another package than the one that is missing."""
+    folder = Path(source)
+    found = [name for name in _TOKENIZERS if (folder / name).is_file()]
+    if folder.is_dir() and not found:
+        raise _no_tokenizer(source, family)
+    if found == ["tokenizer.model"] and find_spec("sentencepiece") is None:
+        raise InputError(
+            f"{source} keeps its tokenizer as a sentencepiece model, which takes another package "
+            "to read: pip install sentencepiece protobuf"
+        )
+
+
+def _no_tokenizer(source: str | Path, family: Family) -> InputError:
+    return InputError(
+        f"{source} has no processor with a tokenizer; save one there with "
+        f"`{family.processor}.save_pretrained`"
+    )
 
 
 def _read(read: Any, source: str | Path) -> Any:

@@ -287,3 +287,25 @@ def test_another_familys_feature_extractor_is_refused(make_checkpoint: MakeCheck
     path.write_text(json.dumps(json.loads(path.read_text()) | {"feature_extractor": extractor}))
     with pytest.raises(InputError, match=r"makes input_values and the model takes input_features"):
         load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    ("kept", "message"),
+    [
+        ((), r"no processor with a tokenizer.*ParakeetProcessor\.save_pretrained"),
+        (("tokenizer.model",), r"sentencepiece model.*: pip install sentencepiece protobuf"),
+    ],
+)
+def test_a_tokenizer_that_cannot_be_read_is_told(
+    make_checkpoint: MakeCheckpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    kept: tuple[str, ...],
+    message: str,
+) -> None:
+    folder = make_checkpoint("parakeet_ctc")
+    (folder / "tokenizer.json").unlink()
+    for name in kept:
+        (folder / name).write_bytes(b"a sentencepiece model")
+    monkeypatch.setattr("sottovoce.models.checkpoint.find_spec", lambda _: None)
+    with pytest.raises(InputError, match=message):
+        load_checkpoint(folder)
