@@ -56,7 +56,6 @@ def _flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 beside `path` under a temporary name, then rename it to `path`.
 

@@ -170,6 +170,13 @@ class PackedLayer(nn.Module):
         self._dequantized = (stored, weight)
         return weight
 
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.compute(self.seen(inputs), self.weight, self.bias)
+
+    def compute(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """What the layer does with a weight of its shape; inputs as they are."""
+        raise NotImplementedError
+
     def extra_repr(self) -> str:
         precision = self.precision
         return (
@@ -224,8 +231,8 @@ class PackedLinear(PackedLayer):
         )
         return layer.store(weight, affine, bias)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        return linear(self.seen(inputs), self.weight, self.bias)
+    def compute(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return linear(inputs, weight, bias)
 
     def extra_repr(self) -> str:
         shape = f"in_features={self.in_features}, out_features={self.out_features}, "
@@ -252,15 +259,9 @@ class PackedConv1d(PackedLayer):
         self.kernel_size, self.groups = like.kernel_size, like.groups
         self.stride, self.padding, self.dilation = like.stride, like.padding, like.dilation
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def compute(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return self.convolve(
-            self.seen(inputs),
-            self.weight,
-            self.bias,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.groups,
+            inputs, weight, bias, self.stride, self.padding, self.dilation, self.groups
         )
 
     def extra_repr(self) -> str:
@@ -279,8 +280,8 @@ class PackedConv2d(PackedConv1d):
 class PackedFramewise(PackedConv1d):
     """Parakeet's CTC head: a convolution whose inputs are [utterances, frames, channels]."""
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        return super().forward(inputs.transpose(1, 2)).transpose(1, 2)
+    def compute(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return super().compute(inputs.transpose(1, 2), weight, bias).transpose(1, 2)
 
 
 def empty_packed(layer: nn.Module, precision: Precision) -> PackedLayer:

@@ -42,6 +42,11 @@ def write_compressed_tensors(recogniser: Recogniser, folder: Path) -> tuple[str,
                 f"layer {name!r} has 8-bit inputs, which compressed-tensors keeps only beside 8-bit "
                 "weights; export to onnx or openvino"
             )
+        if layer.precision.block and layer.matrix_shape[1] % layer.precision.block:
+            raise InputError(
+                f"layer {name!r} has rows of {layer.matrix_shape[1]} weights and a scale for every "
+                f"{layer.precision.block}; compressed-tensors wants whole blocks"
+            )
     numbers = {name: WholeNumbers.of(name, layer) for name, layer in linear.items()}
     inside = tuple(f"{name}." for name in packed)
     state = {name: one for name, one in model.state_dict().items() if not name.startswith(inside)}
@@ -56,7 +61,7 @@ def write_compressed_tensors(recogniser: Recogniser, folder: Path) -> tuple[str,
             else _floating(name, layer, expected)
         )
     config = copy.deepcopy(model.config)
-    config.quantization_config = _described(model, numbers)
+    config.quantization_config = _described(model, packed, numbers)
     config.architectures = [type(model).__name__]
     config.save_pretrained(folder)
     stored = {name: one.detach().cpu().contiguous() for name, one in state.items()}
@@ -69,14 +74,12 @@ def _packed(name: str, layer: PackedLayer, whole: WholeNumbers) -> dict[str, Ten
     rows = codes.shape[0]
     return {
         f"{name}.weight_packed": pack_to_int32(codes, whole.bits),
-        f"{name}.weight_scale": whole.scale.expand(rows).unsqueeze(1).clone(),
+        f"{name}.weight_scale": whole.scale.expand(rows, -1),
         f"{name}.weight_shape": torch.tensor(codes.shape),
     }
 
 
-def _floating(
-    name: str, layer: PackedLayer, expected: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
+def _floating(name: str, layer: PackedLayer, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A convolution's weight as transformers has it: weight-normed where the architecture is."""
     length = expected.get(f"{name}.parametrizations.weight.original0")
     if length is None:
@@ -88,9 +91,14 @@ def _floating(
     }
 
 
-def _described(model: nn.Module, numbers: Mapping[str, WholeNumbers]) -> dict[str, Any]:
-    """The `quantization_config`: one group of layers for each width."""
-    widths = sorted({whole.bits for whole in numbers.values()})
+def _described(
+    model: nn.Module, packed: Mapping[str, PackedLayer], numbers: Mapping[str, WholeNumbers]
+) -> dict[str, Any]:
+    """The `quantization_config`: a group of layers for each kind of weight."""
+    kinds: dict[tuple[int, int | None], list[str]] = {}
+    for name, whole in numbers.items():
+        block = packed[name].precision.block if whole.scale.shape[1] > 1 else None
+        kinds.setdefault((whole.bits, block), []).append(name)
     others = [
         name
         for name, module in model.named_modules()
@@ -102,17 +110,18 @@ def _described(model: nn.Module, numbers: Mapping[str, WholeNumbers]) -> dict[st
         "quantization_status": "compressed",
         "ignore": others,
         "config_groups": {
-            f"{bits} bits": {
-                "targets": [name for name, whole in numbers.items() if whole.bits == bits],
+            f"group_{index}": {
+                "targets": names,
                 "weights": {
                     "num_bits": bits,
                     "type": "int",
-                    "strategy": "channel",
+                    "strategy": "group" if block else "channel",
+                    "group_size": block,
                     "symmetric": True,
                     "dynamic": False,
                 },
             }
-            for bits in widths
+            for index, ((bits, block), names) in enumerate(kinds.items())
         },
     }
 

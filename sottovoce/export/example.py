@@ -1,63 +1,73 @@
 """The README.md of an exported folder."""
 
+from string import Template
+
 from sottovoce.export.interface import Interface
 
-_ONNX = '''
+_GRAPH = Template("""
 import json
 import sys
 
 import numpy as np
-import onnxruntime
+import $package
 import soundfile
-
-session = onnxruntime.InferenceSession("model.onnx")
-facts = session.get_modelmeta().custom_metadata_map
-written, blank = json.loads(facts["written"]), json.loads(facts["blank"])
-waveform, rate = soundfile.read(sys.argv[1], dtype="float32")
-assert rate == json.loads(facts["sampling_rate"]) and waveform.ndim == 1
-logits = session.run(["logits"], {"waveforms": waveform[None]})[0][0]
-'''
-_OPENVINO = '''
-import json
-import sys
-
-import numpy as np
-import openvino
-import soundfile
-
-model = openvino.Core().compile_model("model.xml", "CPU")
+$imports
 facts = json.load(open("export.json"))
-written, blank = facts["written"], facts["blank"]
 waveform, rate = soundfile.read(sys.argv[1], dtype="float32")
 assert rate == facts["sampling_rate"] and waveform.ndim == 1
-logits = model(waveform[None])["logits"][0]
-'''
-_DECODING = '''
+$inputs
+$run
 best = logits.argmax(1)
 changes = np.flatnonzero(np.diff(best, prepend=-1))
-print("".join(written[label] for label in best[changes] if label != blank).strip())
-'''
-_COMPRESSED_TENSORS = '''
+texts = (facts["written"][label] for label in best[changes] if label != facts["blank"])
+print("".join(texts).strip())
+""")
+_RUNS = {
+    "onnx": (
+        "onnxruntime",
+        'session = onnxruntime.InferenceSession("model.onnx")\n'
+        'logits = session.run(["logits"], {facts["input"]: inputs})[0][0]',
+    ),
+    "openvino": (
+        "openvino",
+        'model = openvino.Core().compile_model("model.xml", "CPU")\n'
+        'logits = model(inputs)["logits"][0]',
+    ),
+}
+_INPUTS = {
+    "waveforms": ("", "inputs = waveform[None]"),
+    "features": (
+        "from transformers import AutoProcessor\n",
+        'extractor = AutoProcessor.from_pretrained(".").feature_extractor\n'
+        'found = extractor(waveform, sampling_rate=rate, return_tensors="np")\n'
+        'inputs = found["input_features"][:, found["attention_mask"][0].astype(bool)]',
+    ),
+}
+_COMPRESSED_TENSORS = """
 from transformers import AutoModelForCTC, AutoProcessor
 
 model = AutoModelForCTC.from_pretrained(".")
 processor = AutoProcessor.from_pretrained(".")
-'''
-EXAMPLES = {
-    "onnx": ("onnxruntime, numpy and soundfile", _ONNX + _DECODING),
-    "openvino": ("openvino, numpy and soundfile", _OPENVINO + _DECODING),
-    "compressed-tensors": ("transformers and compressed-tensors", _COMPRESSED_TENSORS),
-}
+"""
+
+
+def program(target: str, interface: Interface) -> str:
+    """A program that uses the exported folder that it runs in, with nothing of sottovoce."""
+    if target not in _RUNS:
+        return _COMPRESSED_TENSORS
+    (package, run), (imports, inputs) = _RUNS[target], _INPUTS[interface.input]
+    return _GRAPH.substitute(package=package, run=run, imports=imports, inputs=inputs)
 
 
 def readme(target: str, interface: Interface) -> str:
     """How to run an exported model with nothing of sottovoce installed."""
-    packages, code = EXAMPLES[target]
+    shape = {"waveforms": "samples", "features": "frames, channels"}[interface.input]
     return (
         f"# A speech recogniser, exported by sottovoce to {target}\n\n"
-        f"In: waveforms, float32 [utterances, samples], mono at {interface.sampling_rate} Hz, at "
-        f"least {interface.shortest} samples and, in a batch, of one length. Out: logits [utterances, frames, "
-        f"{len(interface.written)}], a frame every {interface.hop} samples, for CTC with blank "
-        f"{interface.blank}.\n\n"
-        f"It runs with {packages}:\n\n```python{code}```\n"
+        f"In: {interface.input}, float32 [utterances, {shape}], of speech at "
+        f"{interface.sampling_rate} Hz, mono, at least {interface.shortest} samples and, in a "
+        "batch, all of one length: nothing is padded and nothing masked. Out: logits, float32 "
+        f"[utterances, frames, {len(interface.written)}], a frame every {interface.hop} samples, "
+        f"for CTC with blank {interface.blank}.\n\n"
+        f"A program that uses it, without sottovoce:\n\n```python{program(target, interface)}```\n"
     )

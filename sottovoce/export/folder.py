@@ -66,5 +66,7 @@ def read_facts(folder: Path) -> tuple[str, str, Interface]:
         target, model_type = facts.pop("target"), facts.pop("model_type")
         interface = Interface(**{**facts, "written": tuple(facts["written"])})
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / _FACTS} is damaged: {error}; export the model again") from error
+        raise InputError(
+            f"{folder / _FACTS} is damaged: {error}; export the model again"
+        ) from error
     return target, model_type, interface

@@ -14,7 +14,7 @@ once.
 import numpy as np
 import onnx_ir as ir
 
-from sottovoce.export.onnx_nodes import Nodes
+from sottovoce.export.onnx_nodes import Nodes, given
 
 _EVERYTHING = np.iinfo(np.int64).max
 
@@ -33,9 +33,7 @@ def fold_group_norm(graph: ir.Graph) -> None:
 def _folds(convolution: ir.Node, norm: ir.Node) -> bool:
     if convolution.op_type != "Conv":
         return False
-    weight = convolution.inputs[1]
-    assert weight is not None and weight.shape is not None
-    channels, inputs, kernel = weight.shape.numpy()
+    channels, inputs, kernel = _shape(convolution)
     return (
         inputs == 1
         and norm.attributes.get_int("num_groups") == channels
@@ -43,6 +41,12 @@ def _folds(convolution: ir.Node, norm: ir.Node) -> bool:
         and not any(convolution.attributes.get_ints("pads", ()))
         and set(convolution.attributes.get_ints("dilations", (1,))) == {1}
     )
+
+
+def _shape(convolution: ir.Node) -> tuple[int, ...]:
+    """Of the weight: channels, inputs, taps."""
+    shape = given(convolution, 1).shape
+    return tuple(shape.numpy()) if shape is not None else (0, 0, 0)
 
 
 def _stride(convolution: ir.Node) -> int:
@@ -53,16 +57,14 @@ def _folded(
     add: Nodes, convolution: ir.Node, gain: ir.Value, shift: ir.Value, norm: ir.Node
 ) -> ir.Value:
     """[utterances, channels, frames], normalised."""
-    waveforms, weight = convolution.inputs[:2]
-    assert waveforms is not None and weight is not None and weight.shape is not None
-    channels, _, kernel = weight.shape.numpy()
-    windows = _windows(add, waveforms, kernel, _stride(convolution))
+    channels, _, kernel = _shape(convolution)
+    windows = _windows(add, given(convolution, 0), kernel, _stride(convolution))
     frames = add("Cast", add("Shape", windows, start=2, end=3), to=int(ir.DataType.FLOAT))
     mean = add("ReduceMean", windows, add.constant([2]), keepdims=1)
     centred = add("Sub", windows, mean)
     turned = add("Transpose", centred, perm=[0, 2, 1])
     covariance = add("Div", add("MatMul", centred, turned), frames)
-    kernels = add("Reshape", weight, add.constant([channels, kernel]))
+    kernels = add("Reshape", given(convolution, 1), add.constant([channels, kernel]))
     products = add("Mul", add("MatMul", kernels, covariance), kernels)
     variance = add("ReduceSum", products, add.constant([2]), keepdims=1)
     epsilon = add.constant(np.float32(norm.attributes.get_float("epsilon", 1e-5)))

@@ -66,5 +66,4 @@ def _exported(model: WholeModel, name: str, example: torch.Tensor) -> ir.Model:
             )
     finally:
         logger.setLevel(level)
-    assert program is not None
-    return program.model
+    return program.model  # type: ignore[union-attr]

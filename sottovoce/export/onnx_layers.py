@@ -18,7 +18,8 @@ import torch
 
 from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packing import pack
-from sottovoce.export.onnx_nodes import Nodes
+from sottovoce.errors import InputError
+from sottovoce.export.onnx_nodes import Nodes, given
 from sottovoce.export.whole_numbers import WholeNumbers
 
 _GROUP = 8
@@ -56,33 +57,62 @@ def store_packed(graph: ir.Graph, layers: Mapping[str, PackedLayer]) -> None:
 
 def _unpacked(add: Nodes, name: str, layer: PackedLayer, *, turned: bool) -> ir.Value:
     """The weight, float32 of its shape, or transposed where `turned`."""
-    codes = layer.unsigned_codes.view(layer.weight_shape)
-    codes = codes.T if turned else codes
-    rows = codes.dim() - 1 if turned else 0
-    if layer.precision.input_bits:
-        return _for_int8(add, name, layer, codes, rows)
-    lowest, scale = layer.grid.lowest + layer.grid.shift, layer.scale.numpy()
-    each = [-1 if axis == rows else 1 for axis in range(codes.dim())]
-    values = add.cast(_codes(add, name, codes, layer.precision.bits), np.float32)
-    values = add("Add", values, add.constant(np.float32(lowest)))
-    return add("Mul", values, add.stored(f"{name}.scale", scale.reshape(each)))
+    build = _values if layer.precision.input_bits is None else _for_int8
+    matrix = build(add, name, layer, turned)
+    if len(layer.weight_shape) == 2:
+        return matrix
+    return add("Reshape", matrix, add.constant(layer.weight_shape))
 
 
-def _for_int8(
-    add: Nodes, name: str, layer: PackedLayer, codes: torch.Tensor, rows: int
+def _values(add: Nodes, name: str, layer: PackedLayer, turned: bool) -> ir.Value:
+    """The arithmetic of `Grid.values`, on [rows, columns] or turned around."""
+    lowest = np.float32(layer.grid.lowest + layer.grid.shift)
+    values = add.cast(_codes(add, name, layer, turned), np.float32)
+    values = add("Add", values, add.constant(lowest))
+    values = add("Mul", values, _spread(add, f"{name}.scale", layer, layer.scale, turned))
+    if layer.grid.has_offset:
+        values = add("Add", values, _spread(add, f"{name}.offset", layer, layer.offset, turned))
+    return values
+
+
+def _spread(
+    add: Nodes, name: str, layer: PackedLayer, numbers: torch.Tensor, turned: bool
 ) -> ir.Value:
-    whole, scales = WholeNumbers.of(name, layer), layer.scale
-    scale = add.stored(f"{name}.scale", whole.scale if len(scales) > 1 else whole.scale[0])
+    """What belongs to groups, as it is stored, so that it broadcasts over the matrix."""
+    columns = layer.matrix_shape[1]
+    groups = numbers.view(layer.precision.groups(layer.matrix_shape))
+    stored = add.stored(name, (groups.T if turned else groups).numpy())
+    spread = add.cast(stored, np.float32) if numbers.dtype != torch.float32 else stored
+    if groups.shape[1] == 1:
+        return spread
+    # `block` is there where a row has several groups
+    belongs = np.arange(columns) // layer.precision.block  # type: ignore[operator]
+    return add("Gather", spread, add.constant(belongs), axis=0 if turned else 1)
+
+
+def _for_int8(add: Nodes, name: str, layer: PackedLayer, turned: bool) -> ir.Value:
+    whole = WholeNumbers.of(name, layer)
+    if whole.scale.shape[1] > 1:
+        raise InputError(
+            f"layer {name!r} has a scale for every {layer.precision.block} weights and 8-bit "
+            "inputs, which 8-bit kernels cannot multiply; give it a scale a channel"
+        )
+    scales = whole.scale.flatten()
+    scale = add.stored(f"{name}.scale", scales if len(scales) > 1 else scales[0])
     if layer.precision.bits == 8:
-        return add("DequantizeLinear", add.stored(f"{name}.codes", whole.signed(codes)), scale, axis=rows)
-    found = add.cast(_codes(add, name, codes, layer.precision.bits), np.int32)
-    found = add("Mul", found, add.constant(np.int32(whole.step)))
-    found = add.cast(add("Add", found, add.constant(np.int32(whole.lowest))), np.int8)
-    return add("DequantizeLinear", found, scale, axis=rows)
+        codes = whole.signed(layer.unsigned_codes)
+        found = add.stored(f"{name}.codes", codes.T if turned else codes)
+    else:
+        found = add.cast(_codes(add, name, layer, turned), np.int32)
+        found = add("Mul", found, add.constant(np.int32(whole.step)))
+        found = add.cast(add("Add", found, add.constant(np.int32(whole.lowest))), np.int8)
+    return add("DequantizeLinear", found, scale, axis=1 if turned else 0)
 
 
-def _codes(add: Nodes, name: str, codes: torch.Tensor, bits: int) -> ir.Value:
-    """Codes stored as a stream of bits and unpacked again, whole numbers of their shape."""
+def _codes(add: Nodes, name: str, layer: PackedLayer, turned: bool) -> ir.Value:
+    """Codes stored as a stream of bits and unpacked again, whole numbers."""
+    bits = layer.precision.bits
+    codes = layer.unsigned_codes.T if turned else layer.unsigned_codes
     if bits == 8:
         return add.stored(f"{name}.codes", codes.numpy())
     flat = codes.flatten()
@@ -97,16 +127,14 @@ def _codes(add: Nodes, name: str, codes: torch.Tensor, bits: int) -> ir.Value:
     shifts = add.constant(shift.astype(np.uint32))
     words = add("BitShift", words, shifts, direction="RIGHT")
     found = add("BitwiseAnd", words, add.constant(np.array([2**bits - 1], np.uint32)))
-    found = add("Reshape", found, add.constant(np.array([-1])))
+    found = add("Reshape", found, add.constant([-1]))
     if groups.numel() > len(flat):
-        ends = (add.constant(np.array([end])) for end in (0, len(flat)))
-        found = add("Slice", found, *ends)
-    return add("Reshape", found, add.constant(np.array(codes.shape)))
+        found = add("Slice", found, add.constant([0]), add.constant([len(flat)]))
+    return add("Reshape", found, add.constant(codes.shape))
 
 
 def _round_inputs(graph: ir.Graph, node: ir.Node, layer: PackedLayer, rounded: Rounded) -> None:
-    inputs = node.inputs[0]
-    assert inputs is not None
+    inputs = given(node, 0)
     key = inputs, layer.input_scale.item(), layer.input_zero.item()
     if key not in rounded:
         add = Nodes(graph, node)

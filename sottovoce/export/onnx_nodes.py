@@ -13,6 +13,14 @@ _TYPES = {
 }
 
 
+def given(node: ir.Node, index: int) -> ir.Value:
+    """An input that a node must have."""
+    value = node.inputs[index]
+    if value is None:
+        raise ValueError(f"{node.op_type} {node.name} has no input {index}")
+    return value
+
+
 class Nodes:
     """Operators that are put into a graph, one after the other, before one of its nodes."""
 
@@ -35,6 +43,6 @@ class Nodes:
 
     def stored(self, name: str, values: Any) -> ir.Value:
         """An initializer."""
-        value = ir.val(name, const_value=ir.tensor(np.ascontiguousarray(values), name=name))
+        value = ir.val(name, const_value=ir.tensor(np.array(values), name=name))
         self.graph.register_initializer(value)
         return value

@@ -35,6 +35,7 @@ def onnx_model(recogniser: Recogniser) -> ir.Model:
 def write_onnx(recogniser: Recogniser, folder: Path) -> tuple[str, ...]:
     """Write model.onnx, and its weights beside it where one file cannot hold them."""
     model = onnx_model(recogniser)
-    size = sum(one.const_value.nbytes for one in model.graph.initializers.values())  # type: ignore[union-attr]
+    tensors = (one.const_value for one in model.graph.initializers.values())
+    size = sum(tensor.nbytes for tensor in tensors if tensor is not None)
     ir.save(model, folder / FILE, external_data=f"{FILE}.data" if size > _ONE_FILE_BYTES else None)
     return ()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
-from sottovoce.artifact.packed_layers import PackedConv1d, PackedLayer
+from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.models.weight_norm import fold_weight_norm
@@ -31,7 +31,7 @@ class WholeModel(nn.Module):
         self.normalises = takes_waveforms and recogniser.processor.feature_extractor.do_normalize
 
     def forward(self, speech: Tensor) -> Tensor:
-        """[utterances, samples] or [utterances, frames, channels] -> [utterances, frames, labels]."""
+        """[utterances, samples or frames, ...] -> [utterances, frames, labels]."""
         if self.normalises:
             centred = speech - speech.mean(1, keepdim=True)
             deviation = (centred.square().mean(1, keepdim=True) + _OF_VARIANCE).sqrt()
@@ -50,11 +50,11 @@ def traceable(recogniser: Recogniser) -> Iterator[WholeModel]:
     model = recogniser.model
     packed = packed_layers(model)
     attention = model.config._attn_implementation
-    for layer in recogniser.family.cnns(model).values():
-        fold_weight_norm(layer)
+    for convolution in recogniser.family.cnns(model).values():
+        fold_weight_norm(convolution)
     try:
         for name, layer in packed.items():
-            model.set_submodule(name, _ordinary(layer))
+            model.set_submodule(name, _Ordinary(layer))
         model.set_attn_implementation(_UNMASKED)
         with recogniser.evaluating():
             yield WholeModel(recogniser).eval()
@@ -64,25 +64,17 @@ def traceable(recogniser: Recogniser) -> Iterator[WholeModel]:
             model.set_submodule(name, layer)
 
 
-def _ordinary(packed: PackedLayer) -> nn.Module:
-    rows, columns = packed.weight_shape[:2]
-    if isinstance(packed, PackedConv1d):
-        layer: nn.Linear | nn.Conv1d = nn.Conv1d(
-            packed.in_channels,
-            rows,
-            packed.kernel_size,
-            packed.stride,
-            packed.padding,
-            packed.dilation,
-            packed.groups,
-            bias=packed.bias is not None,
-            device="meta",
-        )
-    else:
-        layer = nn.Linear(columns, rows, bias=packed.bias is not None, device="meta")
-    layer.weight = nn.Parameter(packed.weight, requires_grad=False)
-    layer.bias = packed.bias
-    return layer
+class _Ordinary(nn.Module):
+    """Computes as a packed layer does, its weight an ordinary parameter; inputs are not rounded."""
+
+    def __init__(self, packed: PackedLayer) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(packed.weight, requires_grad=False)
+        self.bias = packed.bias
+        self.compute = packed.compute
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.compute(inputs, self.weight, self.bias)
 
 
 def _unmasked_attention(
@@ -90,7 +82,7 @@ def _unmasked_attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: Tensor | None,
+    attention_mask: None,  # noqa: ARG001
     scaling: float,
     **__: Any,
 ) -> tuple[Tensor, None]:
@@ -98,7 +90,6 @@ def _unmasked_attention(
 
     transformers makes no mask for an attention that it does not know.
     """
-    assert attention_mask is None
     weights = torch.softmax(query * scaling @ key.transpose(2, 3), dim=3)
     return (weights @ value).transpose(1, 2), None
 

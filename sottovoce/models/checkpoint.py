@@ -127,6 +127,7 @@ def _complete(config: Any) -> None:
 
 
 def read_processor(source: str | Path, family: Family) -> Any:
+    """A folder's or hub id's processor; raises InputError where it is not the family's."""
     processor_class = getattr(transformers, family.processor)
     _refuse_unreadable_tokenizer(source, family)
     try:
