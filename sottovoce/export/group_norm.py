@@ -27,7 +27,7 @@ def fold_group_norm(graph: ir.Graph) -> None:
         if convolution is not None and _folds(convolution, norm):
             folded = _folded(Nodes(graph, norm), convolution, gain, shift, norm)
             norm.outputs[0].replace_all_uses_with(folded)
-            graph.remove(norm, safe=True)
+            graph.remove([norm, convolution], safe=True)
 
 
 def _folds(convolution: ir.Node, norm: ir.Node) -> bool:

@@ -97,10 +97,10 @@ def _for_int8(add: Nodes, name: str, layer: PackedLayer, turned: bool) -> ir.Val
             f"layer {name!r} has a scale for every {layer.precision.block} weights and 8-bit "
             "inputs, which 8-bit kernels cannot multiply; give it a scale a channel"
         )
-    scales = whole.scale.flatten()
+    scales = whole.scale.flatten().numpy()
     scale = add.stored(f"{name}.scale", scales if len(scales) > 1 else scales[0])
     if layer.precision.bits == 8:
-        codes = whole.signed(layer.unsigned_codes)
+        codes = whole.signed(layer.unsigned_codes).numpy()
         found = add.stored(f"{name}.codes", codes.T if turned else codes)
     else:
         found = add.cast(_codes(add, name, layer, turned), np.int32)

@@ -1,0 +1,144 @@
+import numpy as np
+import onnx_ir as ir
+import onnxruntime
+import pytest
+import torch
+from precisions import EVERY_PRECISION, described
+
+from sottovoce.artifact.packed_layers import PackedLinear, empty_packed
+from sottovoce.errors import InputError
+from sottovoce.export.onnx_layers import store_packed
+from sottovoce.plan import Precision
+from sottovoce.quantizers.activations import Range
+from sottovoce.quantizers.ranges import initial_affine
+
+ROWS, COLUMNS = 12, 20
+SPAN = Range(-1.0, 3.0)
+
+
+def packed(precision, rows=ROWS, columns=COLUMNS):
+    torch.manual_seed(0)
+    weight = torch.randn(rows, columns)
+    affine = initial_affine(weight, precision.quantizer, "max")
+    layer = PackedLinear.from_weight(weight, affine, precision)
+    if precision.input_bits:
+        layer.store_range(SPAN)
+    return layer
+
+
+def graph_of(layers, read):
+    """`read` (value of a weight) -> nodes whose last has the output; one for each layer."""
+    inputs = ir.val("x", ir.DataType.FLOAT, ["n", COLUMNS])
+    nodes, outputs, initializers = [], [], []
+    for name, layer in layers.items():
+        shape = tuple(layer.weight_shape)
+        empty = ir.tensor(np.zeros(shape, np.float32), name=f"{name}.weight")
+        weight = ir.val(f"{name}.weight", ir.DataType.FLOAT, shape, const_value=empty)
+        initializers.append(weight)
+        nodes += read(inputs, weight)
+        nodes[-1].outputs[0].name = name
+        nodes[-1].outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
+        outputs.append(nodes[-1].outputs[0])
+    graph = ir.Graph(
+        [inputs], outputs, nodes=nodes, initializers=initializers, opset_imports={"": 21}
+    )
+    store_packed(graph, layers)
+    return graph
+
+
+def run(graph, inputs):
+    content = ir.to_proto(ir.Model(graph, ir_version=10)).SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return session.run(None, {"x": inputs})
+
+
+def as_it_is(_, weight):
+    return [ir.node("Identity", [weight])]
+
+
+def turned(_, weight):
+    return [
+        (first := ir.node("Transpose", [weight], {"perm": [1, 0]})),
+        ir.node("Identity", first.outputs),
+    ]
+
+
+def multiplied(inputs, weight):
+    first = ir.node("Transpose", [weight], {"perm": [1, 0]})
+    return [first, ir.node("MatMul", [inputs, first.outputs[0]])]
+
+
+def noise(rows=7):
+    return 2 * np.random.default_rng(0).standard_normal((rows, COLUMNS)).astype(np.float32)
+
+
+@pytest.mark.parametrize("read", [as_it_is, turned])
+@pytest.mark.parametrize("precision", EVERY_PRECISION, ids=described)
+def test_a_weight_unpacks_bit_for_bit(precision, read):
+    layer = packed(precision)
+    found = run(graph_of({"layer": layer}, read), noise())[0]
+    expected = layer.weight.numpy()
+    np.testing.assert_array_equal(found, expected.T if read is turned else expected)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3, 4, 5, 6, 8])
+def test_codes_take_their_bits(bits):
+    graph = graph_of({"layer": packed(Precision(bits, "asymmetric"), 16, 20)}, turned)
+    assert graph.initializers["layer.codes"].const_value.nbytes == 16 * 20 * bits // 8
+    assert "layer.weight" not in graph.initializers
+
+
+@pytest.mark.parametrize("granularity", ["tensor", "channel"])
+@pytest.mark.parametrize(
+    ("bits", "grid"), [(1, "half"), (2, "half"), (2, "symmetric"), (3, "full"), (8, "symmetric")]
+)
+def test_inputs_and_weights_of_8_bits_multiply_as_in_the_packed_layer(bits, grid, granularity):
+    layer = packed(Precision(bits, grid, granularity, input_bits=8))
+    inputs = noise()
+    found = run(graph_of({"layer": layer}, multiplied), inputs)[0]
+    expected = layer(torch.from_numpy(inputs)).detach().numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    assert np.abs(found - inputs @ layer.weight.numpy().T).max() > 1e-3  # they were rounded
+
+
+def test_a_convolution_is_stored_too():
+    torch.manual_seed(0)
+    convolution = torch.nn.Conv1d(4, 6, 5)
+    precision = Precision(3, "symmetric", "channel", input_bits=8)
+    layer = empty_packed(convolution, precision)
+    affine = initial_affine(convolution.weight.detach().flatten(1), precision.quantizer, "max")
+    layer.store(convolution.weight, affine, convolution.bias)
+    layer.store_range(SPAN)
+
+    def convolved(inputs, weight):
+        shape = ir.node("Constant", [], {"value": ir.tensor(np.array([1, 4, -1]))})
+        whole = ir.node("Reshape", [inputs, shape.outputs[0]])
+        return [shape, whole, ir.node("Conv", [whole.outputs[0], weight])]
+
+    inputs = noise(8)
+    found = run(graph_of({"layer": layer}, convolved), inputs)[0]
+    given = torch.from_numpy(inputs).view(1, 4, -1)
+    layer.bias = None
+    expected = layer(given).detach().numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_layers_with_the_same_inputs_share_their_rounding():
+    precision = Precision(8, input_bits=8)
+    layers = {name: packed(precision) for name in ("q", "k", "v")}
+    layers["v"].store_range(Range(-2.0, 3.0))
+    graph = graph_of(layers, multiplied)
+    assert sum(node.op_type == "QuantizeLinear" for node in graph) == 2
+
+
+@pytest.mark.parametrize(
+    ("precision", "why"),
+    [
+        (Precision(8, "half", input_bits=8), "int8 cannot hold"),
+        (Precision(2, "asymmetric", input_bits=8), "has offsets"),
+        (Precision(4, "symmetric", "block", 8, input_bits=8), "a scale for every 8 weights"),
+    ],
+)
+def test_what_int8_kernels_cannot_multiply_is_refused_by_name(precision, why):
+    with pytest.raises(InputError, match=rf"'encoder\.0\.q' has .*{why}|'encoder\.0\.q' .*{why}"):
+        graph_of({"encoder.0.q": packed(precision)}, multiplied)
