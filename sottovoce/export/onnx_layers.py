@@ -39,7 +39,9 @@ def store_packed(graph: ir.Graph, layers: Mapping[str, PackedLayer]) -> None:
     """
     rounded: Rounded = {}
     for name, layer in layers.items():
-        weight = graph.initializers[f"{name}.weight"]
+        weight = graph.initializers.get(f"{name}.weight")
+        if weight is None:  # nothing depends on it: tracing has left it out
+            continue
         readers = [use.node for use in weight.uses()]
         turned = all(node.op_type == "Transpose" for node in readers)
         unpacked = _unpacked(Nodes(graph, readers[0]), name, layer, turned=turned)

@@ -10,6 +10,7 @@ from transformers import AttentionInterface
 
 from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packed_model import packed_layers
+from sottovoce.export.stand_ins import standing_in
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.models.weight_norm import fold_weight_norm
 
@@ -56,7 +57,7 @@ def traceable(recogniser: Recogniser) -> Iterator[WholeModel]:
         for name, layer in packed.items():
             model.set_submodule(name, _Ordinary(layer))
         model.set_attn_implementation(_UNMASKED)
-        with recogniser.evaluating():
+        with recogniser.evaluating(), standing_in(model):
             yield WholeModel(recogniser).eval()
     finally:
         model.set_attn_implementation(attention)
@@ -82,16 +83,20 @@ def _unmasked_attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: None,  # noqa: ARG001
+    attention_mask: Tensor | None,
     scaling: float,
+    position_bias: Tensor | None = None,
     **__: Any,
 ) -> tuple[Tensor, None]:
     """[utterances, heads, frames, width] each -> [utterances, frames, heads, width].
 
-    transformers makes no mask for an attention that it does not know.
+    transformers makes no mask for an attention that it does not know. What Conformers make of
+    relative positions, [utterances, heads, frames, frames], comes as either of the other two.
     """
-    weights = torch.softmax(query * scaling @ key.transpose(2, 3), dim=3)
-    return (weights @ value).transpose(1, 2), None
+    scores = query * scaling @ key.transpose(2, 3)
+    for added in (attention_mask, position_bias):
+        scores = scores if added is None else scores + added
+    return (torch.softmax(scores, dim=3) @ value).transpose(1, 2), None
 
 
 AttentionInterface.register(_UNMASKED, _unmasked_attention)

@@ -1,0 +1,68 @@
+"""Parts of a Conformer that a graph must have in another form."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.models.wav2vec2_conformer.modeling_wav2vec2_conformer import (
+    Wav2Vec2ConformerRelPositionalEmbedding,
+)
+
+
+class _Positions(nn.Module):
+    """Sines and cosines of the distances frames - 1 ... 1 - frames (arXiv 1901.02860).
+
+    transformers cuts them from a table, which a graph would have to hold (40 MB for the published
+    large model) and which ends: it is made longer in Python, where a graph does not go.
+    """
+
+    def __init__(self, table: Wav2Vec2ConformerRelPositionalEmbedding) -> None:
+        super().__init__()
+        width = table.d_model
+        self.rates = torch.exp(torch.arange(0, width, 2).float() * -(math.log(10000.0) / width))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """[utterances, frames, width] -> [1, 2 * frames - 1, width]."""
+        frames = hidden.shape[1]
+        distances = (frames - 1) - torch.arange(2 * frames - 1).float()
+        angles = distances.unsqueeze(1) * self.rates
+        return torch.stack((angles.sin(), angles.cos()), dim=2).flatten(1).unsqueeze(0)
+
+
+class _Affine(nn.Module):
+    """A batch norm with its statistics: left as one, it is folded into the convolution before it,
+    whose weight is then no longer the one that is packed."""
+
+    def __init__(self, norm: nn.BatchNorm1d) -> None:
+        super().__init__()
+        mean, variance, weight, bias = norm.running_mean, norm.running_var, norm.weight, norm.bias
+        if mean is None or variance is None:
+            raise TypeError("a batch norm without statistics")
+        self.scale = (weight * (variance + norm.eps).rsqrt()).detach().unsqueeze(1)
+        self.shift = bias.detach().unsqueeze(1) - mean.unsqueeze(1) * self.scale
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """[utterances, channels, frames], normalised."""
+        return inputs * self.scale + self.shift
+
+
+_STAND_INS: Mapping[type[nn.Module], Callable[[Any], nn.Module]] = {
+    Wav2Vec2ConformerRelPositionalEmbedding: _Positions,
+    nn.BatchNorm1d: _Affine,
+}
+
+
+@contextmanager
+def standing_in(model: nn.Module) -> Iterator[None]:
+    """Inside, such parts have the form that they are traced in."""
+    replaced = {n: one for n, one in model.named_modules() if type(one) in _STAND_INS}
+    try:
+        for name, module in replaced.items():
+            model.set_submodule(name, _STAND_INS[type(module)](module))
+        yield
+    finally:
+        for name, module in replaced.items():
+            model.set_submodule(name, module)

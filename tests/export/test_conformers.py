@@ -1,0 +1,47 @@
+"""What becomes of Conformers on the way to ONNX."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from program import save_checkpoint, save_speech, sottovoce
+from tiny import noise
+
+from sottovoce.export.folder import write_export
+from sottovoce.models.checkpoint import load
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.runtime.engines import engine_of
+
+pytest.importorskip("onnxruntime")
+MakeRecogniser = Callable[..., Recogniser]
+SECONDS = (0.3, 1.0, 3.0)  # tracing sees 1.0 s; the table of positions ends before
+
+
+@pytest.mark.parametrize("positions", ["relative", "rotary"])
+def test_the_graph_computes_what_the_model_computes(
+    make_recogniser: MakeRecogniser, tmp_path: Path, positions: str
+) -> None:
+    recogniser = make_recogniser("wav2vec2-conformer", position_embeddings_type=positions)
+    write_export(recogniser, "onnx", tmp_path / "exported")
+    _assert_same(recogniser, engine_of(tmp_path / "exported", "onnx"))
+
+
+def test_a_packed_one_leaves_out_what_is_never_called(tmp_path: Path) -> None:
+    start, speech = save_checkpoint(tmp_path / "a", "wav2vec2-conformer"), save_speech(tmp_path)
+    small = tmp_path / "small"
+    ended = sottovoce(
+        *("compress", start, "--train", speech, "--dev", speech, "--out", small, "--steps", 2),
+        *("--bits", 3, "--cnn-bits", 8, "--evaluations", 1, "--seconds-per-batch", 1.5),
+    )
+    assert ended.status == 0, ended.err
+    recogniser = load(small)
+    write_export(recogniser, "onnx", tmp_path / "exported")
+    _assert_same(recogniser, engine_of(tmp_path / "exported", "onnx"))
+
+
+def _assert_same(first: Any, second: Any) -> None:
+    for seconds in SECONDS:
+        one, other = (engine.frame_logits([noise(seconds)])[0] for engine in (first, second))
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
