@@ -1,7 +1,8 @@
 """`--to compressed-tensors`: a checkpoint that stock transformers loads with that package.
 
 Linear layers go out in its `pack-quantized` format: int32 words of signed codes, and a scale for
-each channel. It has no convolutions; these go out in floating point, with the same numbers.
+each channel or block. It has no convolutions, and transformers initialises the weight of a feature
+projection even where it is packed; these go out in floating point, with the same numbers.
 """
 
 import copy
@@ -33,14 +34,19 @@ def write_compressed_tensors(recogniser: Recogniser, folder: Path) -> tuple[str,
             hold; it is named.
     """
     model, packed = recogniser.model, packed_layers(recogniser.model)
-    linear = {name: layer for name, layer in packed.items() if isinstance(layer, PackedLinear)}
+    trunk = tuple(f"{recogniser.family.backbone}.{path}" for path in recogniser.family.trunk)
+    linear = {
+        name: layer
+        for name, layer in packed.items()
+        if isinstance(layer, PackedLinear) and not name.startswith(trunk)
+    }
     if not linear:
         raise InputError("no linear layer of the model is packed; transformers loads it as it is")
     for name, layer in packed.items():
         if layer.precision.input_bits:
             raise InputError(
-                f"layer {name!r} has 8-bit inputs, which compressed-tensors keeps only beside 8-bit "
-                "weights; export to onnx or openvino"
+                f"layer {name!r} has 8-bit inputs, which this form of compressed-tensors has not; "
+                "export to onnx or openvino"
             )
         if layer.precision.block and layer.matrix_shape[1] % layer.precision.block:
             raise InputError(
@@ -80,7 +86,7 @@ def _packed(name: str, layer: PackedLayer, whole: WholeNumbers) -> dict[str, Ten
 
 
 def _floating(name: str, layer: PackedLayer, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A convolution's weight as transformers has it: weight-normed where the architecture is."""
+    """A weight as transformers has it: weight-normed where the architecture is."""
     length = expected.get(f"{name}.parametrizations.weight.original0")
     if length is None:
         return {f"{name}.weight": layer.weight}
@@ -134,8 +140,8 @@ def _notes(
     notes = []
     if floating:
         notes.append(
-            f"{len(floating)} convolutions go out in floating point, which is all that "
-            f"compressed-tensors has for them: {floating[0]} and so on"
+            f"{len(floating)} layers go out in floating point, convolutions and the feature "
+            f"projection, which compressed-tensors does not hold: {floating[0]} and so on"
         )
     if wider:
         notes.append(

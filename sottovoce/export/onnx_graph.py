@@ -1,16 +1,19 @@
 """A recogniser traced to an ONNX graph, in floating point."""
 
-import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 
 import numpy as np
 import onnx_ir as ir
 import torch
 from onnxscript.optimizer import optimize_ir
+from torch.onnx.errors import OnnxExporterError
 
 from sottovoce.artifact.packed_model import packed_layers
+from sottovoce.errors import InputError
 from sottovoce.export.whole_model import WholeModel, traceable
 from sottovoce.models.recogniser import Recogniser
 
@@ -23,47 +26,58 @@ def traced(recogniser: Recogniser) -> ir.Model:
     """A graph from "waveforms" or "features" to "logits", as `Interface` says.
 
     Weights are initializers of float32, under the names that they have in the model.
+
+    Raises:
+        InputError: the architecture cannot be traced.
     """
     kept = {f"{name}.weight" for name in packed_layers(recogniser.model)}
-    with traceable(recogniser) as model:
+
+    def folds(node: ir.Node) -> bool | None:
+        reads_kept = any(one is not None and one.name in kept for one in node.inputs)
+        return False if reads_kept else None
+
+    with _quiet(), torch.no_grad(), traceable(recogniser) as model:
         front_end, extractor = recogniser.family.front_end, recogniser.processor.feature_extractor
         silence = np.zeros(recogniser.sampling_rate, np.float32)
         example = torch.from_numpy(front_end.graph_inputs(extractor, silence))
         graph = _exported(model, front_end.graph_input, torch.cat([example] * 2))
-    for value in list(graph.graph.initializers.values()):
-        value.name = (value.name or "").removeprefix(_MODULE)
-    optimize_ir(
-        graph,
-        should_fold=lambda node: (
-            False if any(one is not None and one.name in kept for one in node.inputs) else None
-        ),
-    )
+        for value in list(graph.graph.initializers.values()):
+            value.name = (value.name or "").removeprefix(_MODULE)
+        optimize_ir(graph, should_fold=folds)
     return graph
 
 
 def _exported(model: WholeModel, name: str, example: torch.Tensor) -> ir.Model:
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)  # it tells of torchvision, which nobody needs here
+    axes = {0: torch.export.Dim("utterances"), 1: torch.export.Dim("length")}
     try:
-        with (
-            torch.no_grad(),
-            warnings.catch_warnings(action="ignore"),
-            contextlib.redirect_stdout(io.StringIO()),
-        ):
-            program = torch.onnx.export(
-                model,
-                (example,),
-                dynamo=True,
-                verbose=False,
-                input_names=[name],
-                output_names=[LOGITS],
-                dynamic_shapes={
-                    "speech": {0: torch.export.Dim("utterances"), 1: torch.export.Dim("length")}
-                },
-                opset_version=OPSET,
-                optimize=False,  # weights keep their names so; `traced` optimises
-            )
-    finally:
-        logger.setLevel(level)
+        program = torch.onnx.export(
+            model,
+            (example,),
+            dynamo=True,
+            verbose=False,
+            input_names=[name],
+            output_names=[LOGITS],
+            dynamic_shapes={"speech": axes},
+            opset_version=OPSET,
+            optimize=False,  # weights keep their names so; `traced` optimises
+        )
+    except OnnxExporterError as error:
+        raise InputError(
+            f"a {type(model.model).__name__} cannot be traced to a graph; run it with PyTorch"
+        ) from error
     return program.model  # type: ignore[union-attr]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Inside, nobody tells of packages that are not needed and of constants that stay."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "transformers")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(action="ignore"), redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

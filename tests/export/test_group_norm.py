@@ -52,9 +52,7 @@ def test_the_folded_norm_gives_the_same(kernel, stride, samples):
     np.testing.assert_allclose(run(graph, waveforms), expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "changes", [{"groups": 3}, {"kernel": 7}, {"inputs": 2}, {"pads": (1, 1)}]
-)
+@pytest.mark.parametrize("changes", [{"groups": 3}, {"kernel": 7}, {"inputs": 2}, {"pads": (1, 1)}])
 def test_others_stay(changes):
     graph = graph_of(**changes)
     fold_group_norm(graph)

@@ -1,0 +1,302 @@
+"""Exports of one tiny model, run by every runtime that is installed."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import soundfile
+import torch
+from program import save_speech, sottovoce
+from tiny import RATE, noise, tiny_model, tiny_processor
+from transformers import AutoModelForCTC
+
+from sottovoce.artifact.packed_layers import empty_packed
+from sottovoce.artifact.writer import write_artifact
+from sottovoce.errors import InputError
+from sottovoce.export import onnx_target
+from sottovoce.export.folder import write_export
+from sottovoce.models.checkpoint import load
+from sottovoce.models.families import family_of
+from sottovoce.models.weight_norm import fold_weight_norm
+from sottovoce.plan import Plan, Precision
+from sottovoce.quantizers.activations import Range
+from sottovoce.quantizers.ranges import initial_affine
+from sottovoce.runtime.engines import engine_of
+
+WEIGHTS_ONLY = (
+    Precision(2, "half"),
+    Precision(3, "symmetric", "tensor"),
+    Precision(4, "asymmetric", "block", 8, 16),
+    Precision(8),
+    Precision(1, "half", "block", 6),
+    Precision(6, "full"),
+)
+WITH_INPUTS = tuple(Precision(bits, "symmetric", input_bits=8) for bits in (2, 3, 4, 8))
+FOR_COMPRESSED_TENSORS = (
+    Precision(2, "symmetric"),
+    Precision(3, "half", "tensor"),
+    Precision(4, "full", "block", 8),
+    Precision(8),
+)
+LENGTHS = (0.1, 0.31, 1.0)
+
+
+def artifact(folder, precisions, *, cnns=True):
+    """A packed tiny model whose layers take these precisions in turn."""
+    model = tiny_model("wav2vec2").requires_grad_(requires_grad=False)
+    family = family_of("wav2vec2")
+    names = [*(family.cnns(model) if cnns else ()), *family.shapes(model)]
+    plan = Plan({name: precisions[i % len(precisions)] for i, name in enumerate(names)})
+    packed = {}
+    for name, precision in plan.items():
+        layer = model.get_submodule(name)
+        fold_weight_norm(layer)
+        affine = initial_affine(layer.weight.flatten(1), precision.quantizer, "max")
+        packed[name] = empty_packed(layer, precision).store(layer.weight, affine, layer.bias)
+        if precision.input_bits:
+            packed[name].store_range(Range(-3.0, 3.0))
+    write_artifact(folder, model, tiny_processor(folder.parent), packed, plan)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Artifacts by kind, and what was exported of them."""
+    home = tmp_path_factory.mktemp("exports")
+    made = {
+        "weights": artifact(home / "weights", WEIGHTS_ONLY),
+        "inputs": artifact(home / "inputs", WITH_INPUTS),
+        "linear": artifact(home / "linear", FOR_COMPRESSED_TENSORS, cnns=False),
+    }
+    for kind, target in (
+        ("weights", "onnx"),
+        ("inputs", "onnx"),
+        ("weights", "openvino"),
+        ("linear", "compressed-tensors"),
+    ):
+        made[kind, target] = home / f"{kind}-{target}"
+        write_export(load(made[kind]), target, made[kind, target])
+    return made
+
+
+@pytest.fixture
+def kept_graphs(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "runtime"),
+    [
+        ("weights", "onnx", "onnx"),
+        ("weights", "onnx", "openvino"),
+        ("weights", "openvino", "openvino"),
+        ("weights", "openvino", "auto"),
+        ("inputs", "onnx", "onnx"),
+        ("inputs", "onnx", "openvino"),
+    ],
+)
+def test_a_graph_gives_the_logits_of_the_packed_model_at_every_length(
+    folders, kind, target, runtime
+):
+    expected, found = load(folders[kind]), engine_of(folders[kind, target], runtime)
+    waveforms = [noise(seconds, seed) for seed, seconds in enumerate(LENGTHS)]
+    for one, other in zip(
+        expected.frame_logits(waveforms), found.frame_logits(waveforms), strict=True
+    ):
+        # A number that lies between two codes may go to either: a step of 8-bit inputs.
+        np.testing.assert_allclose(other, one, atol=2e-5 if kind == "weights" else 2e-2)
+        assert len(one) == len(other)
+
+
+def test_frames_are_counted_as_the_model_counts_them(folders):
+    expected, found = load(folders["weights"]), engine_of(folders["weights", "onnx"], "onnx")
+    lengths = range(1, 3000, 7)
+    assert [found.frames_of(n) for n in lengths] == [expected.frames_of(n) for n in lengths]
+    assert found.shortest == expected.shortest
+
+
+def test_weights_stay_packed_in_the_file(folders):
+    packed = {
+        name: layer.codes.numel()
+        for name, layer in load(folders["weights"]).model.named_modules()
+        if hasattr(layer, "codes")
+    }
+    graph = onnx.load(folders["weights", "onnx"] / "model.onnx").graph
+    stored = {one.name: len(one.raw_data) for one in graph.initializer}
+    for name, size in packed.items():
+        # rows are padded to whole bytes in one, the whole to eight codes in the other
+        assert stored[f"{name}.codes"] <= size + 8
+        assert f"{name}.weight" not in stored
+    binary = (folders["weights", "openvino"] / "model.bin").stat().st_size
+    assert binary < 1.1 * sum(stored.values()) + 2000
+
+
+def test_a_batch_of_one_length(folders):
+    session = onnxruntime.InferenceSession(folders["weights", "onnx"] / "model.onnx")
+    both = np.stack([noise(0.5, seed) for seed in (0, 1)])
+    together = session.run(["logits"], {"waveforms": both})[0]
+    alone = [session.run(["logits"], {"waveforms": one[None]})[0][0] for one in both]
+    np.testing.assert_allclose(together, np.stack(alone), atol=1e-5)
+
+
+@pytest.mark.parametrize("target", ["onnx", "openvino"])
+def test_the_program_in_the_readme_needs_nothing_of_sottovoce(folders, tmp_path, target):
+    folder = folders["weights", target]
+    readme = (folder / "README.md").read_text()
+    code = readme.split("```python\n")[1].split("```")[0]
+    soundfile.write(tmp_path / "one.wav", noise(0.5), RATE)
+    ended = subprocess.run(
+        [sys.executable, "-c", code + "\nassert 'torch' not in sys.modules", tmp_path / "one.wav"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    waveform = soundfile.read(tmp_path / "one.wav", dtype="float32")[0]
+    assert ended.stdout.rstrip("\n") == load(folders["weights"]).recognise([waveform])[0]
+
+
+def test_stock_transformers_computes_the_same_bits(folders):
+    expected = load(folders["linear"]).model
+    found = AutoModelForCTC.from_pretrained(folders["linear", "compressed-tensors"]).eval()
+    assert not type(found).__module__.startswith("sottovoce")
+    inputs = torch.from_numpy(noise(0.5))[None]
+    with torch.inference_mode():
+        assert torch.equal(found(inputs).logits, expected(inputs).logits)
+
+
+def test_convolutions_go_out_in_floating_point_and_it_is_said(folders, tmp_path):
+    packed = artifact(tmp_path / "packed", (Precision(8),))
+    notes = write_export(load(packed), "compressed-tensors", tmp_path / "exported")
+    assert any("go out in floating point, convolutions and" in note for note in notes)
+    found = AutoModelForCTC.from_pretrained(tmp_path / "exported").eval()
+    inputs = torch.from_numpy(noise(0.5))[None]
+    with torch.inference_mode():
+        difference = found(inputs).logits - load(packed).model(inputs).logits
+    assert difference.abs().max() < 1e-5  # the weight norm is multiplied out again
+
+
+@pytest.mark.parametrize(
+    ("precision", "why"),
+    [
+        (Precision(4, "asymmetric"), "has offsets"),
+        (Precision(8, input_bits=8), "has 8-bit inputs"),
+        (Precision(4, "symmetric", "block", 7), "wants whole blocks"),
+    ],
+)
+def test_what_compressed_tensors_cannot_express_is_named(tmp_path, precision, why):
+    packed = artifact(tmp_path / "packed", (precision,), cnns=False)
+    with pytest.raises(InputError, match=rf"layer 'wav2vec2\.encoder\.layers\.0.*{why}"):
+        write_export(load(packed), "compressed-tensors", tmp_path / "exported")
+    assert not (tmp_path / "exported").exists()
+
+
+def test_export_tells_its_size_and_that_the_texts_are_the_same(folders, tmp_path):
+    speech, out = save_speech(tmp_path / "speech"), tmp_path / "out"
+    ended = sottovoce("export", folders["weights"], "--out", out, "--check", speech)
+    assert ended.status == 0, ended.err
+    size = (out / "model.onnx").stat().st_size
+    assert f"written: {out}, {size / 1e6:.2f} MB" in ended.out
+    assert "texts: 8 of 8 utterances are the same" in ended.out
+
+
+def test_an_utterance_that_reads_differently_is_listed(folders, tmp_path, monkeypatch):
+    speech, out = save_speech(tmp_path / "speech"), tmp_path / "out"
+    shutil.copytree(folders["inputs", "onnx"], tmp_path / "another")
+    monkeypatch.setattr(
+        "sottovoce.pipelines.exporting.engine_of", lambda _: engine_of(tmp_path / "another")
+    )
+    ended = sottovoce("export", folders["weights"], "--out", out, "--check", speech)
+    different = 8 - int(ended.out.split("texts: ")[1].split(" of")[0])
+    assert different == ended.out.count("PyTorch: ") > 0
+
+
+def test_a_graph_is_traced_once_for_the_same_weights(folders, kept_graphs, tmp_path, monkeypatch):
+    traces = []
+    original = onnx_target.traced
+    monkeypatch.setattr(onnx_target, "traced", lambda one: traces.append(1) or original(one))
+    speech = save_speech(tmp_path / "speech")
+    runs = [
+        sottovoce("evaluate", folders["weights"], "--data", speech, "--runtime", runtime)
+        for runtime in ("torch", "onnx", "openvino")
+    ]
+    assert [run.status for run in runs] == [0, 0, 0], runs
+    assert len({run.out.splitlines()[0] for run in runs}) == 1  # the same words
+    assert [run.out.rstrip().rsplit(" ", 1)[1] for run in runs] == ["cpu", "onnx", "openvino"]
+    assert len(traces) == 1
+    assert len(list((kept_graphs / "sottovoce").iterdir())) == 1
+
+
+def test_transcribe_runs_an_exported_folder(folders, tmp_path):
+    soundfile.write(tmp_path / "one.wav", noise(0.5), RATE)
+    texts = [
+        sottovoce("transcribe", folder, tmp_path / "one.wav")
+        for folder in (folders["weights"], folders["weights", "openvino"])
+    ]
+    assert [one.status for one in texts] == [0, 0], texts
+    assert texts[0].out == texts[1].out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--runtime", "tensorrt"], "runtime is 'tensorrt'; it must be one of auto, torch"),
+        (["--runtime", "torch"], "was exported to openvino, which is run by openvino"),
+        (["--runtime", "onnx"], "was exported to openvino, which is run by openvino"),
+    ],
+)
+def test_a_runtime_that_does_not_fit_is_refused(folders, tmp_path, words, message):
+    speech = save_speech(tmp_path / "speech")
+    ended = sottovoce("evaluate", folders["weights", "openvino"], "--data", speech, *words)
+    assert ended.status == 2 and message in ended.err
+
+
+def test_an_unknown_target_is_refused(folders, tmp_path):
+    ended = sottovoce("export", folders["weights"], "--to", "coreml", "--out", tmp_path / "out")
+    assert ended.status == 2
+    assert "no target 'coreml'; choose of onnx, openvino, compressed-tensors" in ended.err
+
+
+def test_a_runtime_that_is_not_installed_is_named_with_its_extra(folders, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"openvino is not installed; pip install 'sottovoce\[o"):
+        engine_of(folders["weights", "onnx"], "openvino")
+
+
+def test_a_target_whose_package_is_missing_is_named_with_its_extra(folders, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.delitem(sys.modules, "sottovoce.export.openvino_target", raising=False)
+    with pytest.raises(InputError, match=r"is not installed; pip install 'sottovoce\[openvino\]'"):
+        write_export(load(folders["weights"]), "openvino", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("model.onnx", b"no graph", "cannot read .*model.onnx"),
+        ("export.json", b"{", "export.json is damaged"),
+        ("export.json", b"{}", "export.json is damaged"),
+    ],
+)
+def test_a_damaged_export_is_refused(folders, tmp_path, file, content, message):
+    folder = tmp_path / "damaged"
+    shutil.copytree(folders["weights", "onnx"], folder)
+    (folder / file).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        engine_of(folder, "onnx")
+
+
+def test_the_metadata_of_the_file_is_what_the_folder_says(folders):
+    folder = folders["weights", "onnx"]
+    facts = json.loads((folder / "export.json").read_text())
+    graph = onnx.load(folder / "model.onnx")
+    inside = {one.key: json.loads(one.value) for one in graph.metadata_props}
+    assert {name: facts[name] for name in inside} == inside
+    assert len(inside) == len(facts) - 2  # target and model type
