@@ -14,7 +14,10 @@ def export(
     out: Out,
     to: Annotated[
         str,
-        typer.Option(help="onnx, openvino, or compressed-tensors (for stock transformers)."),
+        typer.Option(
+            help="onnx; onnx-nbits (linear layers stay packed in memory); openvino; or "
+            "compressed-tensors (for stock transformers)."
+        ),
     ] = "onnx",
     check: Annotated[
         Path | None,

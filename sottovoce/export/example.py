@@ -22,12 +22,14 @@ changes = np.flatnonzero(np.diff(best, prepend=-1))
 texts = (facts["written"][label] for label in best[changes] if label != facts["blank"])
 print("".join(texts).strip())
 """)
+_ONNX_RUNTIME = (
+    "onnxruntime",
+    'session = onnxruntime.InferenceSession("model.onnx")\n'
+    'logits = session.run(["logits"], {facts["input"]: inputs})[0][0]',
+)
 _RUNS = {
-    "onnx": (
-        "onnxruntime",
-        'session = onnxruntime.InferenceSession("model.onnx")\n'
-        'logits = session.run(["logits"], {facts["input"]: inputs})[0][0]',
-    ),
+    "onnx": _ONNX_RUNTIME,
+    "onnx-nbits": _ONNX_RUNTIME,
     "openvino": (
         "openvino",
         'model = openvino.Core().compile_model("model.xml", "CPU")\n'

@@ -42,6 +42,7 @@ class Target:
 
 TARGETS = {
     "onnx": Target("sottovoce.export.onnx_target:write_onnx", "onnx"),
+    "onnx-nbits": Target("sottovoce.export.onnx_target:write_onnx_nbits", "onnx"),
     "openvino": Target("sottovoce.export.openvino_target:write_openvino", "openvino"),
     "compressed-tensors": Target(
         "sottovoce.export.compressed_tensors:write_compressed_tensors", "compressed-tensors"

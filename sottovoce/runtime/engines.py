@@ -30,7 +30,7 @@ class GraphRuntime:
         reader: module with `read_graph`, (file, **options) -> Run.
         package: what must be installed.
         extra: of sottovoce, which installs it.
-        files: target -> the file of its folder that is read; the first is what is traced for it.
+        files: target -> the file of its folder that is read; the first is what is kept for it.
         options: of the reader.
     """
 
@@ -66,15 +66,15 @@ class GraphRuntime:
 
 
 _OPENVINO = "sottovoce.runtime.openvino_runtime"
+_ONNX = "sottovoce.runtime.onnx_runtime"
 _GRAPHS = {"onnx": "model.onnx", "openvino": "model.xml"}
 RUNTIMES = {
     "openvino": GraphRuntime(_OPENVINO, "openvino", "openvino", _GRAPHS),
     "openvino-bf16": GraphRuntime(
         _OPENVINO, "openvino", "openvino", _GRAPHS, {"precision": "bf16"}
     ),
-    "onnx": GraphRuntime(
-        "sottovoce.runtime.onnx_runtime", "onnxruntime", "onnx", {"onnx": "model.onnx"}
-    ),
+    "onnx": GraphRuntime(_ONNX, "onnxruntime", "onnx", {"onnx": "model.onnx"}),
+    "onnx-nbits": GraphRuntime(_ONNX, "onnxruntime", "onnx", {"onnx-nbits": "model.onnx"}),
 }
 """By name; the first is the fastest that computes in float32 what is not in 8 bits."""
 CHOICES = (AUTO, TORCH, *RUNTIMES)
@@ -98,7 +98,7 @@ def engine_of(model: str | Path, runtime: str = AUTO) -> Engine:
         return _exported(Path(model), runtime)
     if runtime in (AUTO, TORCH):
         return load(model).to(best_device())
-    return _exported(_graph_of(model), runtime)
+    return _exported(_graph_of(model, next(iter(RUNTIMES[runtime].files))), runtime)
 
 
 def _exported(folder: Path, runtime: str) -> Engine:
@@ -116,11 +116,11 @@ def _exported(folder: Path, runtime: str) -> Engine:
     return GraphEngine(name, readers[name].read(folder, target), prepare, interface, labels)
 
 
-def _graph_of(model: str | Path) -> Path:
-    """A kept export of the same weights to ONNX, which every graph runtime reads."""
+def _graph_of(model: str | Path, target: str) -> Path:
+    """A kept export of the same weights."""
     recogniser = load(model)
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = home / "sottovoce" / f"{recogniser.fingerprint()}-{__version__}"
+    folder = home / "sottovoce" / f"{recogniser.fingerprint()}-{target}-{__version__}"
     if not is_export(folder):
-        write_export(recogniser, "onnx", folder)
+        write_export(recogniser, target, folder)
     return folder
