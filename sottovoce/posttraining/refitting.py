@@ -54,8 +54,11 @@ class Fitted:
 
 
 def can_be_fitted(layer: Layer) -> bool:
-    """Not in two dimensions, nor where every group of a convolution has windows of its own."""
-    one_group = isinstance(layer, nn.Conv1d) and layer.groups == 1
+    """Not in two dimensions, nor where every group of a convolution has windows of its own.
+
+    Nor a class of a model's own: it may take its inputs in another order.
+    """
+    one_group = type(layer) is nn.Conv1d and layer.groups == 1
     return isinstance(layer, nn.Linear) or one_group
 
 

@@ -4,12 +4,12 @@
    0.25% of the words of the calibration speech are *sensitive*.
 2. These are adapted, input to output, behind the ones that were adapted before: the range is
    clipped at a percentile, and weight and bias are fitted to the rounded inputs (`refitting`).
-3. The whole model is quantized. While its word error rate lies more than 0.25% absolute above full
-   precision's, the sensitive layer where rounding the inputs adds most relative error keeps them
-   in floating point, and the layers behind it are adapted anew.
+3. The whole model is quantized. While it changes more than 0.25% of the words, the sensitive layer
+   where rounding the inputs adds most relative error keeps them in floating point, and the layers
+   behind it are adapted anew.
 
-What the paper does otherwise: it counts errors in step 1, which hardly rise on speech that the
-recogniser was trained on while other words change; it chooses percentiles in step 2 by the error
+What the paper does otherwise: it counts errors, which hardly rise on speech that the recogniser was
+trained on while words of other speech change; it chooses percentiles in step 2 by the error
 rate, whose steps are coarse, and fits nothing; and it has no step 3.
 """
 
@@ -29,7 +29,7 @@ from sottovoce.quantizers.activations import Histogram, mse_range
 from sottovoce.speech.corpus import Corpus
 
 SENSITIVE_ABOVE = 0.0025
-RISES_AT_MOST = 0.0025
+CHANGES_AT_MOST = 0.0025
 _WHOLE = "the whole model"
 
 
@@ -72,10 +72,13 @@ def adapted(
                 made[name] = fitted.floating if name in floating else fitted.rounding
         whole = {**plain, **wide, **made}
         kept = work / f"whole-{len(floating)}.json"
-        rise = effects(recogniser, layers, {_WHOLE: whole}, corpus, kept, console)[_WHOLE].rise
-        console.print(f"word error rate of the calibration speech: {100 * rise:+.2f}%")
+        effect = effects(recogniser, layers, {_WHOLE: whole}, corpus, kept, console)[_WHOLE]
+        console.print(
+            f"the whole model changes {100 * effect.changed:.2f}% of the words of the calibration "
+            f"speech; word error rate {100 * effect.rise:+.2f}%"
+        )
         rest = [name for name in sensitive if name not in floating]
-        if rise <= RISES_AT_MOST or not rest or not float_inputs:
+        if effect.changed <= CHANGES_AT_MOST or not rest or not float_inputs:
             return whole
         worst = max(rest, key=harms.__getitem__)
         console.print(f"{worst}: inputs stay in floating point")

@@ -89,7 +89,7 @@ def test_layers_that_keep_floating_point_inputs_are_named(
         """That layer suffers alone, and the whole model as long as its inputs are rounded."""
         trials = given[2]
         return {
-            trial: Effect(0.1 * (len(by) > 1 and by[name].inputs is not None), trial == name, 0.0)
+            trial: Effect(0.0, float(by[name].inputs is not None if name in by else 0), 0.0)
             for trial, by in trials.items()
         }
 

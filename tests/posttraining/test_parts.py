@@ -124,8 +124,8 @@ def test_a_sweep_finds_the_effects_of_whole_runs_and_goes_on(
 class _Told:
     """Stands for a sweep: layer `suffering` alone changes words, and the whole model as told."""
 
-    def __init__(self, suffering: list[str], rises: list[float]) -> None:
-        self.suffering, self.rises = suffering, rises
+    def __init__(self, suffering: list[str], changes: list[float]) -> None:
+        self.suffering, self.changes = suffering, changes
         self.wholes: list[dict[str, Quantized]] = []
 
     def __call__(self, *given: object) -> dict[str, Effect]:
@@ -133,7 +133,7 @@ class _Told:
         assert isinstance(trials, dict)
         if len(trials) == 1:
             self.wholes.append(dict(next(iter(trials.values()))))
-            return {name: Effect(self.rises.pop(0), 0.0, 0.0) for name in trials}
+            return {name: Effect(0.0, self.changes.pop(0), 0.0) for name in trials}
         return {name: Effect(0.0, 0.01 * (name in self.suffering), 0.0) for name in trials}
 
 
@@ -180,7 +180,7 @@ def test_layers_adapt_where_they_suffer(
 
 
 @pytest.mark.parametrize(
-    ("rises", "freed"),
+    ("changes", "freed"),
     [
         ([0.0025], 0),
         ([0.01, 0.0025], 1),
@@ -193,13 +193,13 @@ def test_the_most_harmful_inputs_stay_in_floating_point(
     corpus: Corpus,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    rises: list[float],
+    changes: list[float],
     freed: int,
 ) -> None:
     recogniser = make_recogniser()
     layers = quantizable(recogniser)
     suffering = [list(layers)[1], list(layers)[4]]
-    told = _Told(suffering, rises)
+    told = _Told(suffering, changes)
     monkeypatch.setattr("sottovoce.posttraining.stablequant.effects", told)
     found = _adapted(recogniser, corpus, tmp_path)
     histograms = input_histograms(recogniser, layers, _batches)
@@ -217,7 +217,7 @@ def test_the_most_harmful_inputs_stay_in_floating_point(
     if freed:
         assert freed_in_turn[1] == {max(suffering, key=harms.__getitem__)}
     assert told.wholes[-1] == found
-    assert rises == []
+    assert changes == []
 
 
 def test_floating_point_inputs_can_be_forbidden(
