@@ -13,7 +13,7 @@ against the checkpoint's. A system that refuses the model is a row that says so.
 
 import tempfile
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +47,33 @@ Made = tuple[Callable[[], Score], int]
 def main() -> None:
     """Measure the rows that are missing."""
     corpus = read_corpus(DEV)
-    before: list[Score] = []
+    against_input = Against(corpus)
 
-    def against_input(made: Made) -> Mapping[str, Any]:
-        own, stored = made[0](), made[1]
-        if not before:
-            before.append(scored(load_checkpoint(CHECKPOINT), corpus, "input", console))
-        pairs = matched_pairs(before[0], own)
+    def measured(make: Callable[[], Made]) -> Mapping[str, Any]:
+        try:
+            return against_input(*make())
+        except Exception as error:  # whatever a peer raises is its answer
+            return {"refused": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
+
+    for name, make in systems(corpus).items():
+        console.rule(name)
+        console.print(row_of(ROWS, {"system": name}, partial(measured, make)))
+
+
+class Against:
+    """A quantized model's row: scored, and tested against the checkpoint."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.corpus = corpus
+
+    @cached_property
+    def before(self) -> Score:
+        """The checkpoint's."""
+        return scored(load_checkpoint(CHECKPOINT), self.corpus, "input", console)
+
+    def __call__(self, recognise: Callable[[], Score], stored: int) -> Mapping[str, Any]:
+        own = recognise()
+        pairs = matched_pairs(self.before, own)
         interval = own.interval()
         return {
             "wer": own.wer,
@@ -63,16 +83,6 @@ def main() -> None:
             "p": pairs.p,
             "detectable": pairs.detectable,
         }
-
-    def measured(make: Callable[[], Made]) -> Mapping[str, Any]:
-        try:
-            return against_input(make())
-        except Exception as error:  # whatever a peer raises is its answer
-            return {"refused": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
-
-    for name, make in systems(corpus).items():
-        console.rule(name)
-        console.print(row_of(ROWS, {"system": name}, partial(measured, make)))
 
 
 def systems(corpus: Corpus) -> Mapping[str, Callable[[], Made]]:
@@ -100,7 +110,7 @@ def systems(corpus: Corpus) -> Mapping[str, Callable[[], Made]]:
 def _ours(corpus: Corpus, bits: float) -> Made:
     out = RUNS / f"ptq-mixed-{bits:g}"
     if not out.exists():
-        calibration = _calibration(out.parent)
+        calibration = calibration_manifest(out.parent)
         quantize(
             CHECKPOINT,
             calibration,
@@ -114,7 +124,7 @@ def _ours(corpus: Corpus, bits: float) -> Made:
     return lambda: scored(recogniser, corpus, "ours", console), stored
 
 
-def _calibration(folder: Path) -> Path:
+def calibration_manifest(folder: Path) -> Path:
     """A manifest of the first training utterances, beside their audio's absolute paths."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "calibration.jsonl"
@@ -196,21 +206,32 @@ def _autoround(model: Any) -> None:
 
 def _in_openvino(corpus: Corpus, mode: str, **options: Any) -> Made:
     import nncf
-    import openvino
 
     recogniser = load_checkpoint(CHECKPOINT)
+    compressed = nncf.compress_weights(
+        openvino_model(recogniser), mode=getattr(nncf.CompressWeightsMode, mode), **options
+    )
+    return made_in_openvino(recogniser, compressed, corpus)
+
+
+def openvino_model(recogniser: Recogniser) -> Any:
+    """The recogniser as an OpenVINO model of one waveform of any length."""
+    import openvino
+
     example = torch.zeros(1, recogniser.sampling_rate)
-    converted = openvino.convert_model(
+    return openvino.convert_model(
         recogniser.model, example_input=example, input=[("input_values", [1, -1], np.float32)]
     )
-    compressed = nncf.compress_weights(
-        converted, mode=getattr(nncf.CompressWeightsMode, mode), **options
-    )
+
+
+def made_in_openvino(recogniser: Recogniser, model: Any, corpus: Corpus) -> Made:
+    """An OpenVINO model; its size is that of its saved files."""
+    import openvino
+
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.xml"
-        openvino.save_model(compressed, path, compress_to_fp16=False)
+        openvino.save_model(model, Path(folder) / "model.xml", compress_to_fp16=False)
         stored = sum(one.stat().st_size for one in Path(folder).iterdir())
-    return lambda: _scored_in_openvino(recogniser, openvino.Core(), compressed, corpus), stored
+    return lambda: _scored_in_openvino(recogniser, openvino.Core(), model, corpus), stored
 
 
 def _scored_in_openvino(recogniser: Recogniser, core: Any, model: Any, corpus: Corpus) -> Score:

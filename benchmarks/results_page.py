@@ -28,6 +28,7 @@ def main() -> None:
         _signal(),
         _peers(),
         _chunking(),
+        _posttraining(),
         _step_cost(),
         _bytes(),
     )
@@ -231,6 +232,42 @@ def _chunking() -> str:
             _table(["model", "minutes", "chunk, context", "peak GB", "CPU-s"], memory),
         )
     )
+
+
+def _posttraining() -> str:
+    title = (
+        "## 8 bits for weights and inputs, without training\n\n"
+        "`python benchmarks/posttraining.py`: the same checkpoint, dev speech and 150 training "
+        "utterances of calibration speech. Float inputs: layers whose inputs stay in floating "
+        "point, their weights at 8 bits. NNCF's quantization is its own for transformers, run by "
+        "OpenVINO; its bytes are those of the saved graph. CPU-minutes are of quantizing, on one "
+        "thread beside other runs."
+    )
+    rows = read_rows(RESULTS / "posttraining.json")
+    if not rows:
+        return f"{title}\n\nNot measured yet."
+    lines = [
+        [
+            row["system"],
+            f"{row['bytes'] / 1e6:.2f}",
+            _percent(row["wer"]),
+            f"{_percent(row['interval'][0])} to {_percent(row['interval'][1])}",
+            _verdict(row),
+            str(len(row["float_inputs"])) if "float_inputs" in row else "",
+            "" if row["cpu_minutes"] is None else f"{row['cpu_minutes']:.1f}",
+        ]
+        for row in rows
+    ]
+    headings = [
+        "system",
+        "MB",
+        "dev WER",
+        "95% interval",
+        "against the checkpoint",
+        "float inputs",
+        "CPU-min",
+    ]
+    return f"{title}\n\n{_table(headings, lines)}"
 
 
 def _step_cost() -> str:

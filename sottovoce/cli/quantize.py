@@ -45,6 +45,13 @@ def quantize(
         bool,
         typer.Option("--inputs", help="With mixed: what goes into the layers takes 8 bits too."),
     ] = False,
+    float_inputs: Annotated[
+        bool,
+        typer.Option(
+            help="With stablequant: layers that stay sensitive keep their inputs in floating "
+            "point, and are named."
+        ),
+    ] = True,
     dev: Annotated[
         Path | None,
         typer.Option(help=f"Speech to measure on: {CORPUS}; else the calibration speech."),
@@ -76,6 +83,7 @@ def quantize(
             candidates=tuple(candidates.split(",")),
             scale_bits=scale_bits,
             inputs=inputs,
+            float_inputs=float_inputs,
         ),
         evaluate_on=dev,
         baseline=baseline,

@@ -3,19 +3,19 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tomli_w
-import torch
 from rich.console import Console
 
 from sottovoce.artifact.packed_layers import empty_packed
 from sottovoce.candidates import Candidates, precisions_of
 from sottovoce.errors import InputError
 from sottovoce.models.checkpoint import load_checkpoint
+from sottovoce.models.front_end_biases import add_front_end_biases
 from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.pipelines.delivery import (
     baseline_of,
@@ -30,22 +30,20 @@ from sottovoce.pipelines.measured import (
     scored,
 )
 from sottovoce.plan import INPUT_BITS, Plan, Precision
+from sottovoce.posttraining.arithmetic import multiply_adds
+from sottovoce.posttraining.calibration import CalibrationSpeech
 from sottovoce.posttraining.layers import Layer, Quantized, quantizable, replaced, rounded
 from sottovoce.posttraining.mixed import mixed_weights
-from sottovoce.posttraining.observing import Waveforms, input_histograms
-from sottovoce.posttraining.stablequant import adapted_ranges
-from sottovoce.quantizers.activations import RULES, Range, mse_range
-from sottovoce.quantizers.affine import Affine
+from sottovoce.posttraining.observing import input_histograms
+from sottovoce.posttraining.stablequant import adapted
+from sottovoce.quantizers.activations import RULES, mse_range
 from sottovoce.report.record import RunRecord
-from sottovoce.speech.batching import evaluation_order
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
-from sottovoce.speech.loading import prefetched
 from sottovoce.training.state import WorkFolder
 
 METHODS = ("stablequant", *RULES, "mixed")
 _BITS = 8
-_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +56,9 @@ class PostTraining:
         bits: of "mixed": nominal bits of the encoder's matrices, at most. Else 8.
         candidates: of "mixed": what a matrix may take, in a recipe's words.
         scale_bits: of "mixed": of the matrices' scales and offsets, 16; None for 32.
-        inputs: whether what goes into the layers takes 8 bits too; the 8-bit methods always do.
+        inputs: of "mixed": whether what goes into the layers takes 8 bits too. Else it does.
+        float_inputs: of "stablequant": whether layers that stay sensitive may keep their inputs in
+            floating point.
     """
 
     method: str = "stablequant"
@@ -66,6 +66,7 @@ class PostTraining:
     candidates: Candidates = (2, 3, 4, 6, 8)
     scale_bits: int | None = None
     inputs: bool = False
+    float_inputs: bool = True
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -94,6 +95,8 @@ class PostTraining:
     def to_record(self) -> dict[str, object]:
         inputs = self.inputs or self.method != "mixed"
         dials = {"method": self.method, "bits": self.bits, "inputs": inputs}
+        if self.method == "stablequant":
+            return {**dials, "float_inputs": self.float_inputs}
         if self.method != "mixed":
             return dials
         halves = {"scale_bits": self.scale_bits} if self.scale_bits else {}
@@ -152,11 +155,16 @@ def quantize(
         if baseline is not None:
             baselines.append(baseline_of(baseline, evaluation, before.reference, console))
         layers = quantizable(recogniser)
-        weights = _weights(recogniser, layers, speech, settings, console)
-        ranges = _ranges(recogniser, layers, speech, settings, work.path, console)
-    plan = Plan({name: _with_inputs(weights[name][0], ranges.get(name)) for name in layers})
+        if settings.method == "stablequant":
+            add_front_end_biases(recogniser)
+        quantized = _quantized(recogniser, layers, speech, settings, work.path, console)
+    plan = Plan({name: precision for name, (precision, _) in quantized.items()})
     finished = work.path / "finished"
-    packed = _packed(recogniser, layers, weights, ranges, plan, finished)
+    notes = _notes(recogniser, layers, plan, measured_on_calibration=evaluate_on is None)
+    for note in notes:
+        console.print(note)
+    by = {name: one for name, (_, one) in quantized.items()}
+    packed = _packed(recogniser, layers, by, plan, finished)
     after = scored(packed, evaluation, "compressed", console)
     record = record_of(
         packed,
@@ -167,7 +175,7 @@ def quantize(
         evaluated_on=evaluation.name,
         seconds=time.monotonic() - started,
         recipe=settings.to_record(),
-        notes=_notes(layers, ranges, plan, measured_on_calibration=evaluate_on is None),
+        notes=notes,
     )
     write_papers(finished, record, tomli_w.dumps(settings.to_record()), after, out.name)
     os.replace(finished, out)
@@ -175,90 +183,76 @@ def quantize(
     return record
 
 
-_Weights = dict[str, tuple[Precision, torch.Tensor, Affine]]
-"""Layer -> precision, weight on its grid, scales and offsets."""
-
-
-def _weights(
-    recogniser: Recogniser,
-    layers: dict[str, Layer],
-    speech: Corpus,
-    settings: PostTraining,
-    console: Console,
-) -> _Weights:
-    found: _Weights = {
-        name: (Precision(_BITS), *rounded(layer.weight, _BITS, "mse"))
-        for name, layer in layers.items()
-    }
-    if settings.method == "mixed":
-        batches = _Batches(recogniser, speech)
-        found |= mixed_weights(
-            recogniser, layers, batches, settings.precisions, settings.bits, console
-        )
-    return found
-
-
-def _ranges(
+def _quantized(
     recogniser: Recogniser,
     layers: dict[str, Layer],
     speech: Corpus,
     settings: PostTraining,
     work: Path,
     console: Console,
-) -> dict[str, Range]:
-    if settings.method == "mixed" and not settings.inputs:
-        return {}
-    histograms = input_histograms(recogniser, layers, _Batches(recogniser, speech))
-    if settings.method == "stablequant":
-        return adapted_ranges(recogniser, layers, histograms, speech, work, console)
-    rule = RULES.get(settings.method, mse_range)
-    return {name: rule(histogram) for name, histogram in histograms.items()}
+) -> dict[str, tuple[Precision, Quantized]]:
+    """What every layer becomes, and its precision."""
+    precisions = dict.fromkeys(layers, Precision(_BITS))
+    by = {name: rounded(layer.weight, _BITS, "mse") for name, layer in layers.items()}
+    batches = CalibrationSpeech(recogniser, speech)
+    if settings.method == "mixed":
+        for name, (precision, weight, affine) in mixed_weights(
+            recogniser, layers, batches, settings.precisions, settings.bits, console
+        ).items():
+            precisions[name], by[name] = precision, Quantized(weight, affine)
+    if settings.method != "mixed" or settings.inputs:
+        histograms = input_histograms(recogniser, layers, batches)
+        if settings.method == "stablequant":
+            by = adapted(
+                recogniser,
+                layers,
+                by,
+                histograms,
+                batches,
+                speech,
+                work,
+                console,
+                float_inputs=settings.float_inputs,
+            )
+        else:
+            rule = RULES.get(settings.method, mse_range)
+            by |= {name: replace(by[name], inputs=rule(one)) for name, one in histograms.items()}
+    return {
+        name: (_with_inputs(precisions[name], by[name].inputs is not None), by[name])
+        for name in layers
+    }
 
 
-class _Batches:
-    """The calibration speech from its beginning, at every call."""
-
-    def __init__(self, recogniser: Recogniser, speech: Corpus) -> None:
-        self.rate = recogniser.sampling_rate
-        self.speech = speech
-
-    def __call__(self) -> Iterator[Waveforms]:
-        chosen = evaluation_order(self.speech.utterances, _SECONDS)
-        for batch in prefetched(iter(chosen), self.rate):
-            yield [waveform for _, waveform in batch]
-
-
-def _with_inputs(precision: Precision, span: Range | None) -> Precision:
-    return replace(precision, input_bits=None if span is None else INPUT_BITS)
+def _with_inputs(precision: Precision, rounds: bool) -> Precision:
+    return replace(precision, input_bits=INPUT_BITS if rounds else None)
 
 
 def _packed(
     recogniser: Recogniser,
     layers: dict[str, Layer],
-    weights: _Weights,
-    ranges: dict[str, Range],
+    by: Mapping[str, Quantized],
     plan: Plan,
     folder: Path,
 ) -> Recogniser:
     @contextmanager
     def quantized() -> Iterator[Recogniser]:
-        by = {name: Quantized(one[1], ranges.get(name)) for name, one in weights.items()}
         with recogniser.evaluating(), replaced(layers, by):
             yield recogniser
 
     expected = probe(quantized)
     packed = {}
     for name, layer in layers.items():
-        _, weight, affine = weights[name]
-        packed[name] = empty_packed(layer, plan[name]).store(weight, affine, layer.bias)
-        if name in ranges:
-            packed[name].store_range(ranges[name])
+        one = by[name]
+        bias = layer.bias if one.bias is None else one.bias
+        packed[name] = empty_packed(layer, plan[name]).store(one.weight, one.affine, bias)
+        if one.inputs is not None:
+            packed[name].store_range(one.inputs)
     return delivered(folder, recogniser, packed, plan, expected)
 
 
 def _notes(
+    recogniser: Recogniser,
     layers: dict[str, Layer],
-    ranges: dict[str, Range],
     plan: Plan,
     *,
     measured_on_calibration: bool,
@@ -268,10 +262,20 @@ def _notes(
         notes.append(
             "Measured on the calibration speech itself; give --dev for speech that chose nothing."
         )
-    unseen = [name for name in layers if plan[name].input_bits is None]
-    if ranges and unseen:
+    if not any(precision.input_bits for precision in plan.values()):
+        return tuple(notes)
+    work = multiply_adds(recogniser, layers)
+    floating = [name for name in work if plan[name].input_bits is None]
+    if floating:
+        share = sum(work[name] for name in floating) / sum(work.values())
+        notes.append(
+            f"{len(floating)} sensitive layer(s) have 8-bit weights and floating-point inputs, "
+            f"{100 * share:.1f}% of the layers' multiply-adds: {', '.join(floating)}."
+        )
+    uncalled = [name for name in layers if name not in work]
+    if uncalled:
         notes.append(
             f"8-bit weights but no 8-bit inputs, since the model never calls them as layers: "
-            f"{len(unseen)} layers, {unseen[0]} first."
+            f"{len(uncalled)} layers, {uncalled[0]} first."
         )
     return tuple(notes)

@@ -19,10 +19,19 @@ Layer = nn.Linear | nn.Conv1d | nn.Conv2d
 
 @dataclass(frozen=True)
 class Quantized:
-    """What a layer becomes; `inputs` None leaves what goes into it in floating point."""
+    """What a layer becomes.
+
+    Attributes:
+        weight: on its grid, of the layer's shape.
+        affine: scales and offsets of the weight.
+        inputs: range of what goes in; None leaves it in floating point.
+        bias: [rows], in the place of the bias that the layer has; None leaves that.
+    """
 
     weight: Tensor
-    inputs: Range | None
+    affine: Affine
+    inputs: Range | None = None
+    bias: Tensor | None = None
 
 
 def quantizable(recogniser: Recogniser) -> dict[str, Layer]:
@@ -36,11 +45,11 @@ def quantizable(recogniser: Recogniser) -> dict[str, Layer]:
 
 
 @torch.no_grad()
-def rounded(weight: Tensor, bits: int, rule: str) -> tuple[Tensor, Affine]:
-    """A weight rounded on the symmetric grid with a scale a channel, and the scales."""
+def rounded(weight: Tensor, bits: int, rule: str) -> Quantized:
+    """A weight rounded on the symmetric grid with a scale a channel."""
     quantizer, matrix = Precision(bits).quantizer, weight.detach().flatten(1)
     affine = initial_affine(matrix, quantizer, rule)
-    return quantizer.rounded(matrix, affine).view_as(weight), affine
+    return Quantized(quantizer.rounded(matrix, affine).view_as(weight), affine)
 
 
 @contextmanager
@@ -49,16 +58,19 @@ def replaced(layers: Mapping[str, Layer], by: Mapping[str, Quantized]) -> Iterat
     with ExitStack() as stack:
         for name, quantized in by.items():
             layer = layers[name]
-            stack.callback(_put_back, layer, layer.weight.data)
+            stack.callback(_put_back, layer.weight, layer.weight.data)
             layer.weight.data = quantized.weight
+            if quantized.bias is not None and layer.bias is not None:
+                stack.callback(_put_back, layer.bias, layer.bias.data)
+                layer.bias.data = quantized.bias
             if quantized.inputs is not None:
                 hook = _RoundedInputs(quantized.inputs, layer.weight.device)
                 stack.callback(layer.register_forward_pre_hook(hook).remove)
         yield
 
 
-def _put_back(layer: Layer, weight: Tensor) -> None:
-    layer.weight.data = weight
+def _put_back(parameter: Tensor, values: Tensor) -> None:
+    parameter.data = values
 
 
 class _RoundedInputs:

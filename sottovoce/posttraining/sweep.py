@@ -1,6 +1,6 @@
-"""The word error rate with one layer quantized at a time, cheaply.
+"""What quantizing some layers does to the words, cheaply.
 
-Every batch is run in full precision once; each trial then computes from its own layer on.
+Every batch is run in full precision once; each trial then computes from its first layer on.
 """
 
 import json
@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
+from torch import Tensor
 
 from sottovoce.files import write_text
+from sottovoce.models.features import Features
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.posttraining.layers import Layer, Quantized, replaced
 from sottovoce.posttraining.replay import Replay
@@ -22,79 +24,114 @@ from sottovoce.scoring import Transcripts, score
 from sottovoce.speech.batching import evaluation_order
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.loading import prefetched
+from sottovoce.training.losses import kl_divergence
 
 FULL = "full precision"
 _SECONDS = 60.0
 
+Trial = Mapping[str, Quantized]
+"""Layers that are quantized together."""
+
 
 @dataclass(frozen=True)
-class Trial:
-    """A layer quantized in some way."""
+class Effect:
+    """What a trial does.
 
-    layer: str
-    quantized: Quantized
+    Attributes:
+        rise: of the word error rate.
+        changed: word error rate with full precision's words as the reference.
+        divergence: KL(full precision || trial), nats a frame.
+    """
+
+    rise: float
+    changed: float
+    divergence: float
 
 
 @torch.inference_mode()
-def word_error_rates(
+def effects(
     recogniser: Recogniser,
     layers: Mapping[str, Layer],
     trials: Mapping[str, Trial],
     corpus: Corpus,
     kept: Path,
     console: Console,
-) -> dict[str, float]:
-    """The rate of every trial, and of `FULL`.
+) -> dict[str, Effect]:
+    """The effect of every trial.
 
     Args:
-        trials: by a name of its own each.
+        layers: in the order of computation.
+        trials: by a name of its own each, and not `FULL`.
         kept: file for what was recognised so far; a sweep that stopped goes on from it.
     """
     said: dict[str, dict[str, str]] = {name: {} for name in (FULL, *trials)}
-    done = 0
+    nats: dict[str, float] = dict.fromkeys(trials, 0.0)
+    done, frames = 0, 0
     if kept.exists():
         state = json.loads(kept.read_text())
-        done, said = state["batches"], state["said"]
+        done, frames, said, nats = (state[key] for key in ("batches", "frames", "said", "nats"))
     rest = evaluation_order(corpus.utterances, _SECONDS)[done:]
     found = prefetched(iter(rest), recogniser.sampling_rate)
     with recogniser.evaluating():
-        for batch in track(found, "one layer at a time", total=len(rest), console=console):
+        for batch in track(found, "what quantizing does", total=len(rest), console=console):
             ids = [one.id for one, _ in batch]
-            waveforms = [waveform for _, waveform in batch]
-            for name, texts in _recognised(recogniser, layers, trials, waveforms):
+            features = recogniser.features([waveform for _, waveform in batch])
+            replay = Replay(recogniser, features)
+            texts = recogniser.texts(replay.logits, features)
+            said[FULL] |= dict(zip(ids, texts, strict=True))
+            own = int(features.frames.sum())
+            for name, logits in _logits(recogniser, layers, trials, replay, batch):
+                texts = recogniser.texts(logits, features)
                 said[name] |= dict(zip(ids, texts, strict=True))
-            done += 1
-            write_text(kept, json.dumps({"batches": done, "said": said}))
-    reference = references(recogniser, corpus)
+                nats[name] += own * _divergence(replay.logits, logits, features)
+            done, frames = done + 1, frames + own
+            state = {"batches": done, "frames": frames, "said": said, "nats": nats}
+            write_text(kept, json.dumps(state))
+    spoken = references(recogniser, corpus)
+    heard = {name: _transcripts(name, texts, spoken) for name, texts in said.items()}
+    before = score(spoken, heard[FULL]).wer
     return {
-        name: score(
-            reference,
-            Transcripts(
-                name,
-                {u: (who, tuple(texts[u].split())) for u, (who, _) in reference.utterances.items()},
-            ),
-        ).wer
-        for name, texts in said.items()
+        name: Effect(
+            rise=score(spoken, heard[name]).wer - before,
+            changed=_changed(heard[FULL], heard[name]),
+            divergence=nats[name] / frames,
+        )
+        for name in trials
     }
 
 
-def _recognised(
+def _logits(
     recogniser: Recogniser,
     layers: Mapping[str, Layer],
     trials: Mapping[str, Trial],
-    waveforms: Sequence[np.ndarray],
-) -> Iterator[tuple[str, list[str]]]:
-    """Each trial's texts of a batch."""
-    features = recogniser.features(waveforms)
-    replay = Replay(recogniser, features)
-    yield FULL, recogniser.texts(replay.logits, features)
+    replay: Replay,
+    batch: Sequence[tuple[object, np.ndarray]],
+) -> Iterator[tuple[str, Tensor]]:
+    """Each trial's logits of a batch."""
     family = recogniser.family
     front_end = tuple(f"{family.backbone}.{path}." for path in family.front_end.modules)
     for name, trial in trials.items():
-        with replaced(layers, {trial.layer: trial.quantized}):
-            if trial.layer.startswith(front_end):
-                own = recogniser.features(waveforms)
-                logits = recogniser.logits(own)
+        first = next(layer for layer in layers if layer in trial)
+        with replaced(layers, trial):
+            if first.startswith(front_end):
+                own = recogniser.features([waveform for _, waveform in batch])
+                yield name, recogniser.logits(own)
             else:
-                logits = replay.again(trial.layer)
-        yield name, recogniser.texts(logits, features)
+                yield name, replay.again(first)
+
+
+def _divergence(full: Tensor, other: Tensor, features: Features) -> float:
+    return kl_divergence(full, other, features.frame_mask).item()
+
+
+def _transcripts(name: str, texts: Mapping[str, str], spoken: Transcripts) -> Transcripts:
+    return Transcripts(
+        name, {u: (who, tuple(texts[u].split())) for u, (who, _) in spoken.utterances.items()}
+    )
+
+
+def _changed(full: Transcripts, other: Transcripts) -> float:
+    """Word error rate against full precision's words; 0 or 1 where that says nothing at all."""
+    if any(words for _, words in full.utterances.values()):
+        return score(full, other).wer
+    return float(any(words for _, words in other.utterances.values()))

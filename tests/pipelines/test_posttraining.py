@@ -1,6 +1,7 @@
 """`sottovoce quantize` on tiny recognisers."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from sottovoce.errors import Interrupted
 from sottovoce.models.checkpoint import load
 from sottovoce.pipelines.posttraining import METHODS
 from sottovoce.posttraining import sweep
+from sottovoce.posttraining.sweep import Effect
 from sottovoce.report.record import RunRecord
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm", "wav2vec2-conformer", "wav2vec2-bert", "parakeet_ctc")
@@ -54,7 +56,7 @@ def test_stablequant_stores_a_byte_a_weight_and_a_range_a_layer(
     tmp_path: Path, one_thread: None, family: str
 ) -> None:
     place = _Place(tmp_path, family)
-    ended = place.run()
+    ended = place.run("--no-float-inputs")
     assert ended.status == 0, ended.err
     record, tensors = place.record, place.tensors
     layers = [*record.layers, *record.cnns]
@@ -76,6 +78,57 @@ def test_stablequant_stores_a_byte_a_weight_and_a_range_a_layer(
     assert sottovoce("inspect", place.out).status == 0
     evaluated = sottovoce("evaluate", place.out, "--data", place.speech)
     assert f"WER {100 * record.systems[-1].wer:.2f}%" in evaluated.out
+
+
+def test_layers_that_keep_floating_point_inputs_are_named(
+    place: _Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "wav2vec2.feature_extractor.conv_layers.1.conv"
+
+    def told(*given: Any) -> dict[str, Effect]:
+        """That layer suffers alone, and the whole model as long as its inputs are rounded."""
+        trials = given[2]
+        return {
+            trial: Effect(0.0, float(by[name].inputs is not None if name in by else 0), 0.0)
+            for trial, by in trials.items()
+        }
+
+    monkeypatch.setattr("sottovoce.posttraining.stablequant.effects", told)
+    ended = place.run()
+    assert ended.status == 0, ended.err
+    # 99 frames of 16 x 16 weights by 10 taps, where most are in the first convolution
+    (note,) = (note for note in place.record.notes if "floating-point inputs" in note)
+    assert re.match(r"1 sensitive layer\(s\) .* \d+\.\d% of .* multiply-adds: " + name, note)
+    assert note in (place.out / "README.md").read_text().replace("\\", "")
+    assert name in (place.out / "report.html").read_text().replace("<wbr>", "")
+    assert name in ended.err.replace("\n", "")
+    assert f"{name}.input_scale" not in place.tensors
+    assert f"{name}.codes" in place.tensors
+    assert sum("input_scale" in tensor for tensor in place.tensors) == len(place.record.layers) + (
+        len(place.record.cnns) - 1
+    )
+
+
+def test_fitted_biases_are_stored_and_read_back(
+    place: _Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checkpoint's front end has none; what is served is what was measured, bit for bit."""
+
+    def all_suffer(*given: Any) -> dict[str, Effect]:
+        return {trial: Effect(0.0, 1.0, 0.0) for trial in given[2]}
+
+    monkeypatch.setattr("sottovoce.posttraining.stablequant.effects", all_suffer)
+    assert not load(place.start).model.config.conv_bias
+    assert place.run().status == 0
+    name = "wav2vec2.feature_extractor.conv_layers.1.conv"
+    stored = place.tensors[f"{name}.bias"]
+    assert np.abs(stored).max() > 0
+    model = load(place.out).model
+    assert model.config.conv_bias
+    np.testing.assert_array_equal(model.get_submodule(name).bias.detach().numpy(), stored)
+    again = place.folder / "resaved"
+    model.save_pretrained(again)
+    np.testing.assert_array_equal(load_file(again / "model.safetensors")[f"{name}.bias"], stored)
 
 
 def test_every_method_gives_other_ranges(place: _Place) -> None:
@@ -149,12 +202,12 @@ def test_an_interrupted_sweep_goes_on(place: _Place, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sweep, "_SECONDS", 1.0)
     monkeypatch.setattr(sweep, "write_text", stopping)
     assert place.run().status == 130
-    state = json.loads((place.out.with_name("small.unfinished") / "sensitivity.json").read_text())
+    state = json.loads((place.out.with_name("small.unfinished") / "alone.json").read_text())
     assert state["batches"] == 1
     assert place.run().status == 2
     assert place.run("--resume").status == 0
-    batches = written.count("sensitivity.json")
-    assert batches == written.count("percentiles.json") > 1
+    batches = written.count("alone.json")
+    assert batches == written.count("whole-0.json") > 1
     again = place.folder / "again"
     whole = sottovoce("quantize", place.start, "--calibration", place.speech, "--out", again)
     assert whole.status == 0
@@ -178,13 +231,29 @@ def test_what_cannot_be_done_is_refused(place: _Place, dials: tuple[Any, ...], t
     assert [path.name for path in place.folder.glob("small*")] == []
 
 
-@pytest.mark.parametrize("kind", ["silent", "constant"])
-def test_silence_cannot_calibrate(place: _Place, kind: str) -> None:
-    path = place.folder / "still.wav"
-    soundfile.write(path, np.full(16000, 0.25 if kind == "constant" else 0.0), 16000)
-    line = {"audio_filepath": "still.wav", "duration": 1.0, "text": "ab", "id": "a"}
+@pytest.mark.parametrize("method", ["stablequant", "minmax", "mixed"])
+@pytest.mark.parametrize(
+    ("samples", "told"),
+    [
+        (np.zeros(16000), "calibrate with speech that is not silent"),
+        (np.full(16000, 0.25), "calibrate with speech that is not silent"),
+        (
+            np.linspace(-0.5, 0.5, 20),
+            "a has 20 samples; the model needs 164 at least: leave it out",
+        ),
+    ],
+    ids=["silent", "constant", "too short"],
+)
+def test_speech_that_cannot_calibrate_is_refused(
+    place: _Place, method: str, samples: np.ndarray, told: str
+) -> None:
+    seconds = len(samples) / 16000
+    soundfile.write(place.folder / "still.wav", samples, 16000)
+    line = {"audio_filepath": "still.wav", "duration": seconds, "text": "ab", "id": "a"}
     manifest = write_manifest(place.folder / "still.jsonl", [line])
-    ended = place.run("--calibration", manifest, "--dev", place.speech)
+    dials = ("--calibration", manifest, "--dev", place.speech, "--method", method)
+    ended = place.run(*dials, *(("--bits", 4) if method == "mixed" else ()))
     assert ended.status == 2
-    assert "calibrate with speech that is not silent" in ended.err
+    assert told in ended.err
+    assert "Traceback" not in ended.err
     assert [path.name for path in place.folder.glob("small*")] == []

@@ -1,0 +1,111 @@
+"""8 bits for weights and inputs without training: StableQuant, simple rules, and NNCF's own.
+
+    pip install -r benchmarks/peers.txt
+    python benchmarks/posttraining.py
+
+All of them calibrate on the same training utterances and recognise the same dev speech; the error
+rate is tested against the checkpoint's. Ours are the stored models computed with PyTorch, NNCF's is
+run by OpenVINO. Rows are kept in `benchmarks/results/posttraining.json`.
+"""
+
+# ruff: noqa: PLC0415 - NNCF is needed for one row alone
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from commands import CHECKPOINT, DEV, RUNS
+from peers import (
+    CALIBRATION_UTTERANCES,
+    Against,
+    Made,
+    calibration_manifest,
+    console,
+    made_in_openvino,
+    openvino_model,
+)
+from rows import RESULTS, row_of
+
+from sottovoce.artifact.packed_model import packed_layers
+from sottovoce.models.checkpoint import load, load_checkpoint
+from sottovoce.pipelines.measured import scored
+from sottovoce.pipelines.posttraining import PostTraining, quantize
+from sottovoce.speech.corpora import read_corpus
+from sottovoce.speech.corpus import Corpus
+from sottovoce.speech.loading import prefetched
+
+ROWS = RESULTS / "posttraining.json"
+
+Facts = dict[str, Any]
+"""What else belongs in a row."""
+
+
+def main() -> None:
+    """Measure the rows that are missing."""
+    torch.set_num_threads(1)
+    corpus = read_corpus(DEV)
+    against_input = Against(corpus)
+
+    def measured(make: Callable[[], tuple[Made, Facts]]) -> Mapping[str, Any]:
+        begun = time.process_time()
+        made, facts = make()
+        minutes = (time.process_time() - begun) / 60
+        return {**against_input(*made), "cpu_minutes": minutes, **facts}
+
+    for name, make in systems(corpus).items():
+        console.rule(name)
+        key = {"system": name, "calibration_utterances": CALIBRATION_UTTERANCES}
+        console.print(row_of(ROWS, key, partial(measured, make)))
+
+
+def systems(corpus: Corpus) -> Mapping[str, Callable[[], tuple[Made, Facts]]]:
+    """Name -> what quantizes the checkpoint."""
+    rules = ("minmax", "percentile", "mse", "entropy")
+    return {
+        "sottovoce stablequant": partial(_ours, corpus, PostTraining()),
+        **{f"sottovoce {one}": partial(_ours, corpus, PostTraining(method=one)) for one in rules},
+        "NNCF": partial(_nncf, corpus),
+    }
+
+
+def _ours(corpus: Corpus, settings: PostTraining) -> tuple[Made, Facts]:
+    out, facts = RUNS / f"ptq-{settings.method}", dict[str, Any]()
+    if out.exists():
+        facts["cpu_minutes"] = None  # spent in another run
+    else:
+        calibration = calibration_manifest(RUNS)
+        quantize(CHECKPOINT, calibration, out, settings, resume=True, console=console)
+    recogniser = load(out)
+    layers = packed_layers(recogniser.model)
+    facts["float_inputs"] = [name for name, one in layers.items() if not one.precision.input_bits]
+    stored = (out / "model.safetensors").stat().st_size
+    return (lambda: scored(recogniser, corpus, "ours", console), stored), facts
+
+
+def _nncf(corpus: Corpus) -> tuple[Made, Facts]:
+    import nncf
+
+    recogniser = load_checkpoint(CHECKPOINT)
+    speech = read_corpus(calibration_manifest(RUNS)).utterances
+    waveforms = prefetched(iter([[one] for one in speech]), recogniser.sampling_rate)
+    extractor = recogniser.processor.feature_extractor
+    inputs = [
+        extractor(
+            waveform, sampling_rate=recogniser.sampling_rate, return_tensors="np"
+        ).input_values
+        for batch in waveforms
+        for _, waveform in batch
+    ]
+    quantized = nncf.quantize(
+        openvino_model(recogniser),
+        nncf.Dataset(inputs),
+        model_type=nncf.ModelType.TRANSFORMER,
+        subset_size=len(inputs),
+    )
+    return made_in_openvino(recogniser, quantized, corpus), {}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Calibration speech: waveforms, again and again from their beginning."""
+
+from collections.abc import Iterator
+
+from sottovoce.errors import InputError
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.posttraining.observing import Waveforms
+from sottovoce.speech.batching import evaluation_order
+from sottovoce.speech.corpus import Corpus
+from sottovoce.speech.loading import prefetched
+
+_SECONDS = 60.0
+
+
+class CalibrationSpeech:
+    """A corpus's waveforms in batches, from its beginning at every call."""
+
+    def __init__(self, recogniser: Recogniser, corpus: Corpus) -> None:
+        self.recogniser = recogniser
+        self.corpus = corpus
+
+    def __call__(self) -> Iterator[Waveforms]:
+        """Raises:
+        InputError: an utterance is too short for the model, or all of them are constant.
+        """
+        shortest, silent = self.recogniser.shortest, True
+        chosen = evaluation_order(self.corpus.utterances, _SECONDS)
+        for batch in prefetched(iter(chosen), self.recogniser.sampling_rate):
+            for one, waveform in batch:
+                if len(waveform) < shortest:
+                    raise InputError(
+                        f"{self.corpus.name}: utterance {one.id} has {len(waveform)} samples; the "
+                        f"model needs {shortest} at least: leave it out"
+                    )
+                silent = silent and waveform.min() == waveform.max()
+            yield [waveform for _, waveform in batch]
+        if silent:
+            raise InputError(
+                f"{self.corpus.name} holds no sound; calibrate with speech that is not silent"
+            )
