@@ -12,6 +12,7 @@ import sottovoce.artifact  # noqa: F401 - registers with transformers
 from sottovoce.errors import InputError, Interrupted
 from sottovoce.models.checkpoint import load
 from sottovoce.models.recogniser import Recogniser
+from sottovoce.pipelines.calibration import calibrate
 from sottovoce.pipelines.comparing import compare_systems as compare
 from sottovoce.pipelines.evaluating import Evaluation, evaluate, transcribe
 from sottovoce.pipelines.exporting import Export, export
@@ -36,6 +37,7 @@ __all__ = [
     "Recogniser",
     "Training",
     "__version__",
+    "calibrate",
     "compare",
     "compress",
     "compress_lossless",

@@ -1,6 +1,8 @@
 """Layers whose weight is stored as packed codes and scales: linear ones and convolutions."""
 
+import copy
 from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 from typing import Any, Self
 
@@ -11,7 +13,7 @@ from transformers.models.parakeet import modeling_parakeet
 
 from sottovoce.artifact.packing import pack, packed_columns, unpack
 from sottovoce.errors import InputError
-from sottovoce.plan import Precision, Shape
+from sottovoce.plan import INPUT_BITS, Precision, Shape
 from sottovoce.quantizers.activations import Range, fake_quantize_inputs
 from sottovoce.quantizers.affine import Affine
 from sottovoce.quantizers.grids import Grid
@@ -74,9 +76,7 @@ class PackedLayer(nn.Module):
         if self.grid.has_offset:
             self.register_buffer("offset", torch.zeros_like(scale))
         if precision.input_bits:
-            one = torch.ones(1, dtype=torch.float32, device=device)
-            self.register_buffer("input_scale", one)
-            self.register_buffer("input_zero", torch.zeros_like(one))
+            self._add_range()
         zeros = torch.zeros(rows, device=device, dtype=self.dtype) if bias else None
         self.bias = nn.Parameter(zeros) if zeros is not None else None
         self._dequantized: tuple[list[Tensor], Tensor] | None = None
@@ -119,6 +119,19 @@ class PackedLayer(nn.Module):
         if bias is not None:
             self.bias = nn.Parameter(bias.detach().clone())
         return self
+
+    def with_inputs(self, span: Range) -> Self:
+        """A copy whose inputs take 8 bits on a fixed range."""
+        made = copy.deepcopy(self)
+        made.precision = replace(self.precision, input_bits=INPUT_BITS)
+        made._add_range()
+        made.store_range(span)
+        return made
+
+    def _add_range(self) -> None:
+        one = torch.ones(1, dtype=torch.float32, device=self.codes.device)
+        self.register_buffer("input_scale", one)
+        self.register_buffer("input_zero", torch.zeros_like(one))
 
     def store_range(self, span: Range) -> None:
         """Keep the range of the inputs; the precision must have 8-bit inputs."""

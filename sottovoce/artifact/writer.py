@@ -12,7 +12,7 @@ from sottovoce.artifact.checks import check_codes, check_storable
 from sottovoce.artifact.format import METADATA, WEIGHTS
 from sottovoce.artifact.hf_quantizer import SottovoceConfig
 from sottovoce.artifact.packed_layers import PackedLayer
-from sottovoce.artifact.packed_model import planned_layers
+from sottovoce.artifact.packed_model import plan_of, planned_layers
 from sottovoce.errors import InputError
 from sottovoce.files import new_folder
 from sottovoce.plan import Plan
@@ -52,6 +52,19 @@ def write_artifact(
         config.save_pretrained(partial)
         processor.save_pretrained(partial)
     return len(content)
+
+
+def rewrite_artifact(folder: Path, model: PreTrainedModel, processor: ProcessorMixin) -> None:
+    """Write a model whose layers are packed already, after some were exchanged for others.
+
+    Raises:
+        InputError: the folder exists or cannot be written, or the disk is full.
+    """
+    model.config.quantization_config = SottovoceConfig(plan_of(model).to_json())
+    size = sum(tensor.nbytes for tensor in model.state_dict().values())
+    with new_folder(folder, size) as partial:
+        model.save_pretrained(partial)
+        processor.save_pretrained(partial)
 
 
 def packed_state(

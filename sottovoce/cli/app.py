@@ -7,6 +7,7 @@ import typer
 from safetensors import SafetensorError
 
 from sottovoce.cli import (
+    calibrate,
     compare,
     compress,
     demo,
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.command()(compress.compress)
 app.command()(quantize.quantize)
+app.command()(calibrate.calibrate)
 app.command()(finetune.finetune)
 app.command()(evaluate.evaluate)
 app.command()(compare.compare)

@@ -64,7 +64,7 @@ def replaced(layers: Mapping[str, Layer], by: Mapping[str, Quantized]) -> Iterat
                 stack.callback(_put_back, layer.bias, layer.bias.data)
                 layer.bias.data = quantized.bias
             if quantized.inputs is not None:
-                hook = _RoundedInputs(quantized.inputs, layer.weight.device)
+                hook = RoundedInputs(quantized.inputs, layer.weight.device)
                 stack.callback(layer.register_forward_pre_hook(hook).remove)
         yield
 
@@ -73,8 +73,8 @@ def _put_back(parameter: Tensor, values: Tensor) -> None:
     parameter.data = values
 
 
-class _RoundedInputs:
-    """A forward hook that keeps its range's two tensors."""
+class RoundedInputs:
+    """A forward pre-hook: what goes into a layer takes 8 bits."""
 
     def __init__(self, span: Range, device: torch.device) -> None:
         self.scale = torch.tensor([span.scale], device=device)

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from sottovoce.errors import InputError
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.posttraining.layers import Layer
 from sottovoce.quantizers.activations import Histogram, Range
 
 Waveforms = Sequence[np.ndarray]
@@ -18,7 +17,7 @@ Waveforms = Sequence[np.ndarray]
 @torch.no_grad()
 def input_histograms(
     recogniser: Recogniser,
-    layers: Mapping[str, Layer],
+    layers: Mapping[str, nn.Module],
     batches: Callable[[], Iterator[Waveforms]],
 ) -> dict[str, Histogram]:
     """Layer name -> histogram of its inputs, padding left out.
@@ -52,7 +51,7 @@ def input_histograms(
 
 def run_watched(
     recogniser: Recogniser,
-    layers: Mapping[str, Layer],
+    layers: Mapping[str, nn.Module],
     batches: Iterator[Waveforms],
     see: Callable[[str, Tensor], None],
 ) -> None:
@@ -65,7 +64,7 @@ def run_watched(
 
 
 @contextmanager
-def _watched(layers: Mapping[str, Layer], see: Callable[[str, Tensor], None]) -> Iterator[None]:
+def _watched(layers: Mapping[str, nn.Module], see: Callable[[str, Tensor], None]) -> Iterator[None]:
     def hook(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         return lambda _, inputs: see(name, inputs[0])
 

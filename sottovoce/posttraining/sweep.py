@@ -93,7 +93,7 @@ def effects(
     return {
         name: Effect(
             rise=score(spoken, heard[name]).wer - before,
-            changed=_changed(heard[FULL], heard[name]),
+            changed=words_changed(heard[FULL], heard[name]),
             divergence=nats[name] / frames,
         )
         for name in trials
@@ -130,7 +130,7 @@ def _transcripts(name: str, texts: Mapping[str, str], spoken: Transcripts) -> Tr
     )
 
 
-def _changed(full: Transcripts, other: Transcripts) -> float:
+def words_changed(full: Transcripts, other: Transcripts) -> float:
     """Word error rate against full precision's words; 0 or 1 where that says nothing at all."""
     if any(words for _, words in full.utterances.values()):
         return score(full, other).wer

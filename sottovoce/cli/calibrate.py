@@ -1,0 +1,51 @@
+"""`sottovoce calibrate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sottovoce.cli.arguments import CORPUS, Out
+
+
+def calibrate(
+    model: Annotated[str, typer.Argument(help="A compressed folder, trained or not.")],
+    calibration: Annotated[
+        Path,
+        typer.Option(help=f"Calibration speech, some minutes of it: {CORPUS}, or audio alone."),
+    ],
+    out: Out,
+    rule: Annotated[
+        str, typer.Option(help="Of the ranges: minmax, percentile, mse or entropy.")
+    ] = "mse",
+    dev: Annotated[
+        Path | None,
+        typer.Option(help=f"Speech to measure on: {CORPUS}; else the calibration speech."),
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Test the result against this recogniser too.")
+    ] = None,
+) -> None:
+    """Give a compressed model 8-bit inputs, so that it runs on integer kernels.
+
+    The weights stay as they are. Layers whose rounded inputs would change words keep floating
+    point and are named. OUT is another model, with its own error rate and verdict.
+
+    Example: sottovoce calibrate small --calibration some-speech --dev dev-clean --out small-int8
+    """
+    from sottovoce.cli.summary import print_summary
+    from sottovoce.pipelines.calibration import calibrate as run
+
+    record = run(
+        model,
+        calibration,
+        out,
+        rule=rule,
+        evaluate_on=dev,
+        baseline=baseline,
+        console=Console(stderr=True),
+    )
+    print_summary(record, out)
+    for note in record.notes:
+        print(f"note: {note}")

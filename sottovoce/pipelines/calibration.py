@@ -1,0 +1,184 @@
+"""8-bit inputs for a compressed recogniser, so that it runs on integer kernels.
+
+The weights stay what they are. It is another model all the same: it gets its own error rate, and a
+verdict against the one that it was made of.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomli_w
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from sottovoce.artifact.packed_layers import PackedLayer
+from sottovoce.artifact.packed_model import packed_layers
+from sottovoce.artifact.writer import rewrite_artifact
+from sottovoce.errors import InputError
+from sottovoce.models.checkpoint import is_artifact, load
+from sottovoce.models.recogniser import Recogniser, best_device
+from sottovoce.pipelines.delivery import baseline_of, measured, probe, record_of, write_papers
+from sottovoce.pipelines.measured import scored
+from sottovoce.posttraining.calibration import CalibrationSpeech
+from sottovoce.posttraining.layers import RoundedInputs
+from sottovoce.posttraining.observing import input_histograms
+from sottovoce.posttraining.sweep import words_changed
+from sottovoce.quantizers.activations import RULES, Range
+from sottovoce.report.record import RunRecord
+from sottovoce.runtime.recognition import recognise
+from sottovoce.scoring import Transcripts
+from sottovoce.speech.corpora import read_corpus
+from sottovoce.speech.corpus import Corpus
+
+CHANGES_AT_MOST = 0.0025
+_RULE = "mse"
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Layers whose inputs stay in floating point, and why."""
+
+    sensitive: tuple[str, ...]
+    impossible: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        reasons = {
+            f"change more than {100 * CHANGES_AT_MOST:g}% of the words": self.sensitive,
+            "have offsets or several scales a channel, which 8-bit kernels cannot multiply, or are "
+            "never called": self.impossible,
+        }
+        return tuple(
+            f"{len(names)} layer(s) keep their inputs in floating point, since they {why}: "
+            f"{', '.join(names[:8])}{' and so on' if len(names) > 8 else ''}."
+            for why, names in reasons.items()
+            if names
+        )
+
+
+def calibrate(
+    source: str | Path,
+    calibration: str | Path,
+    out: str | Path,
+    *,
+    rule: str = _RULE,
+    evaluate_on: str | Path | None = None,
+    baseline: str | Path | None = None,
+    console: Console | None = None,
+) -> RunRecord:
+    """Give every packed layer a fixed range of 8-bit inputs, where that does no harm.
+
+    Args:
+        source: a compressed folder.
+        calibration: a corpus; audio is enough if `evaluate_on` is given.
+        out: folder to write; it must not exist.
+        rule: of the ranges, one of `RULES`.
+        evaluate_on: a corpus; None measures on the calibration speech, and says so.
+        baseline: another recogniser to test the result against.
+
+    Returns:
+        What `metrics.json` holds.
+
+    Raises:
+        InputError: something given cannot be used; nothing has been written then.
+    """
+    console, out, started = console or Console(stderr=True), Path(out), time.monotonic()
+    _refuse(source, out, rule)
+    recogniser = load(source).to(best_device())
+    speech = read_corpus(calibration, transcribed=evaluate_on is None)
+    evaluation = speech if evaluate_on is None else read_corpus(evaluate_on)
+    name = f"input: {Path(source).name}"
+    before = scored(recogniser, evaluation, name, console)
+    baselines = [measured(name, source, recogniser, before)]
+    if baseline is not None:
+        baselines.append(baseline_of(baseline, evaluation, before.reference, console))
+    spans, kept = _ranges(recogniser, speech, rule, console)
+    layers = packed_layers(recogniser.model)
+    for layer, span in spans.items():
+        recogniser.model.set_submodule(layer, layers[layer].with_inputs(span))
+    expected = probe(lambda: nullcontext(recogniser))
+    finished = out.with_name(f"{out.name}.finished")
+    rewrite_artifact(finished, recogniser.model, recogniser.processor)
+    found = load(finished).to(recogniser.device)
+    if not torch.equal(expected, probe(lambda: nullcontext(found))):
+        raise InputError(f"{finished} computes other logits than it should; please report this")
+    after = scored(found, evaluation, "calibrated", console)
+    dials = {"rule": rule, "calibration": speech.name}
+    own = () if evaluate_on is not None else ("Measured on the calibration speech itself.",)
+    record = record_of(
+        found,
+        finished,
+        baselines,
+        after,
+        source=str(source),
+        evaluated_on=evaluation.name,
+        seconds=time.monotonic() - started,
+        recipe=dials,
+        notes=(*own, *kept.notes),
+    )
+    write_papers(finished, record, tomli_w.dumps(dials), after, out.name)
+    finished.rename(out)
+    return record
+
+
+def _refuse(source: str | Path, out: Path, rule: str) -> None:
+    if not is_artifact(source):
+        raise InputError(f"{source} is not compressed; `sottovoce quantize` takes full precision")
+    if out.exists():
+        raise InputError(f"{out} exists; choose another --out or delete it")
+    if rule not in RULES:
+        raise InputError(f"rule is {rule!r}; it must be one of {', '.join(RULES)}")
+
+
+def _ranges(
+    recogniser: Recogniser, speech: Corpus, rule: str, console: Console
+) -> tuple[dict[str, Range], _Kept]:
+    """The range of each layer's inputs, layers that keep floating point left out."""
+    layers = packed_layers(recogniser.model)
+    if any(layer.precision.input_bits for layer in layers.values()):
+        raise InputError("the model has 8-bit inputs already")
+    fitting = {name: layer for name, layer in layers.items() if _multiplies_whole_numbers(layer)}
+    histograms = input_histograms(recogniser, fitting, CalibrationSpeech(recogniser, speech))
+    spans = {name: RULES[rule](histogram) for name, histogram in histograms.items()}
+    impossible = tuple(name for name in layers if name not in spans)
+
+    def heard(by: Mapping[str, Range]) -> Transcripts:
+        with _rounding(layers, by):
+            return recognise(recogniser, speech).transcripts
+
+    full, sensitive = heard({}), list[str]()
+    trials = _trials(recogniser, tuple(spans))
+    for names in track(trials, "inputs in 8 bits", console=console):
+        if words_changed(full, heard({name: spans[name] for name in names})) > CHANGES_AT_MOST:
+            sensitive += names
+    left = {name: span for name, span in spans.items() if name not in sensitive}
+    return left, _Kept(tuple(sensitive), impossible)
+
+
+def _multiplies_whole_numbers(layer: PackedLayer) -> bool:
+    several = layer.precision.groups(layer.matrix_shape)[1] > 1
+    return not layer.grid.has_offset and not several
+
+
+def _trials(recogniser: Recogniser, names: Sequence[str]) -> list[tuple[str, ...]]:
+    """What is tried together: each layer outside the encoder alone, and each encoder layer whole,
+    which seldom suffers."""
+    depths = {one.name: one.depth for one in recogniser.family.encoder_matrices(recogniser.model)}
+    groups: dict[object, list[str]] = {}
+    for name in names:
+        groups.setdefault(depths.get(name, name), []).append(name)
+    return [tuple(group) for group in groups.values()]
+
+
+@contextmanager
+def _rounding(layers: Mapping[str, PackedLayer], spans: Mapping[str, Range]) -> Iterator[None]:
+    """Inside, what goes into these layers takes 8 bits."""
+    with ExitStack() as stack:
+        for name, span in spans.items():
+            hook: Callable[..., object] = RoundedInputs(span, layers[name].codes.device)
+            stack.callback(layers[name].register_forward_pre_hook(hook).remove)
+        yield

@@ -1,0 +1,112 @@
+"""`sottovoce calibrate` on tiny compressed recognisers."""
+
+import json
+
+import numpy as np
+import pytest
+from program import save_checkpoint, save_speech, sottovoce
+from safetensors.numpy import load_file
+
+from sottovoce.models.checkpoint import load
+from sottovoce.pipelines import calibration
+from sottovoce.report.record import RunRecord
+
+
+@pytest.fixture
+def place(tmp_path, one_thread):
+    start = save_checkpoint(tmp_path / "start", "wav2vec2", initializer_range=0.2)
+    save_speech(tmp_path / "speech", 6)
+    ended = sottovoce(
+        *(
+            "quantize",
+            start,
+            "--calibration",
+            tmp_path / "speech" / "speech.jsonl",
+            "--method",
+            "mixed",
+        ),
+        *("--bits", 4, "--out", tmp_path / "small"),
+    )
+    assert ended.status == 0, ended.err
+    return tmp_path
+
+
+def run(place, *more, model="small"):
+    return sottovoce(
+        *("calibrate", place / model, "--calibration", place / "speech" / "speech.jsonl"),
+        *("--out", place / "int8", *more),
+    )
+
+
+def test_weights_stay_and_inputs_get_a_range(place, monkeypatch):
+    monkeypatch.setattr(calibration, "CHANGES_AT_MOST", np.inf)
+    ended = run(place)
+    assert ended.status == 0, ended.err
+    before, after = (load_file(place / name / "model.safetensors") for name in ("small", "int8"))
+    assert all(np.array_equal(after[name], tensor) for name, tensor in before.items())
+    added = after.keys() - before.keys()
+    layers = {name.removesuffix(".codes") for name in before if name.endswith(".codes")}
+    assert added == {f"{one}.input_{part}" for one in layers for part in ("scale", "zero")}
+    assert "Against input: small:" in ended.out
+    record = RunRecord.from_json(json.loads((place / "int8" / "metrics.json").read_text()))
+    assert record.notes == ("Measured on the calibration speech itself.",)
+    assert [one.name for one in record.systems] == ["input: small", "compressed"]
+    assert (place / "int8" / "report.html").exists()
+
+
+def test_layers_that_change_words_keep_floating_point_and_are_named(place, monkeypatch):
+    monkeypatch.setattr(calibration, "words_changed", lambda *_: 1.0)
+    ended = run(place)
+    assert ended.status == 0, ended.err
+    model = load(place / "int8").model
+    assert not any(hasattr(one, "input_scale") for one in model.modules())
+    assert "keep their inputs in floating point, since they change more than" in ended.out
+    assert "wav2vec2.feature_extractor.conv_layers.0.conv" in ended.out
+
+
+def test_layers_that_8_bit_kernels_cannot_multiply_are_left_and_named(place):
+    ended = sottovoce(
+        *(
+            "quantize",
+            place / "start",
+            "--calibration",
+            place / "speech" / "speech.jsonl",
+            "--method",
+            "mixed",
+        ),
+        *("--bits", 4, "--candidates", "4/asymmetric", "--out", place / "offsets"),
+    )
+    assert ended.status == 0, ended.err
+    ended = run(place, model="offsets")
+    assert ended.status == 0, ended.err
+    assert "since they have offsets or several scales a channel" in ended.out
+    kinds = {
+        (one.precision.grid, one.precision.input_bits)
+        for one in load(place / "int8").model.modules()
+        if hasattr(one, "codes")
+    }
+    assert ("asymmetric", 8) not in kinds
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "message"),
+    [
+        ("start", (), "is not compressed; `sottovoce quantize` takes full precision"),
+        ("small", ("--rule", "best"), "rule is 'best'; it must be one of minmax"),
+        ("nowhere", (), "is not compressed"),
+    ],
+)
+def test_bad_input_is_one_sentence(place, model, more, message):
+    ended = run(place, *more, model=model)
+    assert ended.status == 2 and message in ended.err
+    assert not (place / "int8").exists()
+
+
+def test_a_second_calibration_is_refused(place, monkeypatch):
+    monkeypatch.setattr(calibration, "CHANGES_AT_MOST", np.inf)
+    assert run(place).status == 0
+    ended = sottovoce(
+        *("calibrate", place / "int8", "--calibration", place / "speech" / "speech.jsonl"),
+        *("--out", place / "again"),
+    )
+    assert ended.status == 2 and "has 8-bit inputs already" in ended.err
