@@ -39,6 +39,20 @@ class Shape:
 
 
 BASE = Shape("wav2vec2-base", utterances=7, seconds=14.3)
+LARGE = Shape(
+    "hubert-large",
+    utterances=1,
+    seconds=10.0,
+    changes={
+        "hidden_size": 1024,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "intermediate_size": 4096,
+        "feat_extract_norm": "layer",
+        "conv_bias": True,
+        "do_stable_layer_norm": True,
+    },
+)
 TINY = Shape(
     "tiny",
     utterances=2,

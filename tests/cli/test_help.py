@@ -23,8 +23,8 @@ def _help(*words: str) -> str:
 def test_the_program_lists_its_commands() -> None:
     shown = _help()
     assert sorted(COMMANDS) == [
-        *("compare", "compress", "demo", "evaluate", "finetune", "inspect", "quantize"),
-        *("reproduce", "transcribe"),
+        *("calibrate", "compare", "compress", "demo", "evaluate", "export", "finetune"),
+        *("inspect", "quantize", "reproduce", "transcribe"),
     ]
     for name in COMMANDS:
         assert f" {name} " in shown
