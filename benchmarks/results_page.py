@@ -14,6 +14,7 @@ from step_cost import METHODS, MOST_MEMORY
 
 PAGE = Path(__file__).parent / "RESULTS.md"
 
+_PEAK_SIZE = 2048
 TIME_BARS = {one.name: str(one.most_time) for one in METHODS if one.recipe}
 
 Row = dict[str, Any]
@@ -29,6 +30,9 @@ def main() -> None:
         _peers(),
         _chunking(),
         _posttraining(),
+        _runtimes(),
+        _footprints(),
+        _runtime_words(),
         _step_cost(),
         _bytes(),
     )
@@ -267,6 +271,89 @@ def _posttraining() -> str:
         "float inputs",
         "CPU-min",
     ]
+    return f"{title}\n\n{_table(headings, lines)}"
+
+
+def _runtimes() -> str:
+    rows = read_rows(RESULTS / "runtimes.json")
+    times = [row for row in rows if row["table"] == "time"]
+    title = (
+        "## Speed\n\n"
+        "`python benchmarks/runtimes.py`: seconds for one utterance, random weights in published "
+        "shapes, two threads, batch 1; medians of rounds in which all systems take turns. In "
+        "brackets: times the first NNCF row's of the same precision for the rest. `8-bit inputs` "
+        "runs on int8 kernels, whatever the bits of the stored weights; the rest is f32 or bf16."
+    )
+    if not times:
+        return title + "\n\nNot measured yet."
+    names = list(dict.fromkeys(name for row in times for name in row["medians"]))
+    lines = []
+    for name in names:
+        nncf = f"NNCF 8 bits, OpenVINO {'bf16' if 'bf16' in name else 'f32'}"
+        cells = []
+        for row in times:
+            own, theirs = row["medians"].get(name), row["medians"].get(nncf)
+            beside = f" ({own / theirs:.2f})" if own and theirs and "8-bit inputs" in name else ""
+            cells.append(f"{own:.3f}{beside}" if own else "")
+        lines.append([name, *cells])
+    headings = ["system", *(f"{row['shape']}, {row['seconds']} s" for row in times)]
+    peak = next(row for row in rows if row["table"] == "peak")
+    told = (
+        f"Matrix peaks in the same run, {_PEAK_SIZE} squared: int8 {peak['int8']:.0f}, bf16 "
+        f"{peak['bf16']:.0f}, f32 {peak['f32']:.0f} GOP/s; {peak['machine']['processor']}."
+    )
+    return f"{title}\n\n{_table(headings, lines)}\n\n{told}"
+
+
+def _footprints() -> str:
+    rows = [row for row in read_rows(RESULTS / "runtimes.json") if row["table"] == "footprint"]
+    title = (
+        "## Load time and memory\n\n"
+        "`python benchmarks/runtimes.py`: each in a process of its own, which loads the model and "
+        "recognises 10 s of audio; its peak resident memory, Python and libraries included."
+    )
+    if not rows:
+        return title + "\n\nNot measured yet."
+    lines = [
+        [
+            row["shape"],
+            row["system"],
+            f"{row['file_bytes'] / 1e6:.0f}",
+            f"{row['load_seconds']:.1f}",
+            f"{row['peak_bytes'] / 1e9:.2f}",
+        ]
+        for row in rows
+    ]
+    return f"{title}\n\n{_table(['shape', 'system', 'file, MB', 'load, s', 'peak, GB'], lines)}"
+
+
+def _runtime_words() -> str:
+    rows = read_rows(RESULTS / "runtime_words.json")
+    title = (
+        "## Does every runtime hear the same?\n\n"
+        "`python benchmarks/runtime_words.py`: one artifact in every runtime, dev speech; how many "
+        "of its utterances read otherwise than in PyTorch, whether that is significantly worse, and "
+        "by how much PyTorch preferred its label where such an utterance first parts (logits). "
+        "Rounded inputs that lie between two codes fall to either side, and bfloat16 rounds the "
+        "rest; `joint-3-int8` is `joint-3` after `sottovoce calibrate`."
+    )
+    if not rows:
+        return title + "\n\nNot measured yet."
+    lines = [
+        [
+            row["artifact"],
+            row["runtime"],
+            _percent(row["wer"]),
+            f"{len(row['differing'])} of {row['utterances']}",
+            row["verdict"] if row["differing"] else "",
+            f"{max(one['margin'] for one in row['differing'].values()):.2f}"
+            if row["differing"]
+            else "",
+            f"{row['real_time_factor']:.4f}",
+        ]
+        for row in rows
+    ]
+    headings = ["artifact", "runtime", "dev WER", "differ", "verdict", "margin", "real-time factor"]
     return f"{title}\n\n{_table(headings, lines)}"
 
 

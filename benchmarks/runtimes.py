@@ -12,12 +12,12 @@ memory in a process of their own each. Rows are kept in `benchmarks/results/runt
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ CALIBRATION = 3  # utterances of 3 s, of noise: ranges do not change the time
 SECONDS = (10, 30)
 SHAPES = ("wav2vec2-base", "hubert-large")
 WIDTHS = (8, 4, 2)
+_REST = 0.3  # seconds until a runtime's threads have stopped waiting for more work
 _PEAK = 2048  # rows and columns of the matrices that the machine's peak is measured with
 
 Run = Callable[[np.ndarray], Any]
@@ -101,11 +102,11 @@ def measure(shapes: list[str], lengths: list[int]) -> None:
         folder = RUNS / shape
         for seconds in lengths:
             key = {"table": "time", "shape": shape, "seconds": seconds}
-            row_of(rows, key, lambda folder=folder, seconds=seconds: _times(folder, seconds))
+            row_of(rows, key, partial(_times, folder, seconds))
         for system in systems():
             if (folder / system.file).exists():
                 key = {"table": "footprint", "shape": shape, "system": system.name}
-                row_of(rows, key, lambda folder=folder, system=system: _apart(folder, system))
+                row_of(rows, key, partial(_apart, folder, system))
 
 
 def _times(folder: Path, seconds: int) -> dict[str, Any]:
@@ -119,6 +120,7 @@ def _times(folder: Path, seconds: int) -> dict[str, Any]:
     found: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(ROUNDS + 1):
         for name, run in runs.items():
+            time.sleep(_REST)
             begun = time.perf_counter()
             run(waveform)
             if turn:  # the first one warms up
@@ -143,9 +145,15 @@ def _footprint(file: Path, engine: str) -> dict[str, float]:
     run = ENGINES[engine](file)
     loaded = time.perf_counter() - begun
     run(waveform)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = _peak_of_this_process()
     size = sum(one.stat().st_size for one in _files_of(file))
     return {"load_seconds": loaded, "peak_bytes": peak, "file_bytes": size}
+
+
+def _peak_of_this_process() -> int:
+    """Bytes; getrusage would give what the parent had when it started this one."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 def _files_of(file: Path) -> Iterator[Path]:
