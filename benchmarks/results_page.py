@@ -332,7 +332,7 @@ def _runtime_words() -> str:
     title = (
         "## Does every runtime hear the same?\n\n"
         "`python benchmarks/runtime_words.py`: one artifact in every runtime, dev speech; how many "
-        "of its utterances read otherwise than in PyTorch, whether that is significantly worse, and "
+        "of its utterances read otherwise than in PyTorch, the verdict on that, and "
         "by how much PyTorch preferred its label where such an utterance first parts (logits). "
         "Rounded inputs that lie between two codes fall to either side, and bfloat16 rounds the "
         "rest; `joint-3-int8` is `joint-3` after `sottovoce calibrate`."

@@ -20,7 +20,7 @@ $run
 best = logits.argmax(1)
 changes = np.flatnonzero(np.diff(best, prepend=-1))
 texts = (facts["written"][label] for label in best[changes] if label != facts["blank"])
-print("".join(texts).strip())
+print(" ".join("".join(texts).split()))
 """)
 _ONNX_RUNTIME = (
     "onnxruntime",

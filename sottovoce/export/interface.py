@@ -17,7 +17,7 @@ class Interface:
         shortest: samples of the shortest waveform that yields a frame.
         first: samples from which on frames are counted.
         hop: samples from one frame to the next.
-        written: what each label writes: a letter or several, a space, or nothing.
+        written: what each label adds to the text: letters, a space, or nothing.
         blank: CTC's blank label.
     """
 
@@ -41,7 +41,7 @@ class Interface:
             shortest=shortest,
             first=2 * second - third,
             hop=third - second,
-            written=tuple(labels.written[label] for label in sorted(labels.written)),
+            written=labels.pieces,
             blank=labels.blank,
         )
 

@@ -20,6 +20,7 @@ from sottovoce.models.recogniser import Recogniser
 LOGITS = "logits"
 OPSET = 21
 _MODULE = "model."
+_LEAST_LENGTH = 3  # features of Parakeet: with fewer, attention has another form
 
 
 def traced(recogniser: Recogniser) -> ir.Model:
@@ -48,7 +49,7 @@ def traced(recogniser: Recogniser) -> ir.Model:
 
 
 def _exported(model: WholeModel, name: str, example: torch.Tensor) -> ir.Model:
-    axes = {0: torch.export.Dim("utterances"), 1: torch.export.Dim("length")}
+    axes = {0: torch.export.Dim("utterances"), 1: torch.export.Dim("length", min=_LEAST_LENGTH)}
     try:
         program = torch.onnx.export(
             model,

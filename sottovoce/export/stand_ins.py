@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.models.parakeet.modeling_parakeet import ParakeetEncoderAttention
 from transformers.models.wav2vec2_conformer.modeling_wav2vec2_conformer import (
     Wav2Vec2ConformerRelPositionalEmbedding,
 )
@@ -55,14 +56,31 @@ _STAND_INS: Mapping[type[nn.Module], Callable[[Any], nn.Module]] = {
 }
 
 
+def _shifted(scores: Tensor) -> Tensor:
+    """[utterances, heads, frames, distances] -> [utterances, heads, frames, frames]: the score of
+    each frame at its distance to each other (arXiv 1901.02860, appendix B).
+
+    transformers pads and views anew, which tracing cannot follow for every length.
+    """
+    frames = scores.shape[2]
+    places = torch.arange(frames)
+    distances = (frames - 1) - places.unsqueeze(1) + places
+    return scores.gather(3, distances.expand(scores.shape[0], scores.shape[1], -1, -1))
+
+
 @contextmanager
 def standing_in(model: nn.Module) -> Iterator[None]:
     """Inside, such parts have the form that they are traced in."""
     replaced = {n: one for n, one in model.named_modules() if type(one) in _STAND_INS}
+    shifting = [one for one in model.modules() if isinstance(one, ParakeetEncoderAttention)]
     try:
+        for attention in shifting:
+            attention._rel_shift = _shifted  # type: ignore[method-assign]
         for name, module in replaced.items():
             model.set_submodule(name, _STAND_INS[type(module)](module))
         yield
     finally:
         for name, module in replaced.items():
             model.set_submodule(name, module)
+        for attention in shifting:
+            del attention._rel_shift  # the method of its class again

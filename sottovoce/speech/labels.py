@@ -101,6 +101,12 @@ class Labels:
         text = "".join(self.written.get(label, "") for label, _ in groupby(map(int, frames)))
         return text.strip().lower() if self.writes_lower_case else text.strip()
 
+    @property
+    def pieces(self) -> tuple[str, ...]:
+        """What each label, from 0 on, adds to a text; joined, with single spaces, they are the transcript."""
+        texts = (self.written.get(label, "") for label in range(max(self.written) + 1))
+        return tuple(text.lower() if self.writes_lower_case else text for text in texts)
+
     def greedy(self, logits: np.ndarray) -> str:
         """The transcript of the best label of each frame.
 

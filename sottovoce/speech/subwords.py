@@ -71,6 +71,16 @@ class SubwordLabels(Labels):
         backend: Any = self.tokenizer.backend_tokenizer
         return " ".join(backend.decode(labels).split())
 
+    @property
+    def pieces(self) -> tuple[str, ...]:
+        backend: Any = self.tokenizer.backend_tokenizer
+        before = min(self._audible)  # a piece says only behind another where a word begins
+        start = len(backend.decode([before]))
+        return tuple(
+            backend.decode([before, label])[start:] if label in self._audible else ""
+            for label in range(max(self.written) + 1)
+        )
+
     @cached_property
     def _audible(self) -> frozenset[int]:
         """All labels but the blank and the other special tokens; one may write nothing alone."""

@@ -45,3 +45,15 @@ def _assert_same(first: Any, second: Any) -> None:
     for seconds in SECONDS:
         one, other = (engine.frame_logits([noise(seconds)])[0] for engine in (first, second))
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["wav2vec2-bert", "parakeet_ctc"])
+def test_features_go_in_where_the_extractor_makes_them(
+    make_recogniser: MakeRecogniser, tmp_path: Path, family: str
+) -> None:
+    recogniser = make_recogniser(family)
+    write_export(recogniser, "onnx", tmp_path / "exported")
+    engine = engine_of(tmp_path / "exported", "onnx")
+    _assert_same(recogniser, engine)
+    lengths = range(1, 9000, 61)
+    assert [engine.frames_of(n) for n in lengths] == [recogniser.frames_of(n) for n in lengths]
