@@ -103,7 +103,10 @@ class Labels:
 
     @property
     def pieces(self) -> tuple[str, ...]:
-        """What each label, from 0 on, adds to a text; joined, with single spaces, they are the transcript."""
+        """What each label, from 0 on, adds to a text.
+
+        Joined, with single spaces, they are the transcript.
+        """
         texts = (self.written.get(label, "") for label in range(max(self.written) + 1))
         return tuple(text.lower() if self.writes_lower_case else text for text in texts)
 
