@@ -48,7 +48,9 @@ def write_compressed_tensors(recogniser: Recogniser, folder: Path) -> tuple[str,
                 f"layer {name!r} has 8-bit inputs, which this form of compressed-tensors has not; "
                 "export to onnx or openvino"
             )
-        if layer.precision.block and layer.matrix_shape[1] % layer.precision.block:
+    for name, layer in linear.items():
+        several = layer.precision.groups(layer.matrix_shape)[1] > 1
+        if several and layer.matrix_shape[1] % (layer.precision.block or 1):
             raise InputError(
                 f"layer {name!r} has rows of {layer.matrix_shape[1]} weights and a scale for every "
                 f"{layer.precision.block}; compressed-tensors wants whole blocks"

@@ -24,7 +24,10 @@ print(" ".join("".join(texts).split()))
 """)
 _ONNX_RUNTIME = (
     "onnxruntime",
-    'session = onnxruntime.InferenceSession("model.onnx")\n'
+    "options = onnxruntime.SessionOptions()\n"
+    "# without VNNI, sums of two products of 8 bits would overflow 16\n"
+    'options.add_session_config_entry("session.x64quantprecision", "1")\n'
+    'session = onnxruntime.InferenceSession("model.onnx", options)\n'
     'logits = session.run(["logits"], {facts["input"]: inputs})[0][0]',
 )
 _RUNS = {
@@ -46,10 +49,19 @@ _INPUTS = {
     ),
 }
 _COMPRESSED_TENSORS = """
+import sys
+
+import soundfile
+import torch
 from transformers import AutoModelForCTC, AutoProcessor
 
-model = AutoModelForCTC.from_pretrained(".")
+model = AutoModelForCTC.from_pretrained(".").eval()
 processor = AutoProcessor.from_pretrained(".")
+waveform, rate = soundfile.read(sys.argv[1], dtype="float32")
+inputs = processor(waveform, sampling_rate=rate, return_tensors="pt")
+with torch.inference_mode():
+    labels = model(**inputs).logits.argmax(2)
+print(processor.batch_decode(labels)[0])
 """
 
 
@@ -63,10 +75,16 @@ def program(target: str, interface: Interface) -> str:
 
 def readme(target: str, interface: Interface) -> str:
     """How to run an exported model with nothing of sottovoce installed."""
+    title = f"# A speech recogniser, exported by sottovoce to {target}\n\n"
+    if target not in _RUNS:
+        return (
+            f"{title}A checkpoint for transformers, which reads its packed weights with the "
+            "compressed-tensors package: `pip install transformers compressed-tensors`.\n\n"
+            f"```python{program(target, interface)}```\n"
+        )
     shape = {"waveforms": "samples", "features": "frames, channels"}[interface.input]
     return (
-        f"# A speech recogniser, exported by sottovoce to {target}\n\n"
-        f"In: {interface.input}, float32 [utterances, {shape}], of speech at "
+        f"{title}In: {interface.input}, float32 [utterances, {shape}], of speech at "
         f"{interface.sampling_rate} Hz, mono, at least {interface.shortest} samples and, in a "
         "batch, all of one length: nothing is padded and nothing masked. Out: logits, float32 "
         f"[utterances, frames, {len(interface.written)}], a frame every {interface.hop} samples, "

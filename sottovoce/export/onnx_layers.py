@@ -1,10 +1,11 @@
 """Packed layers in an ONNX graph: weights as packed bytes, inputs through 8 bits.
 
 A weight becomes a chain of operators that unpacks it. They read constants only, so a runtime runs
-them once, when it loads the model; what is stored is what sottovoce stores, `bits` bits a weight:
+them once, when it loads the model; what is stored is what sottovoce stores, `bits` bits a weight. A
+width that is no power of two is stored in planes of 4, 2 and 1 bits, so that all of it is done on
+single bytes, which keeps the memory of loading low:
 
-    bytes [groups, bits] -> the two bytes that hold each of a group's eight codes -> shift, mask
-    -> [rows, columns] -> the numbers that the codes stand for
+    bytes -> shift, mask -> codes, planes joined -> [rows, columns] -> the numbers they stand for
 
 Where the layer's inputs have 8 bits, the codes become int8 in front of a DequantizeLinear and the
 inputs pass QuantizeLinear and DequantizeLinear: the form that runtimes turn into int8 kernels.
@@ -20,9 +21,9 @@ from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packing import pack
 from sottovoce.errors import InputError
 from sottovoce.export.onnx_nodes import Nodes, given
-from sottovoce.export.whole_numbers import WholeNumbers
+from sottovoce.export.whole_numbers import WholeNumbers, int8_obstacle
 
-_GROUP = 8
+_PLANES = (4, 2, 1)  # two of them at most: no width is 7
 
 Rounded = dict[tuple[ir.Value, float, float], ir.Value]
 """(value, scale, zero) -> the value after 8 bits: layers that share inputs share their rounding."""
@@ -93,12 +94,10 @@ def _spread(
 
 
 def _for_int8(add: Nodes, name: str, layer: PackedLayer, turned: bool) -> ir.Value:
+    why = int8_obstacle(layer)
+    if why:
+        raise InputError(f"layer {name!r} has 8-bit inputs and {why}; leave them floating point")
     whole = WholeNumbers.of(name, layer)
-    if whole.scale.shape[1] > 1:
-        raise InputError(
-            f"layer {name!r} has a scale for every {layer.precision.block} weights and 8-bit "
-            "inputs, which 8-bit kernels cannot multiply; give it a scale a channel"
-        )
     scales = whole.scale.flatten().numpy()
     scale = add.stored(f"{name}.scale", scales if len(scales) > 1 else scales[0])
     if layer.precision.bits == 8:
@@ -112,27 +111,32 @@ def _for_int8(add: Nodes, name: str, layer: PackedLayer, turned: bool) -> ir.Val
 
 
 def _codes(add: Nodes, name: str, layer: PackedLayer, turned: bool) -> ir.Value:
-    """Codes stored as a stream of bits and unpacked again, whole numbers."""
+    """Codes stored in their bits and unpacked again, uint8 [rows, columns] or turned around."""
     bits = layer.precision.bits
     codes = layer.unsigned_codes.T if turned else layer.unsigned_codes
     if bits == 8:
         return add.stored(f"{name}.codes", codes.numpy())
-    flat = codes.flatten()
-    groups = torch.nn.functional.pad(flat, (0, -len(flat) % _GROUP)).view(-1, _GROUP)
-    stream = add.stored(f"{name}.codes", pack(groups, bits).numpy())
-    byte, shift = np.divmod(np.arange(_GROUP) * bits, 8)
-    low = add("Gather", stream, add.constant(byte), axis=1)
-    high = add("Gather", stream, add.constant(np.minimum(byte + 1, bits - 1)), axis=1)
-    eight = add.constant(np.array([8], np.uint32))
-    high = add("BitShift", add.cast(high, np.uint32), eight, direction="LEFT")
-    words = add("BitwiseOr", add.cast(low, np.uint32), high)
-    shifts = add.constant(shift.astype(np.uint32))
-    words = add("BitShift", words, shifts, direction="RIGHT")
-    found = add("BitwiseAnd", words, add.constant(np.array([2**bits - 1], np.uint32)))
+    planes, below = list[ir.Value](), 0
+    for width in (one for one in _PLANES if bits & one):
+        part = (codes.flatten() >> below) & (2**width - 1)
+        plane = _plane(add, f"{name}.codes.{below}", part, width)
+        shift = add.constant(np.uint8(below))
+        planes.append(add("BitShift", plane, shift, direction="LEFT") if below else plane)
+        below += width
+    joined = planes[0] if len(planes) == 1 else add("BitwiseOr", *planes)
+    return add("Reshape", joined, add.constant(codes.shape))
+
+
+def _plane(add: Nodes, name: str, part: torch.Tensor, width: int) -> ir.Value:
+    """Some bits of every code, [codes] of uint8: 8 / width of them in a byte."""
+    stored = add.stored(name, pack(part.unsqueeze(0), width).view(-1, 1).numpy())
+    shifts = add.constant(np.arange(0, 8, width, dtype=np.uint8))
+    found = add("BitShift", stored, shifts, direction="RIGHT")
+    found = add("BitwiseAnd", found, add.constant(np.uint8(2**width - 1)))
     found = add("Reshape", found, add.constant([-1]))
-    if groups.numel() > len(flat):
-        found = add("Slice", found, add.constant([0]), add.constant([len(flat)]))
-    return add("Reshape", found, add.constant(codes.shape))
+    if len(part) * width % 8:
+        found = add("Slice", found, add.constant([0]), add.constant([len(part)]))
+    return found
 
 
 def _round_inputs(graph: ir.Graph, node: ir.Node, layer: PackedLayer, rounded: Rounded) -> None:

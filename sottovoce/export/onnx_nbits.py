@@ -14,12 +14,12 @@ import torch
 from sottovoce.artifact.packed_layers import PackedLayer, PackedLinear
 from sottovoce.artifact.packing import pack
 from sottovoce.export.onnx_nodes import Nodes, given
-from sottovoce.export.whole_numbers import WholeNumbers
+from sottovoce.export.whole_numbers import WholeNumbers, obstacle
 
 DOMAIN = "com.microsoft"
 _WIDTHS = (2, 4, 8)
 _BLOCK = 128
-_LEAST_BLOCK = 16
+_BLOCKS = (16, 32, 64, 128, 256)
 
 
 def multiply_packed(model: ir.Model, layers: Mapping[str, PackedLayer]) -> dict[str, PackedLayer]:
@@ -33,8 +33,9 @@ def multiply_packed(model: ir.Model, layers: Mapping[str, PackedLayer]) -> dict[
     """
     left = {}
     for name, layer in layers.items():
-        products = _products(model.graph.initializers[f"{name}.weight"])
-        if products and _is_known(layer):
+        weight = model.graph.initializers.get(f"{name}.weight")
+        products = _products(weight) if weight is not None and _is_known(layer) else []
+        if products:
             for turned, product in products:
                 _replace(model.graph, name, layer, product)
                 model.graph.remove([product, turned], safe=True)
@@ -58,11 +59,10 @@ def _products(weight: ir.Value) -> list[tuple[ir.Node, ir.Node]]:
 
 
 def _is_known(layer: PackedLayer) -> bool:
-    block = layer.precision.block
-    fits = not block or (block >= _LEAST_BLOCK and block & (block - 1) == 0)
-    plain = layer.precision.input_bits is None and not layer.grid.has_offset
-    eight = layer.precision.bits == 8 and bool(layer.grid.shift)
-    return isinstance(layer, PackedLinear) and fits and plain and not eight
+    several = layer.precision.groups(layer.matrix_shape)[1] > 1
+    fits = not several or layer.precision.block in _BLOCKS
+    plain = layer.precision.input_bits is None and obstacle(layer.precision) is None
+    return isinstance(layer, PackedLinear) and fits and plain
 
 
 def _replace(graph: ir.Graph, name: str, layer: PackedLayer, product: ir.Node) -> None:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.errors import InputError
+from sottovoce.plan import Precision
 
 
 @dataclass(frozen=True)
@@ -35,22 +36,41 @@ class WholeNumbers:
         Raises:
             InputError: its numbers are no such product, or int8 cannot hold the codes.
         """
-        grid, precision = layer.grid, layer.precision
-        if grid.has_offset:
-            raise InputError(
-                f"layer {name!r} has offsets, which formats of whole numbers cannot hold; quantize "
-                "it on the symmetric or the half grid"
-            )
-        step = 2 if grid.shift else 1
-        lowest, highest = (int(step * (end + grid.shift)) for end in (grid.lowest, grid.highest))
-        bits = max(precision.bits, max(-lowest - 1, highest).bit_length() + 1)
-        if bits > 8:
-            raise InputError(
-                f"layer {name!r} has {precision.bits}-bit codes on the {precision.grid} grid, "
-                "which int8 cannot hold; quantize it on the symmetric grid"
-            )
+        why = obstacle(layer.precision)
+        if why:
+            raise InputError(f"layer {name!r} {why}; quantize it on the symmetric grid")
+        step, lowest, bits = _range(layer.precision)
         return cls(step, lowest, bits, layer.affine.scale.detach().cpu() / step)
 
     def signed(self, codes: Tensor) -> Tensor:
         """Stored codes as int8."""
         return codes.int().mul(self.step).add(self.lowest).to(torch.int8)
+
+
+def obstacle(precision: Precision) -> str | None:
+    """Why weights of this precision are no whole numbers in int8 times a scale, if they are not."""
+    if precision.quantizer.grid.has_offset:
+        return "has offsets, which formats of whole numbers cannot hold"
+    if _range(precision)[2] > 8:
+        return (
+            f"has {precision.bits}-bit codes on the {precision.grid} grid, which int8 cannot hold"
+        )
+    return None
+
+
+def int8_obstacle(layer: PackedLayer) -> str | None:
+    """Why 8-bit kernels cannot multiply by a layer's weight, if they cannot."""
+    if layer.precision.groups(layer.matrix_shape)[1] > 1:
+        return (
+            f"has a scale for every {layer.precision.block} weights, which 8-bit kernels cannot "
+            "multiply"
+        )
+    return obstacle(layer.precision)
+
+
+def _range(precision: Precision) -> tuple[int, int, int]:
+    """Step and lowest number, as `WholeNumbers` has them, and the bits of all of them."""
+    grid = precision.quantizer.grid
+    step = 2 if grid.shift else 1
+    lowest, highest = (int(step * (end + grid.shift)) for end in (grid.lowest, grid.highest))
+    return step, lowest, max(precision.bits, max(-lowest - 1, highest).bit_length() + 1)

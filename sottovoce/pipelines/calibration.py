@@ -4,14 +4,15 @@ The weights stay what they are. It is another model all the same: it gets its ow
 verdict against the one that it was made of.
 """
 
+import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import tomli_w
-import torch
 from rich.console import Console
 from rich.progress import track
 
@@ -19,9 +20,17 @@ from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.artifact.writer import rewrite_artifact
 from sottovoce.errors import InputError
+from sottovoce.export.whole_numbers import int8_obstacle
 from sottovoce.models.checkpoint import is_artifact, load
 from sottovoce.models.recogniser import Recogniser, best_device
-from sottovoce.pipelines.delivery import baseline_of, measured, probe, record_of, write_papers
+from sottovoce.pipelines.delivery import (
+    baseline_of,
+    measured,
+    probe,
+    read_back,
+    record_of,
+    write_papers,
+)
 from sottovoce.pipelines.measured import scored
 from sottovoce.posttraining.calibration import CalibrationSpeech
 from sottovoce.posttraining.layers import RoundedInputs
@@ -48,9 +57,8 @@ class _Kept:
     @property
     def notes(self) -> tuple[str, ...]:
         reasons = {
-            f"change more than {100 * CHANGES_AT_MOST:g}% of the words": self.sensitive,
-            "have offsets or several scales a channel, which 8-bit kernels cannot multiply, or are "
-            "never called": self.impossible,
+            f"would change more than {100 * CHANGES_AT_MOST:g}% of the words": self.sensitive,
+            "have weights that 8-bit kernels cannot multiply, or are never called": self.impossible,
         }
         return tuple(
             f"{len(names)} layer(s) keep their inputs in floating point, since they {why}: "
@@ -101,28 +109,37 @@ def calibrate(
     for layer, span in spans.items():
         recogniser.model.set_submodule(layer, layers[layer].with_inputs(span))
     expected = probe(lambda: nullcontext(recogniser))
-    finished = out.with_name(f"{out.name}.finished")
-    rewrite_artifact(finished, recogniser.model, recogniser.processor)
-    found = load(finished).to(recogniser.device)
-    if not torch.equal(expected, probe(lambda: nullcontext(found))):
-        raise InputError(f"{finished} computes other logits than it should; please report this")
-    after = scored(found, evaluation, "calibrated", console)
     dials = {"rule": rule, "calibration": speech.name}
     own = () if evaluate_on is not None else ("Measured on the calibration speech itself.",)
-    record = record_of(
-        found,
-        finished,
-        baselines,
-        after,
-        source=str(source),
-        evaluated_on=evaluation.name,
-        seconds=time.monotonic() - started,
-        recipe=dials,
-        notes=(*own, *kept.notes),
-    )
-    write_papers(finished, record, tomli_w.dumps(dials), after, out.name)
-    finished.rename(out)
+    with _unfinished(out) as finished:
+        rewrite_artifact(finished, recogniser.model, recogniser.processor)
+        found = read_back(finished, recogniser.device, expected)
+        after = scored(found, evaluation, "calibrated", console)
+        record = record_of(
+            found,
+            finished,
+            baselines,
+            after,
+            source=str(source),
+            evaluated_on=evaluation.name,
+            seconds=time.monotonic() - started,
+            recipe=dials,
+            notes=(*own, *kept.notes),
+        )
+        write_papers(finished, record, tomli_w.dumps(dials), after, out.name)
+        finished.rename(out)
     return record
+
+
+@contextmanager
+def _unfinished(out: Path) -> Iterator[Path]:
+    """Where the result is until it is whole; nothing of it is left if it never is."""
+    folder = out.with_name(f".{out.name}.unfinished")
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _refuse(source: str | Path, out: Path, rule: str) -> None:
@@ -141,7 +158,7 @@ def _ranges(
     layers = packed_layers(recogniser.model)
     if any(layer.precision.input_bits for layer in layers.values()):
         raise InputError("the model has 8-bit inputs already")
-    fitting = {name: layer for name, layer in layers.items() if _multiplies_whole_numbers(layer)}
+    fitting = {name: layer for name, layer in layers.items() if int8_obstacle(layer) is None}
     histograms = input_histograms(recogniser, fitting, CalibrationSpeech(recogniser, speech))
     spans = {name: RULES[rule](histogram) for name, histogram in histograms.items()}
     impossible = tuple(name for name in layers if name not in spans)
@@ -150,18 +167,20 @@ def _ranges(
         with _rounding(layers, by):
             return recognise(recogniser, speech).transcripts
 
-    full, sensitive = heard({}), list[str]()
+    full = heard({})
+
+    def change(names: Iterable[str]) -> float:
+        return words_changed(full, heard({name: spans[name] for name in names}))
+
     trials = _trials(recogniser, tuple(spans))
-    for names in track(trials, "inputs in 8 bits", console=console):
-        if words_changed(full, heard({name: spans[name] for name in names})) > CHANGES_AT_MOST:
-            sensitive += names
-    left = {name: span for name, span in spans.items() if name not in sensitive}
-    return left, _Kept(tuple(sensitive), impossible)
-
-
-def _multiplies_whole_numbers(layer: PackedLayer) -> bool:
-    several = layer.precision.groups(layer.matrix_shape)[1] > 1
-    return not layer.grid.has_offset and not several
+    changes = {names: change(names) for names in track(trials, "one at a time", console=console)}
+    rounded = sorted(
+        (one for one in trials if changes[one] <= CHANGES_AT_MOST), key=changes.__getitem__
+    )
+    while rounded and change(chain(*rounded)) > CHANGES_AT_MOST:
+        rounded.pop()  # the one that changes most by itself
+    left = {name: spans[name] for name in chain(*rounded)}
+    return left, _Kept(tuple(name for name in spans if name not in left), impossible)
 
 
 def _trials(recogniser: Recogniser, names: Sequence[str]) -> list[tuple[str, ...]]:

@@ -64,7 +64,12 @@ def delivered(
     """
     shutil.rmtree(folder, ignore_errors=True)
     write_artifact(folder, recogniser.model, recogniser.processor, layers, plan)
-    found = load(folder).to(recogniser.device)
+    return read_back(folder, recogniser.device, expected)
+
+
+def read_back(folder: Path, device: torch.device, expected: torch.Tensor) -> Recogniser:
+    """A packed model as it was written. Raises InputError where its `probe` is another."""
+    found = load(folder).to(device)
     if not torch.equal(expected, probe(lambda: nullcontext(found))):
         raise InputError(f"{folder} computes other logits than it should; please report this")
     return found

@@ -6,14 +6,21 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from sottovoce.artifact.packed_model import packed_layers
+from sottovoce.errors import InputError
 from sottovoce.export.folder import write_export
 from sottovoce.models.checkpoint import load
+from sottovoce.models.recogniser import Recogniser
 from sottovoce.runtime.engine import Engine
 from sottovoce.runtime.engines import engine_of
 from sottovoce.runtime.recognition import recognise
 from sottovoce.speech.corpora import read_corpus
 
 _SECONDS = 3
+_EXACT = 1e-3
+_ROUNDED = 0.3
+"""Of the largest logit: kernels add up in other orders; and an 8-bit input between two codes may
+fall to either, which moves what follows by steps."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +80,24 @@ def export(
         )
     return Export(
         bytes=sum(file.stat().st_size for file in out.glob("model.*")),
-        difference=_difference(recogniser, exported),
+        difference=_difference(recogniser, exported, out),
         differing=differing,
         utterances=len(corpus.utterances) if corpus is not None else 0,
         notes=notes,
     )
 
 
-def _difference(first: Engine, second: Engine) -> float:
-    noise = np.random.default_rng(0).standard_normal(_SECONDS * first.sampling_rate)
-    one, other = (engine.frame_logits([noise.astype(np.float32)])[0] for engine in (first, second))
-    return float(np.abs(one - other).max())
+def _difference(recogniser: Recogniser, exported: Engine, out: Path) -> float:
+    """Raises InputError where it is more than rounding explains."""
+    noise = np.random.default_rng(0).standard_normal(_SECONDS * recogniser.sampling_rate)
+    one, other = (
+        each.frame_logits([noise.astype(np.float32)])[0] for each in (recogniser, exported)
+    )
+    difference = float(np.abs(one - other).max()) if one.shape == other.shape else np.inf
+    layers = packed_layers(recogniser.model).values()
+    steps = any(layer.precision.input_bits for layer in layers)
+    if not difference <= (_ROUNDED if steps else _EXACT) * np.abs(one).max():
+        raise InputError(
+            f"{out} computes other logits than the model, by {difference:.2g}; please report this"
+        )
+    return difference

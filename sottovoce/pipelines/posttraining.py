@@ -43,6 +43,7 @@ from sottovoce.speech.corpus import Corpus
 from sottovoce.training.state import WorkFolder
 
 METHODS = ("stablequant", *RULES, "mixed")
+CANDIDATES: Candidates = (2, 3, 4, 6, 8)
 _BITS = 8
 
 
@@ -63,7 +64,7 @@ class PostTraining:
 
     method: str = "stablequant"
     bits: float = float(_BITS)
-    candidates: Candidates = (2, 3, 4, 6, 8)
+    candidates: Candidates = CANDIDATES
     scale_bits: int | None = None
     inputs: bool = False
     float_inputs: bool = True
@@ -73,6 +74,11 @@ class PostTraining:
             raise InputError(f"method is {self.method!r}; it must be one of {METHODS}")
         if self.method != "mixed" and self.bits != _BITS:
             raise InputError(f"method {self.method} has 8 bits; give --method mixed for others")
+        others = [str(one) for one in self.candidates] != [str(one) for one in CANDIDATES]
+        if self.method != "mixed" and (others or self.scale_bits):
+            raise InputError(f"candidates and scale_bits are dials of mixed, not of {self.method}")
+        if self.method != "stablequant" and not self.float_inputs:
+            raise InputError(f"float_inputs is a dial of stablequant, not of {self.method}")
         low, high = min(self.precisions), max(self.precisions)
         if not low <= self.bits <= high:
             raise InputError(f"bits is {self.bits}; it must lie in {low} to {high}")

@@ -1,18 +1,26 @@
 """Which runtime runs a model: by name, or the fastest that is ready."""
 
+import copy
+import hashlib
 import importlib
 import importlib.util
+import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from transformers import AutoModelForCTC, PreTrainedModel
+
+from sottovoce.artifact.packed_model import plan_of
 from sottovoce.errors import InputError
 from sottovoce.export.folder import is_export, read_facts, write_export
 from sottovoce.models.checkpoint import load, read_processor
 from sottovoce.models.families import family_of
-from sottovoce.models.recogniser import best_device
+from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.runtime.engine import Engine
 from sottovoce.runtime.graph_engine import GraphEngine, Run
 from sottovoce.speech.subwords import labels_of
@@ -44,16 +52,20 @@ class GraphRuntime:
     def is_installed(self) -> bool:
         return importlib.util.find_spec(self.package) is not None
 
+    def check(self) -> None:
+        """Raises InputError where the package is missing."""
+        if not self.is_installed:
+            raise InputError(
+                f"{self.package} is not installed; pip install 'sottovoce[{self.extra}]'"
+            )
+
     def read(self, folder: Path, target: str) -> Run:
         """Load an exported folder's graph.
 
         Raises:
             InputError: the package is missing, or the graph cannot be read.
         """
-        if not self.is_installed:
-            raise InputError(
-                f"{self.package} is not installed; pip install 'sottovoce[{self.extra}]'"
-            )
+        self.check()
         file = folder / self.files[target]
         try:
             run: Run = importlib.import_module(self.reader).read_graph(file, **self.options)
@@ -98,29 +110,58 @@ def engine_of(model: str | Path, runtime: str = AUTO) -> Engine:
         return _exported(Path(model), runtime)
     if runtime in (AUTO, TORCH):
         return load(model).to(best_device())
-    return _exported(_graph_of(model, next(iter(RUNTIMES[runtime].files))), runtime)
+    RUNTIMES[runtime].check()
+    recogniser, target = load(model), next(iter(RUNTIMES[runtime].files))
+    folder = _graph_of(recogniser, target)
+    try:
+        return _exported(folder, runtime)
+    except InputError:  # what was kept is damaged
+        shutil.rmtree(folder)
+        return _exported(_graph_of(recogniser, target), runtime)
 
 
 def _exported(folder: Path, runtime: str) -> Engine:
     target, model_type, interface = read_facts(folder)
-    readers = {name: one for name, one in RUNTIMES.items() if target in one.files}
-    installed = [name for name, one in readers.items() if one.is_installed]
-    name = (installed or list(readers))[0] if runtime == AUTO and readers else runtime
-    if name not in readers:
-        fitting = ", ".join(readers) or "transformers itself"
-        raise InputError(f"{folder} was exported to {target}, which is run by {fitting}")
     family = family_of(model_type)
     processor = read_processor(folder, family)
+    readers = {name: one for name, one in RUNTIMES.items() if target in one.files}
+    if not readers and runtime in (AUTO, TORCH):
+        return Recogniser(_in_transformers(folder), processor, family)
+    installed = [name for name, one in readers.items() if one.is_installed]
+    name = (installed or list(readers))[0] if runtime == AUTO else runtime
+    if name not in readers:
+        fitting = ", ".join(readers or [TORCH])
+        raise InputError(f"{folder} was exported to {target}, which is run by {fitting}")
     prepare = partial(family.front_end.graph_inputs, processor.feature_extractor)
     labels = labels_of(processor.tokenizer)
     return GraphEngine(name, readers[name].read(folder, target), prepare, interface, labels)
 
 
-def _graph_of(model: str | Path, target: str) -> Path:
-    """A kept export of the same weights."""
-    recogniser = load(model)
+def _in_transformers(folder: Path) -> PreTrainedModel:
+    """What was exported to transformers itself."""
+    try:
+        return AutoModelForCTC.from_pretrained(folder).eval()
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        raise InputError(f"transformers cannot read {folder}: {error}; export it again") from error
+
+
+def _graph_of(recogniser: Recogniser, target: str) -> Path:
+    """A kept export of the same recogniser: weights, architecture, plan and processor."""
+    digest = hashlib.sha256(recogniser.fingerprint().encode())
+    digest.update(json.dumps(plan_of(recogniser.model).to_json()).encode())
+    with TemporaryDirectory() as folder:
+        config = copy.deepcopy(recogniser.model.config)
+        config.quantization_config = {}  # the plan, which is in the digest already
+        config.save_pretrained(folder)
+        recogniser.processor.save_pretrained(folder)
+        for file in sorted(Path(folder).iterdir()):
+            digest.update(file.read_bytes())
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = home / "sottovoce" / f"{recogniser.fingerprint()}-{target}-{__version__}"
-    if not is_export(folder):
-        write_export(recogniser, target, folder)
-    return folder
+    folder_of_graph = home / "sottovoce" / f"{digest.hexdigest()[:32]}-{target}-{__version__}"
+    if not is_export(folder_of_graph):
+        try:
+            write_export(recogniser, target, folder_of_graph)
+        except InputError:
+            if not is_export(folder_of_graph):  # else: another process was faster
+                raise
+    return folder_of_graph

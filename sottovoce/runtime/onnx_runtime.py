@@ -12,6 +12,8 @@ def read_graph(file: Path) -> Run:
     """Load model.onnx."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # Without VNNI, sums of two products of 8 bits would overflow 16.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
     name = session.get_inputs()[0].name

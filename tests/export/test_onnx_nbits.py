@@ -10,7 +10,7 @@ from sottovoce.export.onnx_nbits import multiply_packed
 from sottovoce.plan import Precision
 from sottovoce.quantizers.ranges import initial_affine
 
-ROWS, COLUMNS = 12, 150  # more than a block of MatMulNBits, and no multiple of it
+ROWS, COLUMNS = 12, 550  # more than a block of MatMulNBits, and no multiple of it
 
 
 def packed(precision):
@@ -72,6 +72,7 @@ def test_a_packed_product_is_that_of_the_layer(precision, bits):
         Precision(4, "asymmetric"),
         Precision(4, "symmetric", "block", 8),
         Precision(4, "symmetric", "block", 48),
+        Precision(4, "symmetric", "block", 512),
         Precision(8, "half"),
         Precision(8, input_bits=8),
     ],
