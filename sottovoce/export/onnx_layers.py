@@ -2,8 +2,7 @@
 
 A weight becomes a chain of operators that unpacks it. They read constants only, so a runtime runs
 them once, when it loads the model; what is stored is what sottovoce stores, `bits` bits a weight. A
-width that is no power of two is stored in planes of 4, 2 and 1 bits, so that all of it is done on
-single bytes, which keeps the memory of loading low:
+width that is no power of two is stored in planes of 4, 2 and 1 bits, none of which crosses a byte:
 
     bytes -> shift, mask -> codes, planes joined -> [rows, columns] -> the numbers they stand for
 
@@ -107,11 +106,16 @@ def _for_int8(add: Nodes, name: str, layer: PackedLayer, turned: bool) -> ir.Val
         found = add.cast(_codes(add, name, layer, turned), np.int32)
         found = add("Mul", found, add.constant(np.int32(whole.step)))
         found = add.cast(add("Add", found, add.constant(np.int32(whole.lowest))), np.int8)
-    return add("DequantizeLinear", found, scale, axis=1 if turned else 0)
+    # Zeros, one for each scale: without them ONNX Runtime cannot rewrite a graph for CPUs that have
+    # no VNNI.
+    zeros = np.zeros(scales.shape if len(scales) > 1 else (), np.int8)
+    zero = add.stored(f"{name}.zero", zeros)
+    return add("DequantizeLinear", found, scale, zero, axis=1 if turned else 0)
 
 
 def _codes(add: Nodes, name: str, layer: PackedLayer, turned: bool) -> ir.Value:
-    """Codes stored in their bits and unpacked again, uint8 [rows, columns] or turned around."""
+    """Codes stored in their bits and unpacked again, [rows, columns] or turned around, uint32
+    (uint8 at 8 bits)."""
     bits = layer.precision.bits
     codes = layer.unsigned_codes.T if turned else layer.unsigned_codes
     if bits == 8:
@@ -120,7 +124,7 @@ def _codes(add: Nodes, name: str, layer: PackedLayer, turned: bool) -> ir.Value:
     for width in (one for one in _PLANES if bits & one):
         part = (codes.flatten() >> below) & (2**width - 1)
         plane = _plane(add, f"{name}.codes.{below}", part, width)
-        shift = add.constant(np.uint8(below))
+        shift = add.constant(np.uint32(below))
         planes.append(add("BitShift", plane, shift, direction="LEFT") if below else plane)
         below += width
     joined = planes[0] if len(planes) == 1 else add("BitwiseOr", *planes)
@@ -128,11 +132,13 @@ def _codes(add: Nodes, name: str, layer: PackedLayer, turned: bool) -> ir.Value:
 
 
 def _plane(add: Nodes, name: str, part: torch.Tensor, width: int) -> ir.Value:
-    """Some bits of every code, [codes] of uint8: 8 / width of them in a byte."""
+    """Some bits of every code, [codes] of uint32: 8 / width of them in a byte."""
     stored = add.stored(name, pack(part.unsqueeze(0), width).view(-1, 1).numpy())
-    shifts = add.constant(np.arange(0, 8, width, dtype=np.uint8))
-    found = add("BitShift", stored, shifts, direction="RIGHT")
-    found = add("BitwiseAnd", found, add.constant(np.uint8(2**width - 1)))
+    # Not on bytes: what leads from bytes to floats, OpenVINO takes for a compressed weight, leaves
+    # it in the graph and computes it wrongly.
+    words, shifts = add.cast(stored, np.uint32), np.arange(0, 8, width, dtype=np.uint32)
+    found = add("BitShift", words, add.constant(shifts), direction="RIGHT")
+    found = add("BitwiseAnd", found, add.constant(np.uint32(2**width - 1)))
     found = add("Reshape", found, add.constant([-1]))
     if len(part) * width % 8:
         found = add("Slice", found, add.constant([0]), add.constant([len(part)]))

@@ -1,6 +1,7 @@
 import numpy as np
 import onnx_ir as ir
 import onnxruntime
+import openvino
 import pytest
 import torch
 from precisions import EVERY_PRECISION, described
@@ -143,3 +144,18 @@ def test_layers_with_the_same_inputs_share_their_rounding():
 def test_what_int8_kernels_cannot_multiply_is_refused_by_name(precision, why):
     with pytest.raises(InputError, match=rf"'encoder\.0\.q' has .*{why}|'encoder\.0\.q' .*{why}"):
         graph_of({"encoder.0.q": packed(precision)}, multiplied)
+
+
+@pytest.mark.parametrize(
+    "precision", [one for one in EVERY_PRECISION if not one.scale_bits], ids=described
+)
+def test_openvino_multiplies_by_what_was_stored(precision):
+    """It knows compressed weights by their form, and computed some chains of bytes wrongly."""
+    layer, inputs = packed(precision), noise()
+    model = ir.to_proto(ir.Model(graph_of({"layer": layer}, multiplied), ir_version=10))
+    core = openvino.Core()
+    compiled = core.compile_model(
+        core.read_model(model.SerializeToString()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    expected = layer(torch.from_numpy(inputs)).detach().numpy()
+    np.testing.assert_allclose(compiled([inputs])["layer"], expected, rtol=1e-4, atol=1e-4)

@@ -136,7 +136,6 @@ def test_an_interrupted_calibration_leaves_nothing(place, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(calibration, "write_papers", stopped)
-        with pytest.raises(KeyboardInterrupt):
-            run(place)
+        assert run(place).status != 0
     assert not [one for one in place.iterdir() if "int8" in one.name]
     assert run(place).status == 0
