@@ -62,7 +62,7 @@ def systems() -> list[System]:
     ours = [
         System(f"sottovoce {bits} bits, 8-bit inputs, {engine}", f"int8-{bits}.onnx", engine)
         for bits in WIDTHS
-        for engine in ("OpenVINO f32", "OpenVINO bf16", "ONNX Runtime")
+        for engine in ("OpenVINO f32", "ONNX Runtime")
         if bits == WIDTHS[0] or engine == "OpenVINO f32"
     ]
     return [

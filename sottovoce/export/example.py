@@ -35,7 +35,8 @@ _RUNS = {
     "onnx-nbits": _ONNX_RUNTIME,
     "openvino": (
         "openvino",
-        'model = openvino.Core().compile_model("model.xml", "CPU")\n'
+        'settings = {"INFERENCE_PRECISION_HINT": "f32"}  # bfloat16 would not do\n'
+        'model = openvino.Core().compile_model("model.xml", "CPU", settings)\n'
         'logits = model(inputs)["logits"][0]',
     ),
 }

@@ -68,7 +68,8 @@ def _folded(
     products = add("Mul", add("MatMul", kernels, covariance), kernels)
     variance = add("ReduceSum", products, add.constant([2]), keepdims=1)
     epsilon = add.constant(np.float32(norm.attributes.get_float("epsilon", 1e-5)))
-    deviation = add("Sqrt", add("Add", variance, epsilon))
+    positive = add("Max", variance, add.constant(np.float32(0)))  # rounding may leave less
+    deviation = add("Sqrt", add("Add", positive, epsilon))
     column = add.constant([channels, 1])
     factor = add("Div", add("Reshape", gain, column), deviation)
     products = add("MatMul", add("Mul", kernels, factor), centred)

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,18 +35,16 @@ class GraphRuntime:
     """A runtime for exported graphs.
 
     Attributes:
-        reader: module with `read_graph`, (file, **options) -> Run.
+        reader: module with `read_graph`, (file) -> Run.
         package: what must be installed.
         extra: of sottovoce, which installs it.
         files: target -> the file of its folder that is read; the first is what is kept for it.
-        options: of the reader.
     """
 
     reader: str
     package: str
     extra: str
     files: Mapping[str, str]
-    options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_installed(self) -> bool:
@@ -68,7 +66,7 @@ class GraphRuntime:
         self.check()
         file = folder / self.files[target]
         try:
-            run: Run = importlib.import_module(self.reader).read_graph(file, **self.options)
+            run: Run = importlib.import_module(self.reader).read_graph(file)
         except Exception as error:  # each runtime has its own for a damaged file
             reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
             raise InputError(
@@ -82,13 +80,10 @@ _ONNX = "sottovoce.runtime.onnx_runtime"
 _GRAPHS = {"onnx": "model.onnx", "openvino": "model.xml"}
 RUNTIMES = {
     "openvino": GraphRuntime(_OPENVINO, "openvino", "openvino", _GRAPHS),
-    "openvino-bf16": GraphRuntime(
-        _OPENVINO, "openvino", "openvino", _GRAPHS, {"precision": "bf16"}
-    ),
     "onnx": GraphRuntime(_ONNX, "onnxruntime", "onnx", {"onnx": "model.onnx"}),
     "onnx-nbits": GraphRuntime(_ONNX, "onnxruntime", "onnx", {"onnx-nbits": "model.onnx"}),
 }
-"""By name; the first is the fastest that computes in float32 what is not in 8 bits."""
+"""By name, the fastest first."""
 CHOICES = (AUTO, TORCH, *RUNTIMES)
 
 
