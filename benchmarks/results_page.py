@@ -194,11 +194,7 @@ def _peers() -> str:
         return f"{title}\n\nNot measured yet."
     lines = [
         [
-            row["system"],
-            f"{row['bytes'] / 1e6:.2f}",
-            _percent(row["wer"]),
-            f"{_percent(row['interval'][0])} to {_percent(row['interval'][1])}",
-            _verdict(row),
+            *_standing(row),
         ]
         for row in sorted(rows, key=lambda row: -row.get("bytes", 0))
         if "refused" not in row
@@ -251,6 +247,17 @@ def _chunking() -> str:
     )
 
 
+def _standing(row: Row) -> list[str]:
+    """System, megabytes, error rate, its interval, verdict."""
+    return [
+        row["system"],
+        f"{row['bytes'] / 1e6:.2f}",
+        _percent(row["wer"]),
+        f"{_percent(row['interval'][0])} to {_percent(row['interval'][1])}",
+        _verdict(row),
+    ]
+
+
 def _posttraining() -> str:
     title = (
         "## 8 bits for weights and inputs, without training\n\n"
@@ -265,11 +272,7 @@ def _posttraining() -> str:
         return f"{title}\n\nNot measured yet."
     lines = [
         [
-            row["system"],
-            f"{row['bytes'] / 1e6:.2f}",
-            _percent(row["wer"]),
-            f"{_percent(row['interval'][0])} to {_percent(row['interval'][1])}",
-            _verdict(row),
+            *_standing(row),
             str(len(row["float_inputs"])) if "float_inputs" in row else "",
             "" if row["cpu_minutes"] is None else f"{row['cpu_minutes']:.1f}",
         ]

@@ -132,6 +132,14 @@ def tiny_recogniser(folder: Path, family: str = "wav2vec2", **changes: Any) -> R
     )
 
 
+@torch.inference_mode()
+def logits_of(recogniser: Recogniser, waveforms: list[np.ndarray]) -> list[torch.Tensor]:
+    """What a batch of waveforms gives each, padding cut off."""
+    features = recogniser.features(waveforms)
+    logits = recogniser.logits(features)
+    return [one[:frames] for one, frames in zip(logits, features.frames.tolist(), strict=True)]
+
+
 def noise(seconds: float, seed: int = 0) -> np.ndarray:
     samples = np.random.default_rng(seed).standard_normal(round(seconds * RATE))
     return (0.1 * samples).astype(np.float32)

@@ -86,6 +86,12 @@ class PackedLayer(nn.Module):
         """(rows, columns) of the weight as a matrix."""
         return self.weight_shape[0], prod(self.weight_shape[1:])
 
+    @property
+    def block(self) -> int | None:
+        """Weights that share a scale, where a row has several scales."""
+        several = self.precision.groups(self.matrix_shape)[1] > 1
+        return self.precision.block if several else None
+
     def store(self, weight: Tensor, affine: Affine, bias: Tensor | None = None) -> Self:
         """Quantize and pack a weight; returns the layer itself.
 

@@ -49,11 +49,10 @@ def write_compressed_tensors(recogniser: Recogniser, folder: Path) -> tuple[str,
                 "export to onnx or openvino"
             )
     for name, layer in linear.items():
-        several = layer.precision.groups(layer.matrix_shape)[1] > 1
-        if several and layer.matrix_shape[1] % (layer.precision.block or 1):
+        if layer.block and layer.matrix_shape[1] % layer.block:
             raise InputError(
                 f"layer {name!r} has rows of {layer.matrix_shape[1]} weights and a scale for every "
-                f"{layer.precision.block}; compressed-tensors wants whole blocks"
+                f"{layer.block}; compressed-tensors wants whole blocks"
             )
     numbers = {name: WholeNumbers.of(name, layer) for name, layer in linear.items()}
     inside = tuple(f"{name}." for name in packed)
@@ -105,8 +104,7 @@ def _described(
     """The `quantization_config`: a group of layers for each kind of weight."""
     kinds: dict[tuple[int, int | None], list[str]] = {}
     for name, whole in numbers.items():
-        block = packed[name].precision.block if whole.scale.shape[1] > 1 else None
-        kinds.setdefault((whole.bits, block), []).append(name)
+        kinds.setdefault((whole.bits, packed[name].block), []).append(name)
     others = [
         name
         for name, module in model.named_modules()

@@ -81,14 +81,12 @@ def _spread(
     add: Nodes, name: str, layer: PackedLayer, numbers: torch.Tensor, turned: bool
 ) -> ir.Value:
     """What belongs to groups, as it is stored, so that it broadcasts over the matrix."""
-    columns = layer.matrix_shape[1]
     groups = numbers.view(layer.precision.groups(layer.matrix_shape))
     stored = add.stored(name, (groups.T if turned else groups).numpy())
     spread = add.cast(stored, np.float32) if numbers.dtype != torch.float32 else stored
-    if groups.shape[1] == 1:
+    if layer.block is None:
         return spread
-    # `block` is there where a row has several groups
-    belongs = np.arange(columns) // layer.precision.block  # type: ignore[operator]
+    belongs = np.arange(layer.matrix_shape[1]) // layer.block
     return add("Gather", spread, add.constant(belongs), axis=0 if turned else 1)
 
 

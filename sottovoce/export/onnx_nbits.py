@@ -59,8 +59,7 @@ def _products(weight: ir.Value) -> list[tuple[ir.Node, ir.Node]]:
 
 
 def _is_known(layer: PackedLayer) -> bool:
-    several = layer.precision.groups(layer.matrix_shape)[1] > 1
-    fits = not several or layer.precision.block in _BLOCKS
+    fits = layer.block is None or layer.block in _BLOCKS
     plain = layer.precision.input_bits is None and obstacle(layer.precision) is None
     return isinstance(layer, PackedLinear) and fits and plain
 
@@ -69,7 +68,7 @@ def _replace(graph: ir.Graph, name: str, layer: PackedLayer, product: ir.Node) -
     add, whole = Nodes(graph, product), WholeNumbers.of(name, layer)
     rows, columns = layer.matrix_shape
     bits = next(width for width in _WIDTHS if width >= whole.bits)
-    block = (layer.precision.block or _BLOCK) if whole.scale.shape[1] > 1 else _BLOCK
+    block = layer.block or _BLOCK
     blocks = -(-columns // block)
     codes = (whole.signed(layer.unsigned_codes).int() + 2 ** (bits - 1)).to(torch.uint8)
     padded = torch.nn.functional.pad(codes, (0, blocks * block - columns)).view(-1, block)

@@ -60,11 +60,8 @@ def obstacle(precision: Precision) -> str | None:
 
 def int8_obstacle(layer: PackedLayer) -> str | None:
     """Why 8-bit kernels cannot multiply by a layer's weight, if they cannot."""
-    if layer.precision.groups(layer.matrix_shape)[1] > 1:
-        return (
-            f"has a scale for every {layer.precision.block} weights, which 8-bit kernels cannot "
-            "multiply"
-        )
+    if layer.block:
+        return f"has a scale for every {layer.block} weights, which 8-bit kernels cannot multiply"
     return obstacle(layer.precision)
 
 

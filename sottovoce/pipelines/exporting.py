@@ -55,7 +55,7 @@ def export(
 
     Args:
         model: a compressed folder, or a checkpoint (hub id, folder).
-        target: "onnx", "openvino" or "compressed-tensors".
+        target: one of `TARGETS`.
         out: folder to write; it must not exist.
         check: a corpus that both recognise, utterance by utterance.
 

@@ -199,13 +199,13 @@ def _quantized(
 ) -> dict[str, tuple[Precision, Quantized]]:
     """What every layer becomes, and its precision."""
     precisions = dict.fromkeys(layers, Precision(_BITS))
-    by = {name: rounded(layer.weight, _BITS, "mse") for name, layer in layers.items()}
+    by = {name: rounded(layer.weight, Precision(_BITS)) for name, layer in layers.items()}
     batches = CalibrationSpeech(recogniser, speech)
     if settings.method == "mixed":
-        for name, (precision, weight, affine) in mixed_weights(
+        for name, (precision, quantized) in mixed_weights(
             recogniser, layers, batches, settings.precisions, settings.bits, console
         ).items():
-            precisions[name], by[name] = precision, Quantized(weight, affine)
+            precisions[name], by[name] = precision, quantized
     if settings.method != "mixed" or settings.inputs:
         histograms = input_histograms(recogniser, layers, batches)
         if settings.method == "stablequant":

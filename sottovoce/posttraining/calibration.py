@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from sottovoce.errors import InputError
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.posttraining.observing import Waveforms
+from sottovoce.runtime.recognition import refuse_short
 from sottovoce.speech.batching import evaluation_order
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.loading import prefetched
@@ -23,17 +24,13 @@ class CalibrationSpeech:
         """Raises:
         InputError: an utterance is too short for the model, or all of them are constant.
         """
-        shortest, silent = self.recogniser.shortest, True
+        silent = True
         chosen = evaluation_order(self.corpus.utterances, _SECONDS)
         for batch in prefetched(iter(chosen), self.recogniser.sampling_rate):
-            for one, waveform in batch:
-                if len(waveform) < shortest:
-                    raise InputError(
-                        f"{self.corpus.name}: utterance {one.id} has {len(waveform)} samples; the "
-                        f"model needs {shortest} at least: leave it out"
-                    )
-                silent = silent and waveform.min() == waveform.max()
-            yield [waveform for _, waveform in batch]
+            refuse_short(self.recogniser, self.corpus, batch)
+            waveforms = [waveform for _, waveform in batch]
+            silent = silent and all(one.min() == one.max() for one in waveforms)
+            yield waveforms
         if silent:
             raise InputError(
                 f"{self.corpus.name} holds no sound; calibrate with speech that is not silent"

@@ -45,9 +45,9 @@ def quantizable(recogniser: Recogniser) -> dict[str, Layer]:
 
 
 @torch.no_grad()
-def rounded(weight: Tensor, bits: int, rule: str) -> Quantized:
-    """A weight rounded on the symmetric grid with a scale a channel."""
-    quantizer, matrix = Precision(bits).quantizer, weight.detach().flatten(1)
+def rounded(weight: Tensor, precision: Precision, rule: str = "mse") -> Quantized:
+    """A weight rounded, its scales by one of `RANGES`."""
+    quantizer, matrix = precision.quantizer, weight.detach().flatten(1)
     affine = initial_affine(matrix, quantizer, rule)
     return Quantized(quantizer.rounded(matrix, affine).view_as(weight), affine)
 

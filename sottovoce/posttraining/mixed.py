@@ -6,6 +6,7 @@ up, and the plan of least cost within the size is found exactly.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -18,18 +19,13 @@ from sottovoce.errors import naming
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.plan import Precision
 from sottovoce.posttraining.gptq import compensated, second_moments
-from sottovoce.posttraining.layers import Layer
+from sottovoce.posttraining.layers import Layer, Quantized, rounded
 from sottovoce.posttraining.observing import Waveforms
 from sottovoce.posttraining.replay import Replay
-from sottovoce.quantizers.affine import Affine
-from sottovoce.quantizers.ranges import initial_affine
 from sottovoce.search.allocation import best_choice
 from sottovoce.training.losses import kl_divergence
 
 _BATCHES_OF_COSTS = 4
-
-Rounded = tuple[Tensor, Affine]
-"""A weight on its grid, and its scales and offsets."""
 
 
 @torch.no_grad()
@@ -40,8 +36,8 @@ def mixed_weights(
     precisions: Mapping[int, Precision],
     bits: float,
     console: Console,
-) -> dict[str, tuple[Precision, Tensor, Affine]]:
-    """Encoder matrix -> its precision, its weight on the grid, its scales and offsets.
+) -> dict[str, tuple[Precision, Quantized]]:
+    """Encoder matrix -> its precision, and what it becomes.
 
     Args:
         layers: all that may be quantized; only the encoder's matrices take part here.
@@ -51,7 +47,7 @@ def mixed_weights(
     shapes = recogniser.family.shapes(recogniser.model)
     own = {name: layers[name] for name in shapes}
     moments = second_moments(recogniser, own, batches)
-    candidates: dict[str, dict[int, Rounded]] = {}
+    candidates: dict[str, dict[int, Quantized]] = {}
     for name in track(own, "rounding", console=console):
         weight = own[name].weight.detach()
         with naming(f"layer {name!r}"):
@@ -64,25 +60,23 @@ def mixed_weights(
     sizes = [rows * columns for rows, columns in shapes.values()]
     widths = best_choice(-costs, sizes, tuple(precisions), bits).bits
     return {
-        name: (precisions[width], *candidates[name][width])
+        name: (precisions[width], candidates[name][width])
         for name, width in zip(own, widths, strict=True)
     }
 
 
-def _rounded(weight: Tensor, precision: Precision, moments: Tensor | None) -> Rounded:
-    quantizer, matrix = precision.quantizer, weight.flatten(1)
-    affine = initial_affine(matrix, quantizer, "mse")
+def _rounded(weight: Tensor, precision: Precision, moments: Tensor | None) -> Quantized:
+    plain = rounded(weight, precision)
     if moments is None:
-        values = quantizer.rounded(matrix, affine)
-    else:
-        values = compensated(matrix, affine, quantizer, moments)
-    return values.view_as(weight), affine
+        return plain
+    values = compensated(weight.flatten(1), plain.affine, precision.quantizer, moments)
+    return replace(plain, weight=values.view_as(weight))
 
 
 def _costs(
     recogniser: Recogniser,
     layers: Mapping[str, Layer],
-    candidates: Mapping[str, Mapping[int, Rounded]],
+    candidates: Mapping[str, Mapping[int, Quantized]],
     batches: Sequence[Waveforms],
     console: Console,
 ) -> np.ndarray:
@@ -94,8 +88,8 @@ def _costs(
             replay = Replay(recogniser, features)
             for row, (name, layer) in enumerate(layers.items()):
                 before = layer.weight.data
-                for column, (weight, _) in enumerate(candidates[name].values()):
-                    layer.weight.data = weight
+                for column, one in enumerate(candidates[name].values()):
+                    layer.weight.data = one.weight
                     divergence = kl_divergence(
                         replay.logits, replay.again(name), features.frame_mask
                     )

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from sottovoce.models.recogniser import Recogniser
+from sottovoce.plan import Precision
 from sottovoce.posttraining.layers import Layer, Quantized, replaced, rounded
 from sottovoce.posttraining.observing import Waveforms, run_watched
 from sottovoce.quantizers.activations import (
@@ -91,7 +92,7 @@ def refitted(
         return float(share @ left.square().sum(1))
 
     def fitted(inputs: Tensor, span: Range | None) -> tuple[Quantized, float]:
-        quantized = rounded(_solved(inputs, outputs, share, layer), _BITS, "mse")
+        quantized = rounded(_solved(inputs, outputs, share, layer), Precision(_BITS))
         left = outputs - inputs @ quantized.weight.flatten(1).T
         bias = None
         if layer.bias is not None:

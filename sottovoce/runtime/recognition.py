@@ -1,8 +1,10 @@
 """A recogniser run over a corpus."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from rich.console import Console
 from rich.progress import track
 
@@ -12,6 +14,7 @@ from sottovoce.scoring import Transcripts
 from sottovoce.speech.batching import EVALUATION_SECONDS, evaluation_order
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.loading import prefetched
+from sottovoce.speech.utterance import Utterance
 
 
 @dataclass(frozen=True)
@@ -58,18 +61,25 @@ def recognise(
     for batch in track(
         decoded, name, total=len(batches), console=console, disable=unseen, transient=True
     ):
-        for one, waveform in batch:
-            if len(waveform) < engine.shortest:
-                raise InputError(
-                    f"{corpus.name}: utterance {one.id} has {len(waveform)} samples; the model "
-                    f"needs {engine.shortest} at least: leave it out"
-                )
+        refuse_short(engine, corpus, batch)
         logits = engine.frame_logits([waveform for _, waveform in batch])
         for (one, _), found in zip(batch, logits, strict=True):
             words[one.id] = (one.speaker, tuple(engine.labels.greedy(found).split()))
     spent = time.monotonic() - started
     in_order = {one.id: words[one.id] for one in utterances}
     return Recognised(Transcripts(name, in_order), corpus.hours * 3600, spent)
+
+
+def refuse_short(
+    engine: Engine, corpus: Corpus, batch: Sequence[tuple[Utterance, np.ndarray]]
+) -> None:
+    """Raises InputError where an utterance is too short for a single frame; it is named."""
+    for one, waveform in batch:
+        if len(waveform) < engine.shortest:
+            raise InputError(
+                f"{corpus.name}: utterance {one.id} has {len(waveform)} samples; the model needs "
+                f"{engine.shortest} at least: leave it out"
+            )
 
 
 def references(engine: Engine, corpus: Corpus) -> Transcripts:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import noise
+from tiny import logits_of, noise
 
 from sottovoce.models.recogniser import Recogniser
 
@@ -29,13 +29,6 @@ def waveforms() -> list[np.ndarray]:
     return [noise(seconds, seed) for seed, seconds in enumerate(SECONDS)]
 
 
-@torch.inference_mode()
-def _logits(recogniser: Recogniser, waveforms: list[np.ndarray]) -> list[torch.Tensor]:
-    features = recogniser.features(waveforms)
-    logits = recogniser.logits(features)
-    return [one[:frames] for one, frames in zip(logits, features.frames.tolist(), strict=True)]
-
-
 @pytest.mark.parametrize(("family", "changes"), CONFORMERS)
 def test_a_batch_gives_each_utterance_what_it_gets_alone(
     make_recogniser: MakeRecogniser,
@@ -44,9 +37,9 @@ def test_a_batch_gives_each_utterance_what_it_gets_alone(
     changes: dict[str, Any],
 ) -> None:
     recogniser = make_recogniser(family, **changes)
-    together = _logits(recogniser, waveforms)
+    together = logits_of(recogniser, waveforms)
     for one, waveform in zip(together, waveforms, strict=True):
-        torch.testing.assert_close(one, _logits(recogniser, [waveform])[0], rtol=0, atol=1e-5)
+        torch.testing.assert_close(one, logits_of(recogniser, [waveform])[0], rtol=0, atol=1e-5)
     assert len({one.argmax(1).sum().item() for one in together}) > 1
 
 
@@ -57,7 +50,7 @@ def test_padding_would_be_heard_by_a_conformer_that_is_not_masked(
 ) -> None:
     recogniser = make_recogniser("wav2vec2-conformer")
     monkeypatch.setattr(type(recogniser.family), "depthwise", lambda *_: {})
-    together, alone = _logits(recogniser, waveforms)[0], _logits(recogniser, waveforms[:1])[0]
+    together, alone = logits_of(recogniser, waveforms)[0], logits_of(recogniser, waveforms[:1])[0]
     assert (together - alone).abs().max() > 1e-3
 
 
@@ -73,7 +66,7 @@ def test_one_utterance_gets_what_transformers_gives_it(
     )
     with torch.inference_mode():
         theirs = recogniser.model(**inputs).logits[0]
-    ours = _logits(recogniser, [waveform])[0]
+    ours = logits_of(recogniser, [waveform])[0]
     assert len(theirs) - len(ours) in (0, 1)  # a last frame may be padding alone
     torch.testing.assert_close(ours, theirs[: len(ours)], rtol=0, atol=1e-5)
 
@@ -87,7 +80,7 @@ def test_frames_are_as_many_as_the_front_end_gives(
     assert recogniser.shortest == SHORTEST[family]
     assert recogniser.frames_of(recogniser.shortest - 1) == 0
     samples = recogniser.shortest + more
-    (logits,) = _logits(recogniser, [noise(2.0)[:samples]])
+    (logits,) = logits_of(recogniser, [noise(2.0)[:samples]])
     assert len(logits) == recogniser.frames_of(samples) > 0
     assert logits.isfinite().all()
 

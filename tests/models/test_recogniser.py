@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from tiny import noise
+from tiny import logits_of, noise
 from transformers import Wav2Vec2Processor
 
 from sottovoce.models.recogniser import Recogniser
@@ -31,13 +31,6 @@ def waveforms() -> list[np.ndarray]:
     return [noise(seconds, seed) for seed, seconds in enumerate(SECONDS)]
 
 
-@torch.inference_mode()
-def _logits(recogniser: Recogniser, waveforms: list[np.ndarray]) -> list[torch.Tensor]:
-    features = recogniser.features(waveforms)
-    logits = recogniser.logits(features)
-    return [one[:frames] for one, frames in zip(logits, features.frames.tolist(), strict=True)]
-
-
 @pytest.mark.parametrize(("family", "changes"), FRONT_ENDS)
 def test_a_batch_gives_each_utterance_what_it_gets_alone(
     make_recogniser: MakeRecogniser,
@@ -46,9 +39,9 @@ def test_a_batch_gives_each_utterance_what_it_gets_alone(
     changes: dict[str, object],
 ) -> None:
     recogniser = make_recogniser(family, **changes)
-    together = _logits(recogniser, waveforms)
+    together = logits_of(recogniser, waveforms)
     for one, waveform in zip(together, waveforms, strict=True):
-        torch.testing.assert_close(one, _logits(recogniser, [waveform])[0], rtol=0, atol=1e-5)
+        torch.testing.assert_close(one, logits_of(recogniser, [waveform])[0], rtol=0, atol=1e-5)
     texts = recogniser.recognise(waveforms)
     assert texts == [recogniser.recognise([waveform])[0] for waveform in waveforms]
     assert len(set(texts)) > 1
@@ -67,7 +60,7 @@ def test_one_utterance_gets_what_transformers_gives_it(
     )
     with torch.inference_mode():
         theirs = recogniser.model(inputs.input_values).logits[0]
-    torch.testing.assert_close(_logits(recogniser, [waveforms[1]])[0], theirs, rtol=0, atol=1e-5)
+    torch.testing.assert_close(logits_of(recogniser, [waveforms[1]])[0], theirs, rtol=0, atol=1e-5)
 
 
 def test_text_is_what_the_processor_decodes(
@@ -75,7 +68,7 @@ def test_text_is_what_the_processor_decodes(
 ) -> None:
     recogniser = make_recogniser()
     processor: Wav2Vec2Processor = recogniser.processor
-    best = [one.argmax(1) for one in _logits(recogniser, waveforms)]
+    best = [one.argmax(1) for one in logits_of(recogniser, waveforms)]
     theirs = [processor.decode(one) for one in best]
     spelled = [re.sub("<unk>|</?s>", "", text) for text in theirs]
     ours = recogniser.recognise(waveforms)
@@ -157,7 +150,7 @@ def test_the_logits_of_each_come_without_padding(
     recogniser = make_recogniser()
     found = recogniser.frame_logits(waveforms)
     assert [len(one) for one in found] == [recogniser.frames_of(len(one)) for one in waveforms]
-    for one, expected in zip(found, _logits(recogniser, waveforms), strict=True):
+    for one, expected in zip(found, logits_of(recogniser, waveforms), strict=True):
         assert one.dtype == np.float32
         np.testing.assert_array_equal(one, expected.numpy())
     texts = [recogniser.labels.decode(one.argmax(1)) for one in found]

@@ -55,7 +55,7 @@ def test_a_replay_computes_what_a_whole_run_computes(
         for name, layer in layers.items():
             if any(path in name for path in elsewhere):
                 continue
-            quantized = replace(rounded(layer.weight, 3, "max"), inputs=Range(-0.5, 0.5))
+            quantized = replace(rounded(layer.weight, Precision(3), "max"), inputs=Range(-0.5, 0.5))
             with replaced(layers, {name: quantized}):
                 found, expected = replay.again(name), recogniser.logits(features)
             assert torch.equal(found, expected), name
@@ -101,7 +101,7 @@ def test_a_sweep_finds_the_effects_of_whole_runs_and_goes_on(
     recogniser = make_recogniser(initializer_range=0.3)
     recogniser.model.requires_grad_(requires_grad=False)
     layers = quantizable(recogniser)
-    two_bits = {name: rounded(layer.weight, 2, "max") for name, layer in layers.items()}
+    two_bits = {name: rounded(layer.weight, Precision(2), "max") for name, layer in layers.items()}
     trials = {name: {name: one} for name, one in two_bits.items()}
     behind_the_front_end = dict(list(two_bits.items())[3:])
     trials |= {"everything": two_bits, "most": behind_the_front_end}
@@ -144,7 +144,7 @@ def _adapted(
     add_front_end_biases(recogniser)
     recogniser.model.requires_grad_(requires_grad=False)
     histograms = input_histograms(recogniser, layers, _batches)
-    plain = {name: rounded(layer.weight, 8, "mse") for name, layer in layers.items()}
+    plain = {name: rounded(layer.weight, Precision(8), "mse") for name, layer in layers.items()}
     return adapted(
         recogniser,
         layers,
@@ -173,7 +173,9 @@ def test_layers_adapt_where_they_suffer(
     found = _adapted(recogniser, corpus, tmp_path)
     assert found.keys() == layers.keys()
     for name, quantized in found.items():
-        as_rounded = torch.equal(quantized.weight, rounded(layers[name].weight, 8, "mse").weight)
+        as_rounded = torch.equal(
+            quantized.weight, rounded(layers[name].weight, Precision(8), "mse").weight
+        )
         assert as_rounded == (name not in suffering)
         assert (quantized.inputs == histograms[name].range) <= (name not in suffering)
         assert (quantized.bias is None) == (name not in suffering)
@@ -259,7 +261,7 @@ def test_a_layer_fitted_to_rounded_inputs_errs_less_frame_by_frame(
 
     histograms = input_histograms(recogniser, layers, speech)
     name, layer = layer_name, layers[layer_name]
-    plain = replace(rounded(layer.weight, 8, "mse"), inputs=histograms[name].range)
+    plain = replace(rounded(layer.weight, Precision(8), "mse"), inputs=histograms[name].range)
     with recogniser.evaluating():
         both = refitted(recogniser, layers, name, {}, histograms[name], speech, 6)
 
