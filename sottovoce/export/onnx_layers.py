@@ -6,30 +6,52 @@ width that is no power of two is stored in planes of 4, 2 and 1 bits, none of wh
 
     bytes -> shift, mask -> codes, planes joined -> [rows, columns] -> the numbers they stand for
 
-Where the layer's inputs have 8 bits, the codes become int8 in front of a DequantizeLinear and the
-inputs pass QuantizeLinear and DequantizeLinear: the form that runtimes turn into int8 kernels.
+Where the layer's inputs have 8 bits, the codes become int8 in front of a DequantizeLinear: with the
+QuantizeLinear and DequantizeLinear of the inputs, which tracing has made, the form that runtimes
+turn into int8 kernels.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 import torch
+from torch import Tensor
 
 from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packing import pack
 from sottovoce.errors import InputError
-from sottovoce.export.onnx_nodes import Nodes, given
+from sottovoce.export.onnx_nodes import Nodes, shape_of
 from sottovoce.export.whole_numbers import WholeNumbers, int8_obstacle
 
 _PLANES = (4, 2, 1)  # two of them at most: no width is 7
 
-Rounded = dict[tuple[ir.Value, float, float], ir.Value]
-"""(value, scale, zero) -> the value after 8 bits: layers that share inputs share their rounding."""
+
+@dataclass(frozen=True)
+class _Matrix:
+    """A layer's weight as the graph has it.
+
+    Attributes:
+        name: of the layer.
+        columns: which column of the stored matrix stands where.
+        turned: whether it is [columns, rows].
+    """
+
+    name: str
+    layer: PackedLayer
+    columns: Tensor
+    turned: bool
+
+    @property
+    def codes(self) -> Tensor:
+        """uint8, in the graph's order."""
+        codes = self.layer.unsigned_codes[:, self.columns]
+        return codes.T.contiguous() if self.turned else codes
 
 
 def store_packed(graph: ir.Graph, layers: Mapping[str, PackedLayer]) -> None:
-    """Put packed weights and 8-bit inputs in the place of float weights.
+    """Put packed weights in the place of float weights.
 
     Args:
         graph: as `traced` gives it; changed in place.
@@ -37,60 +59,63 @@ def store_packed(graph: ir.Graph, layers: Mapping[str, PackedLayer]) -> None:
     Raises:
         InputError: a layer has 8-bit inputs and codes that int8 cannot hold.
     """
-    rounded: Rounded = {}
     for name, layer in layers.items():
         weight = graph.initializers.get(f"{name}.weight")
         if weight is None:  # nothing depends on it: tracing has left it out
             continue
         readers = [use.node for use in weight.uses()]
         turned = all(node.op_type == "Transpose" for node in readers)
-        unpacked = _unpacked(Nodes(graph, readers[0]), name, layer, turned=turned)
+        matrix = _Matrix(name, layer, columns_of(layer, weight), turned)
+        add = Nodes(graph, readers[0])
+        unpacked = (_values if layer.precision.input_bits is None else _for_int8)(add, matrix)
         for node in readers if turned else ():
             node.outputs[0].replace_all_uses_with(unpacked)
             graph.remove(node, safe=True)
         if not turned:
+            shape = shape_of(weight)
+            if len(shape) > 2:
+                unpacked = add("Reshape", unpacked, add.constant(shape))
             unpacked.shape, unpacked.type = weight.shape, weight.type
             weight.replace_all_uses_with(unpacked)
         graph.initializers.pop(f"{name}.weight")
-        if layer.precision.input_bits:
-            for use in unpacked.uses():
-                _round_inputs(graph, use.node, layer, rounded)
 
 
-def _unpacked(add: Nodes, name: str, layer: PackedLayer, *, turned: bool) -> ir.Value:
-    """The weight, float32 of its shape, or transposed where `turned`."""
-    build = _values if layer.precision.input_bits is None else _for_int8
-    matrix = build(add, name, layer, turned)
-    if len(layer.weight_shape) == 2:
-        return matrix
-    return add("Reshape", matrix, add.constant(layer.weight_shape))
+def columns_of(layer: PackedLayer, weight: ir.Value) -> Tensor:
+    """Which column of a layer's matrix stands where in the graph's weight.
+
+    Convolutions that are computed frames first have their taps before their inputs there.
+    """
+    columns = torch.arange(layer.matrix_shape[1])
+    if len(shape_of(weight)) == len(layer.weight_shape):
+        return columns
+    return columns.view(layer.weight_shape[1:]).T.flatten()
 
 
-def _values(add: Nodes, name: str, layer: PackedLayer, turned: bool) -> ir.Value:
-    """The arithmetic of `Grid.values`, on [rows, columns] or turned around."""
+def _values(add: Nodes, matrix: _Matrix) -> ir.Value:
+    """The arithmetic of `Grid.values`."""
+    layer = matrix.layer
     lowest = np.float32(layer.grid.lowest + layer.grid.shift)
-    values = add.cast(_codes(add, name, layer, turned), np.float32)
-    values = add("Add", values, add.constant(lowest))
-    values = add("Mul", values, _spread(add, f"{name}.scale", layer, layer.scale, turned))
+    values = add("Add", add.cast(_codes(add, matrix), np.float32), add.constant(lowest))
+    values = add("Mul", values, _spread(add, matrix, "scale", layer.scale))
     if layer.grid.has_offset:
-        values = add("Add", values, _spread(add, f"{name}.offset", layer, layer.offset, turned))
+        values = add("Add", values, _spread(add, matrix, "offset", layer.offset))
     return values
 
 
-def _spread(
-    add: Nodes, name: str, layer: PackedLayer, numbers: torch.Tensor, turned: bool
-) -> ir.Value:
+def _spread(add: Nodes, matrix: _Matrix, what: str, numbers: Tensor) -> ir.Value:
     """What belongs to groups, as it is stored, so that it broadcasts over the matrix."""
+    layer, turned = matrix.layer, matrix.turned
     groups = numbers.view(layer.precision.groups(layer.matrix_shape))
-    stored = add.stored(name, (groups.T if turned else groups).numpy())
+    stored = add.stored(f"{matrix.name}.{what}", (groups.T if turned else groups).numpy())
     spread = add.cast(stored, np.float32) if numbers.dtype != torch.float32 else stored
     if layer.block is None:
         return spread
-    belongs = np.arange(layer.matrix_shape[1]) // layer.block
+    belongs = matrix.columns.numpy() // layer.block
     return add("Gather", spread, add.constant(belongs), axis=0 if turned else 1)
 
 
-def _for_int8(add: Nodes, name: str, layer: PackedLayer, turned: bool) -> ir.Value:
+def _for_int8(add: Nodes, matrix: _Matrix) -> ir.Value:
+    name, layer = matrix.name, matrix.layer
     why = int8_obstacle(layer)
     if why:
         raise InputError(f"layer {name!r} has 8-bit inputs and {why}; leave them floating point")
@@ -98,24 +123,21 @@ def _for_int8(add: Nodes, name: str, layer: PackedLayer, turned: bool) -> ir.Val
     scales = whole.scale.flatten().numpy()
     scale = add.stored(f"{name}.scale", scales if len(scales) > 1 else scales[0])
     if layer.precision.bits == 8:
-        codes = whole.signed(layer.unsigned_codes).numpy()
-        found = add.stored(f"{name}.codes", codes.T if turned else codes)
+        found = add.stored(f"{name}.codes", whole.signed(matrix.codes).numpy())
     else:
-        found = add.cast(_codes(add, name, layer, turned), np.int32)
+        found = add.cast(_codes(add, matrix), np.int32)
         found = add("Mul", found, add.constant(np.int32(whole.step)))
         found = add.cast(add("Add", found, add.constant(np.int32(whole.lowest))), np.int8)
     # Zeros, one for each scale: without them ONNX Runtime cannot rewrite a graph for CPUs that have
     # no VNNI.
     zeros = np.zeros(scales.shape if len(scales) > 1 else (), np.int8)
     zero = add.stored(f"{name}.zero", zeros)
-    return add("DequantizeLinear", found, scale, zero, axis=1 if turned else 0)
+    return add("DequantizeLinear", found, scale, zero, axis=1 if matrix.turned else 0)
 
 
-def _codes(add: Nodes, name: str, layer: PackedLayer, turned: bool) -> ir.Value:
-    """Codes stored in their bits and unpacked again, [rows, columns] or turned around, uint32
-    (uint8 at 8 bits)."""
-    bits = layer.precision.bits
-    codes = layer.unsigned_codes.T if turned else layer.unsigned_codes
+def _codes(add: Nodes, matrix: _Matrix) -> ir.Value:
+    """Codes stored in their bits and unpacked again, uint32 (uint8 at 8 bits)."""
+    name, bits, codes = matrix.name, matrix.layer.precision.bits, matrix.codes
     if bits == 8:
         return add.stored(f"{name}.codes", codes.numpy())
     planes, below = list[ir.Value](), 0
@@ -129,7 +151,7 @@ def _codes(add: Nodes, name: str, layer: PackedLayer, turned: bool) -> ir.Value:
     return add("Reshape", joined, add.constant(codes.shape))
 
 
-def _plane(add: Nodes, name: str, part: torch.Tensor, width: int) -> ir.Value:
+def _plane(add: Nodes, name: str, part: Tensor, width: int) -> ir.Value:
     """Some bits of every code, [codes] of uint32: 8 / width of them in a byte."""
     stored = add.stored(name, pack(part.unsqueeze(0), width).view(-1, 1).numpy())
     # Not on bytes: what leads from bytes to floats, OpenVINO takes for a compressed weight, leaves
@@ -141,15 +163,3 @@ def _plane(add: Nodes, name: str, part: torch.Tensor, width: int) -> ir.Value:
     if len(part) * width % 8:
         found = add("Slice", found, add.constant([0]), add.constant([len(part)]))
     return found
-
-
-def _round_inputs(graph: ir.Graph, node: ir.Node, layer: PackedLayer, rounded: Rounded) -> None:
-    inputs = given(node, 0)
-    key = inputs, layer.input_scale.item(), layer.input_zero.item()
-    if key not in rounded:
-        add = Nodes(graph, node)
-        scale = add.constant(np.float32(key[1]))
-        zero = add.constant(np.uint8(key[2]))
-        codes = add("QuantizeLinear", inputs, scale, zero)
-        rounded[key] = add("DequantizeLinear", codes, scale, zero)
-    node.replace_input_with(0, rounded[key])

@@ -2,18 +2,20 @@
 
 The operator multiplies by weights of 2, 4 or 8 bits as they lie there, in blocks of a power of two
 along a row, each with a scale. A weight of 3 bits takes 4, one of 5 or 6 takes 8; the numbers are
-the same. Layers that it does not know (convolutions, offsets, other blocks, 8-bit inputs) are left
-for `store_packed`.
+the same. Layers that it does not know (convolutions that are none in the graph's form, offsets,
+other blocks, 8-bit inputs) are left for `store_packed`.
 """
 
 from collections.abc import Mapping
 
 import onnx_ir as ir
 import torch
+from torch import Tensor
 
-from sottovoce.artifact.packed_layers import PackedLayer, PackedLinear
+from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packing import pack
-from sottovoce.export.onnx_nodes import Nodes, given
+from sottovoce.export.onnx_layers import columns_of
+from sottovoce.export.onnx_nodes import Nodes, given, shape_of
 from sottovoce.export.whole_numbers import WholeNumbers, obstacle
 
 DOMAIN = "com.microsoft"
@@ -34,14 +36,14 @@ def multiply_packed(model: ir.Model, layers: Mapping[str, PackedLayer]) -> dict[
     left = {}
     for name, layer in layers.items():
         weight = model.graph.initializers.get(f"{name}.weight")
-        products = _products(weight) if weight is not None and _is_known(layer) else []
-        if products:
-            for turned, product in products:
-                _replace(model.graph, name, layer, product)
-                model.graph.remove([product, turned], safe=True)
-            model.graph.initializers.pop(f"{name}.weight")
-        else:
+        if weight is None or not (products := _products(weight)) or not _is_known(layer, weight):
             left[name] = layer
+            continue
+        codes = layer.unsigned_codes[:, columns_of(layer, weight)]
+        for turned, product in products:
+            _replace(model.graph, name, layer, codes, product)
+            model.graph.remove([product, turned], safe=True)
+        model.graph.initializers.pop(f"{name}.weight")
     if len(left) < len(layers):
         model.graph.opset_imports[DOMAIN] = 1
     return left
@@ -58,20 +60,23 @@ def _products(weight: ir.Value) -> list[tuple[ir.Node, ir.Node]]:
     return found
 
 
-def _is_known(layer: PackedLayer) -> bool:
-    fits = layer.block is None or layer.block in _BLOCKS
+def _is_known(layer: PackedLayer, weight: ir.Value) -> bool:
+    as_stored = len(shape_of(weight)) == len(layer.weight_shape)
+    fits = layer.block is None or (layer.block in _BLOCKS and as_stored)
     plain = layer.precision.input_bits is None and obstacle(layer.precision) is None
-    return isinstance(layer, PackedLinear) and fits and plain
+    return fits and plain
 
 
-def _replace(graph: ir.Graph, name: str, layer: PackedLayer, product: ir.Node) -> None:
+def _replace(
+    graph: ir.Graph, name: str, layer: PackedLayer, codes: Tensor, product: ir.Node
+) -> None:
     add, whole = Nodes(graph, product), WholeNumbers.of(name, layer)
     rows, columns = layer.matrix_shape
     bits = next(width for width in _WIDTHS if width >= whole.bits)
     block = layer.block or _BLOCK
     blocks = -(-columns // block)
-    codes = (whole.signed(layer.unsigned_codes).int() + 2 ** (bits - 1)).to(torch.uint8)
-    padded = torch.nn.functional.pad(codes, (0, blocks * block - columns)).view(-1, block)
+    unsigned = (whole.signed(codes).int() + 2 ** (bits - 1)).to(torch.uint8)
+    padded = torch.nn.functional.pad(unsigned, (0, blocks * block - columns)).view(-1, block)
     stored = pack(padded, bits).view(rows, blocks, -1)
     multiplied = ir.node(
         "MatMulNBits",

@@ -21,6 +21,13 @@ def given(node: ir.Node, index: int) -> ir.Value:
     return value
 
 
+def shape_of(weight: ir.Value) -> tuple[int, ...]:
+    """The shape of an initializer."""
+    if weight.shape is None:
+        raise ValueError(f"{weight.name} has no shape")
+    return tuple(weight.shape.numpy())
+
+
 class Nodes:
     """Operators that are put into a graph, one after the other, before one of its nodes."""
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import onnx_ir as ir
 
 from sottovoce.artifact.packed_model import packed_layers
-from sottovoce.export.group_norm import fold_group_norm
 from sottovoce.export.interface import Interface
 from sottovoce.export.onnx_graph import traced
 from sottovoce.export.onnx_layers import store_packed
@@ -30,7 +29,6 @@ def onnx_model(recogniser: Recogniser, *, packed_in_memory: bool) -> ir.Model:
     model = traced(recogniser)
     layers = packed_layers(recogniser.model)
     store_packed(model.graph, multiply_packed(model, layers) if packed_in_memory else layers)
-    fold_group_norm(model.graph)
     for node in model.graph:  # where it was traced from
         node.metadata_props.clear()
         node.doc_string = None

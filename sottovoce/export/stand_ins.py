@@ -1,4 +1,4 @@
-"""Parts of a Conformer that a graph must have in another form."""
+"""Parts of a recogniser that a graph must have in another form."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -7,10 +7,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.models.hubert.modeling_hubert import HubertFeatureEncoder
 from transformers.models.parakeet.modeling_parakeet import ParakeetEncoderAttention
+from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2FeatureEncoder
 from transformers.models.wav2vec2_conformer.modeling_wav2vec2_conformer import (
+    Wav2Vec2ConformerFeatureEncoder,
     Wav2Vec2ConformerRelPositionalEmbedding,
 )
+from transformers.models.wavlm.modeling_wavlm import WavLMFeatureEncoder
+
+from sottovoce.export.frames_first import FramesFirst
 
 
 class _Positions(nn.Module):
@@ -53,6 +59,10 @@ class _Affine(nn.Module):
 _STAND_INS: Mapping[type[nn.Module], Callable[[Any], nn.Module]] = {
     Wav2Vec2ConformerRelPositionalEmbedding: _Positions,
     nn.BatchNorm1d: _Affine,
+    Wav2Vec2FeatureEncoder: FramesFirst,
+    HubertFeatureEncoder: FramesFirst,
+    WavLMFeatureEncoder: FramesFirst,
+    Wav2Vec2ConformerFeatureEncoder: FramesFirst,
 }
 
 

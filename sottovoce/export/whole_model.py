@@ -10,6 +10,7 @@ from transformers import AttentionInterface
 
 from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packed_model import packed_layers
+from sottovoce.export.rounding import Rounding
 from sottovoce.export.stand_ins import standing_in
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.models.weight_norm import fold_weight_norm
@@ -45,37 +46,39 @@ class WholeModel(nn.Module):
 def traceable(recogniser: Recogniser) -> Iterator[WholeModel]:
     """Inside, the recogniser in eval mode, with ordinary layers and attention without masks.
 
-    Packed layers compute with the same weights then; the ranges of their inputs are left out.
-    Weight norms are folded for good.
+    Packed layers compute with the same weights then. Weight norms are folded for good.
     """
     model = recogniser.model
-    packed = packed_layers(model)
     attention = model.config._attn_implementation
     for convolution in recogniser.family.cnns(model).values():
         fold_weight_norm(convolution)
-    try:
-        for name, layer in packed.items():
-            model.set_submodule(name, _Ordinary(layer))
-        model.set_attn_implementation(_UNMASKED)
-        with recogniser.evaluating(), standing_in(model):
-            yield WholeModel(recogniser).eval()
-    finally:
-        model.set_attn_implementation(attention)
-        for name, layer in packed.items():
-            model.set_submodule(name, layer)
+    with standing_in(model):
+        packed = packed_layers(model)
+        try:
+            for name, layer in packed.items():
+                model.set_submodule(name, _Ordinary(layer))
+            model.set_attn_implementation(_UNMASKED)
+            with recogniser.evaluating():
+                yield WholeModel(recogniser).eval()
+        finally:
+            model.set_attn_implementation(attention)
+            for name, layer in packed.items():
+                model.set_submodule(name, layer)
 
 
 class _Ordinary(nn.Module):
-    """Computes as a packed layer does, its weight an ordinary parameter; inputs are not rounded."""
+    """Computes as a packed layer does, its weight an ordinary parameter."""
 
     def __init__(self, packed: PackedLayer) -> None:
         super().__init__()
         self.weight = nn.Parameter(packed.weight, requires_grad=False)
         self.bias = packed.bias
         self.compute = packed.compute
+        self.rounding = Rounding.before(packed)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return self.compute(inputs, self.weight, self.bias)
+        seen = inputs if self.rounding is None else self.rounding(inputs)
+        return self.compute(seen, self.weight, self.bias)
 
 
 def _unmasked_attention(

@@ -1,0 +1,38 @@
+"""8-bit inputs while a graph is traced."""
+
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.onnx.ops import symbolic
+
+from sottovoce.artifact.packed_layers import PackedLayer
+
+
+class Rounding(nn.Module):
+    """QuantizeLinear and DequantizeLinear, on a fixed range; only a graph can run it."""
+
+    def __init__(self, scale: float, zero: int) -> None:
+        super().__init__()
+        self.scale = nn.Buffer(torch.tensor(scale))
+        self.zero = nn.Buffer(torch.tensor(zero, dtype=torch.uint8))
+
+    @classmethod
+    def before(cls, layer: nn.Module) -> Self | None:
+        """What a layer's inputs pass, if it is packed with 8-bit inputs."""
+        if not isinstance(layer, PackedLayer) or layer.precision.input_bits is None:
+            return None
+        return cls(layer.input_scale.item(), int(layer.input_zero.item()))
+
+    def codes(self, values: Tensor) -> Tensor:
+        """uint8, of any shape."""
+        inputs = values, self.scale, self.zero
+        return symbolic("QuantizeLinear", inputs, dtype=torch.uint8, shape=values.shape)
+
+    def values(self, codes: Tensor) -> Tensor:
+        """The numbers that codes stand for."""
+        inputs = codes, self.scale, self.zero
+        return symbolic("DequantizeLinear", inputs, dtype=torch.float32, shape=codes.shape)
+
+    def forward(self, values: Tensor) -> Tensor:
+        return self.values(self.codes(values))
