@@ -69,6 +69,22 @@ def multiplied(inputs, weight):
     return [first, ir.node("MatMul", [inputs, first.outputs[0]])]
 
 
+def rounded(inputs):
+    """Nodes through which inputs of 8 bits pass, as tracing makes them."""
+    scale, zero = (
+        ir.node("Constant", [], {"value": ir.tensor(np.array(number))})
+        for number in (np.float32(SPAN.scale), np.uint8(SPAN.zero))
+    )
+    span = scale.outputs[0], zero.outputs[0]
+    codes = ir.node("QuantizeLinear", [inputs, *span])
+    return [scale, zero, codes, ir.node("DequantizeLinear", [codes.outputs[0], *span])]
+
+
+def multiplied_in_8_bits(inputs, weight):
+    nodes = rounded(inputs)
+    return [*nodes, *multiplied(nodes[-1].outputs[0], weight)]
+
+
 def noise(rows=7):
     return 2 * np.random.default_rng(0).standard_normal((rows, COLUMNS)).astype(np.float32)
 
@@ -97,7 +113,7 @@ def test_codes_take_their_bits(bits):
 def test_inputs_and_weights_of_8_bits_multiply_as_in_the_packed_layer(bits, grid, granularity):
     layer = packed(Precision(bits, grid, granularity, input_bits=8))
     inputs = noise()
-    found = run(graph_of({"layer": layer}, multiplied), inputs)[0]
+    found = run(graph_of({"layer": layer}, multiplied_in_8_bits), inputs)[0]
     expected = layer(torch.from_numpy(inputs)).detach().numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     assert np.abs(found - inputs @ layer.weight.numpy().T).max() > 1e-3  # they were rounded
@@ -113,9 +129,10 @@ def test_a_convolution_is_stored_too():
     layer.store_range(SPAN)
 
     def convolved(inputs, weight):
+        nodes = rounded(inputs)
         shape = ir.node("Constant", [], {"value": ir.tensor(np.array([1, 4, -1]))})
-        whole = ir.node("Reshape", [inputs, shape.outputs[0]])
-        return [shape, whole, ir.node("Conv", [whole.outputs[0], weight])]
+        whole = ir.node("Reshape", [nodes[-1].outputs[0], shape.outputs[0]])
+        return [*nodes, shape, whole, ir.node("Conv", [whole.outputs[0], weight])]
 
     inputs = noise(8)
     found = run(graph_of({"layer": layer}, convolved), inputs)[0]
@@ -125,12 +142,23 @@ def test_a_convolution_is_stored_too():
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_layers_with_the_same_inputs_share_their_rounding():
-    precision = Precision(8, input_bits=8)
-    layers = {name: packed(precision) for name in ("q", "k", "v")}
-    layers["v"].store_range(Range(-2.0, 3.0))
-    graph = graph_of(layers, multiplied)
-    assert sum(node.op_type == "QuantizeLinear" for node in graph) == 2
+def test_taps_may_stand_before_inputs():
+    """As a convolution's weight is where it is computed frames first."""
+    convolution = torch.nn.Conv1d(4, 6, 5)
+    precision = Precision(3, "asymmetric", "block", 8)
+    affine = initial_affine(convolution.weight.detach().flatten(1), precision.quantizer, "max")
+    layer = empty_packed(convolution, precision).store(convolution.weight, affine)
+    empty = ir.tensor(np.zeros((6, 20), np.float32), name="layer.weight")
+    weight = ir.val("layer.weight", ir.DataType.FLOAT, (6, 20), const_value=empty)
+    output = ir.node("Identity", [weight])
+    output.outputs[0].name, output.outputs[0].type = "y", ir.TensorType(ir.DataType.FLOAT)
+    inputs = ir.val("x", ir.DataType.FLOAT, ["n", COLUMNS])
+    graph = ir.Graph(
+        [inputs], output.outputs, nodes=[output], initializers=[weight], opset_imports={"": 21}
+    )
+    store_packed(graph, {"layer": layer})
+    expected = layer.weight.transpose(1, 2).flatten(1).numpy()
+    np.testing.assert_array_equal(run(graph, noise())[0], expected)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +180,8 @@ def test_what_int8_kernels_cannot_multiply_is_refused_by_name(precision, why):
 def test_openvino_multiplies_by_what_was_stored(precision):
     """It knows compressed weights by their form, and computed some chains of bytes wrongly."""
     layer, inputs = packed(precision), noise()
-    model = ir.to_proto(ir.Model(graph_of({"layer": layer}, multiplied), ir_version=10))
+    read = multiplied_in_8_bits if precision.input_bits else multiplied
+    model = ir.to_proto(ir.Model(graph_of({"layer": layer}, read), ir_version=10))
     core = openvino.Core()
     compiled = core.compile_model(
         core.read_model(model.SerializeToString()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
