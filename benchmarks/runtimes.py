@@ -228,7 +228,7 @@ def _peaks() -> dict[str, float]:
     import openvino
 
     from sottovoce.artifact.packed_layers import PackedLinear
-    from sottovoce.export.onnx_layers import store_packed
+    from sottovoce.exporters.onnx_layers import store_packed
     from sottovoce.plan import Precision
     from sottovoce.quantizers.activations import Range
 
@@ -292,7 +292,7 @@ def build(shape: str) -> None:
     import torch
     from random_speech import BASE, LARGE, random_recogniser
 
-    from sottovoce.export.onnx_target import write_onnx, write_onnx_nbits
+    from sottovoce.exporters.onnx_target import write_onnx, write_onnx_nbits
     from sottovoce.models.checkpoint import load
 
     folder = RUNS / shape

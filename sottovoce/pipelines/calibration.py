@@ -20,7 +20,7 @@ from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.artifact.writer import rewrite_artifact
 from sottovoce.errors import InputError
-from sottovoce.export.whole_numbers import int8_obstacle
+from sottovoce.exporters.whole_numbers import int8_obstacle
 from sottovoce.models.checkpoint import is_artifact, load
 from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.pipelines.delivery import (

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.errors import InputError
-from sottovoce.export.folder import write_export
+from sottovoce.exporters.folder import write_export
 from sottovoce.models.checkpoint import load
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.runtime.engine import Engine

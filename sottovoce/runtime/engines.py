@@ -17,7 +17,7 @@ from transformers import AutoModelForCTC, PreTrainedModel
 
 from sottovoce.artifact.packed_model import plan_of
 from sottovoce.errors import InputError
-from sottovoce.export.folder import is_export, read_facts, write_export
+from sottovoce.exporters.folder import is_export, read_facts, write_export
 from sottovoce.models.checkpoint import load, read_processor
 from sottovoce.models.families import family_of
 from sottovoce.models.recogniser import Recogniser, best_device

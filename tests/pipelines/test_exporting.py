@@ -19,8 +19,8 @@ from sottovoce.artifact.packed_layers import empty_packed
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.artifact.writer import write_artifact
 from sottovoce.errors import InputError
-from sottovoce.export import onnx_target
-from sottovoce.export.folder import write_export
+from sottovoce.exporters import onnx_target
+from sottovoce.exporters.folder import write_export
 from sottovoce.models.checkpoint import load
 from sottovoce.models.families import family_of
 from sottovoce.models.weight_norm import fold_weight_norm
@@ -340,7 +340,7 @@ def test_a_runtime_that_is_not_installed_is_named_with_its_extra(folders, monkey
 
 def test_a_target_whose_package_is_missing_is_named_with_its_extra(folders, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
-    monkeypatch.delitem(sys.modules, "sottovoce.export.openvino_target", raising=False)
+    monkeypatch.delitem(sys.modules, "sottovoce.exporters.openvino_target", raising=False)
     with pytest.raises(InputError, match=r"is not installed; pip install 'sottovoce\[openvino\]'"):
         write_export(load(folders["weights"]), "openvino", tmp_path / "out")
 

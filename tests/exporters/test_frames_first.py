@@ -6,7 +6,7 @@ from torch import nn
 from transformers import Wav2Vec2Config
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2FeatureEncoder
 
-from sottovoce.export.frames_first import FramesFirst
+from sottovoce.exporters.frames_first import FramesFirst
 
 
 def encoder_of(norm, kernel=10, stride=5, *, bias=False):

@@ -22,8 +22,8 @@ from torch import Tensor
 from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packing import pack
 from sottovoce.errors import InputError
-from sottovoce.export.onnx_nodes import Nodes, shape_of
-from sottovoce.export.whole_numbers import WholeNumbers, int8_obstacle
+from sottovoce.exporters.onnx_nodes import Nodes, shape_of
+from sottovoce.exporters.whole_numbers import WholeNumbers, int8_obstacle
 
 _PLANES = (4, 2, 1)  # two of them at most: no width is 7
 

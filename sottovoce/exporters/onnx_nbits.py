@@ -14,9 +14,9 @@ from torch import Tensor
 
 from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packing import pack
-from sottovoce.export.onnx_layers import columns_of
-from sottovoce.export.onnx_nodes import Nodes, given, shape_of
-from sottovoce.export.whole_numbers import WholeNumbers, obstacle
+from sottovoce.exporters.onnx_layers import columns_of
+from sottovoce.exporters.onnx_nodes import Nodes, given, shape_of
+from sottovoce.exporters.whole_numbers import WholeNumbers, obstacle
 
 DOMAIN = "com.microsoft"
 _WIDTHS = (2, 4, 8)

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sottovoce.export.rounding import Rounding
+from sottovoce.exporters.rounding import Rounding
 
 
 class FramesFirst(nn.Module):

@@ -16,7 +16,7 @@ from transformers.models.wav2vec2_conformer.modeling_wav2vec2_conformer import (
 )
 from transformers.models.wavlm.modeling_wavlm import WavLMFeatureEncoder
 
-from sottovoce.export.frames_first import FramesFirst
+from sottovoce.exporters.frames_first import FramesFirst
 
 
 class _Positions(nn.Module):

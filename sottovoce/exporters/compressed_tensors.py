@@ -19,7 +19,7 @@ from sottovoce.artifact.format import METADATA, WEIGHTS
 from sottovoce.artifact.packed_layers import PackedLayer, PackedLinear
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.errors import InputError
-from sottovoce.export.whole_numbers import WholeNumbers
+from sottovoce.exporters.whole_numbers import WholeNumbers
 from sottovoce.models.recogniser import Recogniser
 
 

@@ -5,8 +5,8 @@ from tempfile import TemporaryDirectory
 
 import openvino
 
-from sottovoce.export.onnx_target import FILE as ONNX_FILE
-from sottovoce.export.onnx_target import write_onnx
+from sottovoce.exporters.onnx_target import FILE as ONNX_FILE
+from sottovoce.exporters.onnx_target import write_onnx
 from sottovoce.models.recogniser import Recogniser
 
 FILE = "model.xml"

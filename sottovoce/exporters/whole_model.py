@@ -10,8 +10,8 @@ from transformers import AttentionInterface
 
 from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packed_model import packed_layers
-from sottovoce.export.rounding import Rounding
-from sottovoce.export.stand_ins import standing_in
+from sottovoce.exporters.rounding import Rounding
+from sottovoce.exporters.stand_ins import standing_in
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.models.weight_norm import fold_weight_norm
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from sottovoce.errors import InputError
-from sottovoce.export.example import readme
-from sottovoce.export.interface import Interface
-from sottovoce.export.targets import TARGETS
+from sottovoce.exporters.example import readme
+from sottovoce.exporters.interface import Interface
+from sottovoce.exporters.targets import TARGETS
 from sottovoce.files import new_folder
 from sottovoce.models.recogniser import Recogniser
 

@@ -14,7 +14,7 @@ from torch.onnx.errors import OnnxExporterError
 
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.errors import InputError
-from sottovoce.export.whole_model import WholeModel, traceable
+from sottovoce.exporters.whole_model import WholeModel, traceable
 from sottovoce.models.recogniser import Recogniser
 
 LOGITS = "logits"

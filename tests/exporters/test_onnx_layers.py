@@ -8,7 +8,7 @@ from precisions import EVERY_PRECISION, described
 
 from sottovoce.artifact.packed_layers import PackedLinear, empty_packed
 from sottovoce.errors import InputError
-from sottovoce.export.onnx_layers import store_packed
+from sottovoce.exporters.onnx_layers import store_packed
 from sottovoce.plan import Precision
 from sottovoce.quantizers.activations import Range
 from sottovoce.quantizers.ranges import initial_affine

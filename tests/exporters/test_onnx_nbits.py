@@ -6,7 +6,7 @@ import torch
 from precisions import described
 
 from sottovoce.artifact.packed_layers import PackedLinear
-from sottovoce.export.onnx_nbits import multiply_packed
+from sottovoce.exporters.onnx_nbits import multiply_packed
 from sottovoce.plan import Precision
 from sottovoce.quantizers.ranges import initial_affine
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import onnx_ir as ir
 
 from sottovoce.artifact.packed_model import packed_layers
-from sottovoce.export.interface import Interface
-from sottovoce.export.onnx_graph import traced
-from sottovoce.export.onnx_layers import store_packed
-from sottovoce.export.onnx_nbits import multiply_packed
+from sottovoce.exporters.interface import Interface
+from sottovoce.exporters.onnx_graph import traced
+from sottovoce.exporters.onnx_layers import store_packed
+from sottovoce.exporters.onnx_nbits import multiply_packed
 from sottovoce.models.recogniser import Recogniser
 
 FILE = "model.onnx"

@@ -41,10 +41,10 @@ class Target:
 
 
 TARGETS = {
-    "onnx": Target("sottovoce.export.onnx_target:write_onnx", "onnx"),
-    "onnx-nbits": Target("sottovoce.export.onnx_target:write_onnx_nbits", "onnx"),
-    "openvino": Target("sottovoce.export.openvino_target:write_openvino", "openvino"),
+    "onnx": Target("sottovoce.exporters.onnx_target:write_onnx", "onnx"),
+    "onnx-nbits": Target("sottovoce.exporters.onnx_target:write_onnx_nbits", "onnx"),
+    "openvino": Target("sottovoce.exporters.openvino_target:write_openvino", "openvino"),
     "compressed-tensors": Target(
-        "sottovoce.export.compressed_tensors:write_compressed_tensors", "compressed-tensors"
+        "sottovoce.exporters.compressed_tensors:write_compressed_tensors", "compressed-tensors"
     ),
 }
