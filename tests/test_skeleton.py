@@ -12,6 +12,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import sottovoce
 from sottovoce.version import __version__
 
 ROOT = Path(__file__).parents[1]
@@ -82,6 +83,10 @@ def test_every_part_is_listed_in_its_place():
         if path != PACKAGE / "__init__.py"
     }
     assert sorted(order_of_parts()) == sorted(parts)
+
+
+def test_no_public_name_hides_a_part():
+    assert not set(sottovoce.__all__) & set(order_of_parts())
 
 
 def test_a_part_needs_only_parts_above_it():
