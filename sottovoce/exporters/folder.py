@@ -9,6 +9,8 @@
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,14 +26,27 @@ _FACTS = "export.json"
 
 
 def write_export(recogniser: Recogniser, target: str, folder: Path) -> tuple[str, ...]:
-    """Write a recogniser for another program; everything or nothing.
+    """Write a recogniser for another program, as `new_export` does.
+
+    Returns:
+        What its user should know of it.
+    """
+    with new_export(recogniser, target, folder) as (_, notes):
+        return notes
+
+
+@contextmanager
+def new_export(
+    recogniser: Recogniser, target: str, folder: Path
+) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """Gives an exported folder to try; it gets its name when left without an error, or never.
 
     Args:
         target: one of `TARGETS`.
         folder: must not exist.
 
-    Returns:
-        What its user should know of it.
+    Yields:
+        Where it is for now, and what its user should know of it.
 
     Raises:
         InputError: no such target, the folder exists or cannot be written, a layer cannot be
@@ -47,7 +62,7 @@ def write_export(recogniser: Recogniser, target: str, folder: Path) -> tuple[str
         recogniser.processor.save_pretrained(partial)
         (partial / _FACTS).write_text(json.dumps(facts, indent=1, ensure_ascii=False), "utf-8")
         (partial / "README.md").write_text(readme(target, interface), "utf-8")
-    return notes
+        yield partial, notes
 
 
 def is_export(folder: str | Path) -> bool:

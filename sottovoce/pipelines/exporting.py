@@ -8,7 +8,7 @@ from rich.console import Console
 
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.errors import InputError
-from sottovoce.exporters.folder import write_export
+from sottovoce.exporters.folder import new_export
 from sottovoce.models.checkpoint import load
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.runtime.engine import Engine
@@ -51,7 +51,7 @@ def export(
     check: str | Path | None = None,
     console: Console | None = None,
 ) -> Export:
-    """Write a model for another program and run it there once.
+    """Write a model for another program, having run it there once.
 
     Args:
         model: a compressed folder, or a checkpoint (hub id, folder).
@@ -61,33 +61,34 @@ def export(
 
     Raises:
         InputError: a layer cannot be expressed (it is named), a package is missing, or something
-            given cannot be used.
+            given cannot be used, or the export computes something else; nothing is written then.
     """
     recogniser, out = load(model), Path(out)
     corpus = None if check is None else read_corpus(check, transcribed=False)
-    notes = write_export(recogniser, target, out)
-    exported = engine_of(out)
-    differing = None
-    if corpus is not None:
-        first, second = (
-            recognise(engine, corpus, name=name, console=console).transcripts.utterances
-            for engine, name in ((recogniser, "PyTorch"), (exported, target))
-        )
-        differing = tuple(
-            (name, " ".join(first[name][1]), " ".join(second[name][1]))
-            for name in first
-            if first[name] != second[name]
-        )
+    with new_export(recogniser, target, out) as (unfinished, notes):
+        exported = engine_of(unfinished)
+        difference = _difference(recogniser, exported, target)
+        differing = None
+        if corpus is not None:
+            first, second = (
+                recognise(engine, corpus, name=name, console=console).transcripts.utterances
+                for engine, name in ((recogniser, "PyTorch"), (exported, target))
+            )
+            differing = tuple(
+                (name, " ".join(first[name][1]), " ".join(second[name][1]))
+                for name in first
+                if first[name] != second[name]
+            )
     return Export(
         bytes=sum(file.stat().st_size for file in out.glob("model.*")),
-        difference=_difference(recogniser, exported, out),
+        difference=difference,
         differing=differing,
         utterances=len(corpus.utterances) if corpus is not None else 0,
         notes=notes,
     )
 
 
-def _difference(recogniser: Recogniser, exported: Engine, out: Path) -> float:
+def _difference(recogniser: Recogniser, exported: Engine, target: str) -> float:
     """Raises InputError where it is more than rounding explains."""
     white = np.random.default_rng(0).standard_normal(_SECONDS * recogniser.sampling_rate)
     # Speech changes slowly; white noise would hide what rounding does to its statistics.
@@ -100,6 +101,7 @@ def _difference(recogniser: Recogniser, exported: Engine, out: Path) -> float:
     steps = any(layer.precision.input_bits for layer in layers)
     if not difference <= (_ROUNDED if steps else _EXACT) * np.abs(one).max():
         raise InputError(
-            f"{out} computes other logits than the model, by {difference:.2g}; please report this"
+            f"exported to {target}, the model computes other logits, by {difference:.2g}; "
+            "nothing is written; please report this"
         )
     return difference
