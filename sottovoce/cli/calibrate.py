@@ -47,5 +47,3 @@ def calibrate(
         console=Console(stderr=True),
     )
     print_summary(record, out)
-    for note in record.notes:
-        print(f"note: {note}")

@@ -43,7 +43,11 @@ def quantize(
     ] = None,
     inputs: Annotated[
         bool,
-        typer.Option("--inputs", help="With mixed: what goes into the layers takes 8 bits too."),
+        typer.Option(
+            "--inputs",
+            help="With mixed: what goes into the layers takes 8 bits too; not where the weights "
+            "have offsets or blocks, which 8-bit kernels cannot multiply.",
+        ),
     ] = False,
     float_inputs: Annotated[
         bool,

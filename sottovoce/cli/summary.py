@@ -9,7 +9,7 @@ from sottovoce.report.tables import summary_table, tried_table
 
 
 def print_summary(record: RunRecord, folder: Path) -> None:
-    """The short table, the verdict against each baseline, and where the report is."""
+    """The short table, the verdict against each baseline, notes, and where the report is."""
     console = Console(soft_wrap=True)
     if record.tried:
         console.print(tried_table(record.tried))
@@ -17,4 +17,6 @@ def print_summary(record: RunRecord, folder: Path) -> None:
     console.print(summary_table(record))
     for one in record.comparisons:
         console.out(f"Against {one.baseline}: {one.sentence}", highlight=False)
+    for note in record.notes:
+        console.out(f"Note: {note}", highlight=False)
     console.out(f"Report: {folder / 'report.html'}", highlight=False)

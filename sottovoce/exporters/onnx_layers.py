@@ -116,7 +116,7 @@ def _spread(add: Nodes, matrix: _Matrix, what: str, numbers: Tensor) -> ir.Value
 
 def _for_int8(add: Nodes, matrix: _Matrix) -> ir.Value:
     name, layer = matrix.name, matrix.layer
-    why = int8_obstacle(layer)
+    why = int8_obstacle(layer.precision, layer.matrix_shape)
     if why:
         raise InputError(f"layer {name!r} has 8-bit inputs and {why}; leave them floating point")
     whole = WholeNumbers.of(name, layer)

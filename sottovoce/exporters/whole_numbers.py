@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.errors import InputError
-from sottovoce.plan import Precision
+from sottovoce.plan import Precision, Shape
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,13 @@ def obstacle(precision: Precision) -> str | None:
     return None
 
 
-def int8_obstacle(layer: PackedLayer) -> str | None:
-    """Why 8-bit kernels cannot multiply by a layer's weight, if they cannot."""
-    if layer.block:
-        return f"has a scale for every {layer.block} weights, which 8-bit kernels cannot multiply"
-    return obstacle(layer.precision)
+def int8_obstacle(precision: Precision, shape: Shape) -> str | None:
+    """Why 8-bit kernels cannot multiply by a weight of this precision and shape, if they cannot."""
+    if precision.groups(shape)[1] > 1:
+        return (
+            f"has a scale for every {precision.block} weights, which 8-bit kernels cannot multiply"
+        )
+    return obstacle(precision)
 
 
 def _range(precision: Precision) -> tuple[int, int, int]:

@@ -8,11 +8,9 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-import tomli_w
 from rich.console import Console
 from rich.progress import track
 
@@ -24,18 +22,19 @@ from sottovoce.exporters.whole_numbers import int8_obstacle
 from sottovoce.models.checkpoint import is_artifact, load
 from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.pipelines.delivery import (
+    MEASURED_ON_CALIBRATION,
     baseline_of,
+    documented,
     measured,
     probe,
     read_back,
-    record_of,
-    write_papers,
 )
+from sottovoce.pipelines.float_inputs import notes_on_float_inputs
 from sottovoce.pipelines.measured import scored
 from sottovoce.posttraining.calibration import CalibrationSpeech
 from sottovoce.posttraining.layers import RoundedInputs
 from sottovoce.posttraining.observing import input_histograms
-from sottovoce.posttraining.sweep import words_changed
+from sottovoce.posttraining.sweep import CHANGES_AT_MOST, words_changed
 from sottovoce.quantizers.activations import RULES, Range
 from sottovoce.report.record import RunRecord
 from sottovoce.runtime.recognition import recognise
@@ -43,29 +42,7 @@ from sottovoce.scoring import Transcripts
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 
-CHANGES_AT_MOST = 0.0025
 _RULE = "mse"
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """Layers whose inputs stay in floating point, and why."""
-
-    sensitive: tuple[str, ...]
-    impossible: tuple[str, ...]
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        reasons = {
-            f"would change more than {100 * CHANGES_AT_MOST:g}% of the words": self.sensitive,
-            "have weights that 8-bit kernels cannot multiply, or are never called": self.impossible,
-        }
-        return tuple(
-            f"{len(names)} layer(s) keep their inputs in floating point, since they {why}: "
-            f"{', '.join(names[:8])}{' and so on' if len(names) > 8 else ''}."
-            for why, names in reasons.items()
-            if names
-        )
 
 
 def calibrate(
@@ -104,29 +81,25 @@ def calibrate(
     baselines = [measured(name, source, recogniser, before)]
     if baseline is not None:
         baselines.append(baseline_of(baseline, evaluation, before.reference, console))
-    spans, kept = _ranges(recogniser, speech, rule, console)
+    spans = _ranges(recogniser, speech, rule, console)
     layers = packed_layers(recogniser.model)
     for layer, span in spans.items():
         recogniser.model.set_submodule(layer, layers[layer].with_inputs(span))
     expected = probe(lambda: nullcontext(recogniser))
     dials = {"rule": rule, "calibration": speech.name}
-    own = () if evaluate_on is not None else ("Measured on the calibration speech itself.",)
     with _unfinished(out) as finished:
         rewrite_artifact(finished, recogniser.model, recogniser.processor)
         found = read_back(finished, recogniser.device, expected)
-        after = scored(found, evaluation, "calibrated", console)
-        record = record_of(
-            found,
-            finished,
-            baselines,
-            after,
+        record = documented(
+            *(found, finished, out.name, baselines, evaluation, console),
             source=str(source),
-            evaluated_on=evaluation.name,
-            seconds=time.monotonic() - started,
+            begun=started,
             recipe=dials,
-            notes=(*own, *kept.notes),
+            notes=(
+                *((MEASURED_ON_CALIBRATION,) if evaluate_on is None else ()),
+                *notes_on_float_inputs(found),
+            ),
         )
-        write_papers(finished, record, tomli_w.dumps(dials), after, out.name)
         finished.rename(out)
     return record
 
@@ -153,15 +126,18 @@ def _refuse(source: str | Path, out: Path, rule: str) -> None:
 
 def _ranges(
     recogniser: Recogniser, speech: Corpus, rule: str, console: Console
-) -> tuple[dict[str, Range], _Kept]:
+) -> dict[str, Range]:
     """The range of each layer's inputs, layers that keep floating point left out."""
     layers = packed_layers(recogniser.model)
     if any(layer.precision.input_bits for layer in layers.values()):
         raise InputError("the model has 8-bit inputs already")
-    fitting = {name: layer for name, layer in layers.items() if int8_obstacle(layer) is None}
+    fitting = {
+        name: layer
+        for name, layer in layers.items()
+        if not int8_obstacle(layer.precision, layer.matrix_shape)
+    }
     histograms = input_histograms(recogniser, fitting, CalibrationSpeech(recogniser, speech))
     spans = {name: RULES[rule](histogram) for name, histogram in histograms.items()}
-    impossible = tuple(name for name in layers if name not in spans)
 
     def heard(by: Mapping[str, Range]) -> Transcripts:
         with _rounding(layers, by):
@@ -179,8 +155,7 @@ def _ranges(
     )
     while rounded and change(chain(*rounded)) > CHANGES_AT_MOST:
         rounded.pop()  # the one that changes most by itself
-    left = {name: spans[name] for name in chain(*rounded)}
-    return left, _Kept(tuple(name for name in spans if name not in left), impossible)
+    return {name: spans[name] for name in chain(*rounded)}
 
 
 def _trials(recogniser: Recogniser, names: Sequence[str]) -> list[tuple[str, ...]]:

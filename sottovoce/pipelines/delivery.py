@@ -4,6 +4,7 @@ import json
 import shlex
 import shutil
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tomli_w
 import torch
 from rich.console import Console
 
@@ -40,6 +42,10 @@ from sottovoce.runtime.recognition import references
 from sottovoce.scoring import Score, Transcripts
 from sottovoce.speech.corpus import Corpus
 from sottovoce.version import __version__
+
+MEASURED_ON_CALIBRATION = (
+    "Measured on the calibration speech itself; give --dev for speech that chose nothing."
+)
 
 
 def probe(deployed: Callable[[], AbstractContextManager[Recogniser]]) -> torch.Tensor:
@@ -97,29 +103,37 @@ def measured(name: str, model: str | Path, recogniser: Recogniser, own: Score) -
     return Measured(float_system(name, recogniser, own), own)
 
 
-def record_of(
+def documented(
     packed: Recogniser,
     folder: Path,
+    name: str,
     baselines: Sequence[Measured],
-    after: Score,
+    evaluation: Corpus,
+    console: Console,
     *,
+    begun: float,
     expected_bits: Mapping[str, float] | None = None,
     history: tuple[TrainingPoint, ...] = (),
     **facts: Any,
 ) -> RunRecord:
-    """The record of a compression that `folder` holds.
+    """Measure a packed model and write its papers, the record among them, into its folder.
 
     Args:
+        name: that the folder will have.
         baselines: what the result is compared with, the input checkpoint first.
+        begun: when, on the monotonic clock.
         expected_bits: of each layer under the distribution that was learnt.
         facts: further fields of `RunRecord`.
     """
+    after = scored(packed, evaluation, "compressed", console)
     plan, shapes = plan_of(packed.model), packed.family.shapes(packed.model)
-    return RunRecord(
+    record = RunRecord(
         version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=_command_line(),
         device=_device_name(packed.device),
+        evaluated_on=evaluation.name,
+        seconds=time.monotonic() - begun,
         systems=(
             *(one.system for one in baselines),
             packed_system("compressed", folder, plan, shapes, after),
@@ -131,13 +145,15 @@ def record_of(
         got_worse=got_worse(baselines[0].score, after),
         **facts,
     )
+    write_papers(folder, record, after, name)
+    return record
 
 
-def write_papers(folder: Path, record: RunRecord, recipe: str, score: Score, name: str) -> None:
+def write_papers(folder: Path, record: RunRecord, score: Score, name: str) -> None:
     """Everything for people beside a packed model: metrics, recipe, transcripts, report, card."""
     metrics = json.dumps(record.to_json(), indent=1, ensure_ascii=False)
     write_text(folder / "metrics.json", metrics)
-    write_text(folder / "recipe.toml", recipe)
+    write_text(folder / "recipe.toml", tomli_w.dumps(record.recipe))
     score.reference.write_trn(folder / "reference.trn")
     score.hypothesis.write_trn(folder / "compressed.trn")
     write_report(record, folder / "report.html")

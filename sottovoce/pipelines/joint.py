@@ -16,9 +16,8 @@ from sottovoce.models.recogniser import Recogniser
 from sottovoce.pipelines.delivery import (
     baseline_of,
     delivered,
+    documented,
     probe,
-    record_of,
-    write_papers,
 )
 from sottovoce.pipelines.measured import (
     Measured,
@@ -133,26 +132,21 @@ def compress(
         objective = _pass_2(objective, source, stages.inputs["set of weights"])
         second = train(objective, speech, objective.recipe, work.part("pass 2"), dev_wer, console)
         history += tuple(_later(point, history[-1]) for point in second)
-    trained, training_seconds = time.monotonic(), first_stage + history[-1].seconds
+    training_seconds = first_stage + history[-1].seconds
+    # the history counts what was trained before an interruption too
+    begun = time.monotonic() - training_seconds - (prepared - started)
 
     finished = work.path / "finished"
     packed = _packed(objective, finished)
-    after = scored(packed, evaluation, "compressed", console)
-    record = record_of(
-        packed,
-        finished,
-        baselines,
-        after,
+    record = documented(
+        *(packed, finished, out.name, baselines, evaluation, console),
         source=str(source),
-        evaluated_on=evaluation.name,
-        # the history counts what was trained before an interruption too
-        seconds=prepared - started + training_seconds + time.monotonic() - trained,
+        begun=begun,
         training_seconds=training_seconds,
         recipe=recipe.to_record(),
         history=history,
         expected_bits=expected_bits,
     )
-    write_papers(finished, record, recipe.to_toml(), after, out.name)
     os.replace(finished, out)
     shutil.rmtree(work.path)
     return record

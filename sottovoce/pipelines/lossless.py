@@ -170,8 +170,7 @@ def compress_lossless(
     finished = work.path / "finished"
     shutil.rmtree(finished, ignore_errors=True)
     shutil.copytree(_folder(work, bits), finished)
-    toml = recipe.replaced({"bits": bits, "eta": None}).to_toml()
-    write_papers(finished, record, toml, judged, out.name)
+    write_papers(finished, record, judged, out.name)
     os.replace(finished, out)
     shutil.rmtree(work.path)
     return record

@@ -8,29 +8,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import tomli_w
 from rich.console import Console
 
 from sottovoce.artifact.packed_layers import empty_packed
 from sottovoce.candidates import Candidates, precisions_of
 from sottovoce.errors import InputError
+from sottovoce.exporters.whole_numbers import int8_obstacle
 from sottovoce.models.checkpoint import load_checkpoint
 from sottovoce.models.front_end_biases import add_front_end_biases
 from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.pipelines.delivery import (
+    MEASURED_ON_CALIBRATION,
     baseline_of,
     delivered,
+    documented,
     probe,
-    record_of,
-    write_papers,
 )
+from sottovoce.pipelines.float_inputs import notes_on_float_inputs
 from sottovoce.pipelines.measured import (
     Measured,
     float_system,
     scored,
 )
 from sottovoce.plan import INPUT_BITS, Plan, Precision
-from sottovoce.posttraining.arithmetic import multiply_adds
 from sottovoce.posttraining.calibration import CalibrationSpeech
 from sottovoce.posttraining.layers import Layer, Quantized, quantizable, replaced, rounded
 from sottovoce.posttraining.mixed import mixed_weights
@@ -57,7 +57,8 @@ class PostTraining:
         bits: of "mixed": nominal bits of the encoder's matrices, at most. Else 8.
         candidates: of "mixed": what a matrix may take, in a recipe's words.
         scale_bits: of "mixed": of the matrices' scales and offsets, 16; None for 32.
-        inputs: of "mixed": whether what goes into the layers takes 8 bits too. Else it does.
+        inputs: of "mixed": whether what goes into the layers takes 8 bits too, where kernels can
+            multiply that. Else it does.
         float_inputs: of "stablequant": whether layers that stay sensitive may keep their inputs in
             floating point.
     """
@@ -98,9 +99,13 @@ class PostTraining:
         """Whether transcripts of the calibration speech are used."""
         return self.method == "stablequant"
 
+    @property
+    def rounds_inputs(self) -> bool:
+        """Whether what goes into the layers takes 8 bits, where kernels can multiply that."""
+        return self.inputs or self.method != "mixed"
+
     def to_record(self) -> dict[str, object]:
-        inputs = self.inputs or self.method != "mixed"
-        dials = {"method": self.method, "bits": self.bits, "inputs": inputs}
+        dials = {"method": self.method, "bits": self.bits, "inputs": self.rounds_inputs}
         if self.method == "stablequant":
             return {**dials, "float_inputs": self.float_inputs}
         if self.method != "mixed":
@@ -166,24 +171,18 @@ def quantize(
         quantized = _quantized(recogniser, layers, speech, settings, work.path, console)
     plan = Plan({name: precision for name, (precision, _) in quantized.items()})
     finished = work.path / "finished"
-    notes = _notes(recogniser, layers, plan, measured_on_calibration=evaluate_on is None)
-    for note in notes:
-        console.print(note)
     by = {name: one for name, (_, one) in quantized.items()}
     packed = _packed(recogniser, layers, by, plan, finished)
-    after = scored(packed, evaluation, "compressed", console)
-    record = record_of(
-        packed,
-        finished,
-        baselines,
-        after,
+    record = documented(
+        *(packed, finished, out.name, baselines, evaluation, console),
         source=str(source),
-        evaluated_on=evaluation.name,
-        seconds=time.monotonic() - started,
+        begun=started,
         recipe=settings.to_record(),
-        notes=notes,
+        notes=(
+            *((MEASURED_ON_CALIBRATION,) if evaluate_on is None else ()),
+            *(notes_on_float_inputs(packed) if settings.rounds_inputs else ()),
+        ),
     )
-    write_papers(finished, record, tomli_w.dumps(settings.to_record()), after, out.name)
     os.replace(finished, out)
     shutil.rmtree(work.path)
     return record
@@ -206,8 +205,13 @@ def _quantized(
             recogniser, layers, batches, settings.precisions, settings.bits, console
         ).items():
             precisions[name], by[name] = precision, quantized
-    if settings.method != "mixed" or settings.inputs:
-        histograms = input_histograms(recogniser, layers, batches)
+    if settings.rounds_inputs:
+        fitting = {
+            name: layer
+            for name, layer in layers.items()
+            if not int8_obstacle(precisions[name], (len(layer.weight), layer.weight[0].numel()))
+        }
+        histograms = input_histograms(recogniser, fitting, batches)
         if settings.method == "stablequant":
             by = adapted(
                 recogniser,
@@ -254,34 +258,3 @@ def _packed(
         if one.inputs is not None:
             packed[name].store_range(one.inputs)
     return delivered(folder, recogniser, packed, plan, expected)
-
-
-def _notes(
-    recogniser: Recogniser,
-    layers: dict[str, Layer],
-    plan: Plan,
-    *,
-    measured_on_calibration: bool,
-) -> tuple[str, ...]:
-    notes = []
-    if measured_on_calibration:
-        notes.append(
-            "Measured on the calibration speech itself; give --dev for speech that chose nothing."
-        )
-    if not any(precision.input_bits for precision in plan.values()):
-        return tuple(notes)
-    work = multiply_adds(recogniser, layers)
-    floating = [name for name in work if plan[name].input_bits is None]
-    if floating:
-        share = sum(work[name] for name in floating) / sum(work.values())
-        notes.append(
-            f"{len(floating)} sensitive layer(s) have 8-bit weights and floating-point inputs, "
-            f"{100 * share:.1f}% of the layers' multiply-adds: {', '.join(floating)}."
-        )
-    uncalled = [name for name in layers if name not in work]
-    if uncalled:
-        notes.append(
-            f"8-bit weights but no 8-bit inputs, since the model never calls them as layers: "
-            f"{len(uncalled)} layers, {uncalled[0]} first."
-        )
-    return tuple(notes)

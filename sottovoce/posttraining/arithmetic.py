@@ -7,12 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.posttraining.layers import Layer
 
 
 @torch.inference_mode()
-def multiply_adds(recogniser: Recogniser, layers: Mapping[str, Layer]) -> dict[str, int]:
+def multiply_adds(
+    recogniser: Recogniser, layers: Mapping[str, Layer | PackedLayer]
+) -> dict[str, int]:
     """Layer name -> multiply-adds for a second of speech; a layer that is never called is left out.
 
     Attention's own products are in none of them.

@@ -24,12 +24,11 @@ from sottovoce.models.recogniser import Recogniser
 from sottovoce.posttraining.layers import Layer, Quantized
 from sottovoce.posttraining.observing import Waveforms
 from sottovoce.posttraining.refitting import Fitted, can_be_fitted, refitted
-from sottovoce.posttraining.sweep import effects
+from sottovoce.posttraining.sweep import CHANGES_AT_MOST, effects
 from sottovoce.quantizers.activations import Histogram, mse_range
 from sottovoce.speech.corpus import Corpus
 
 SENSITIVE_ABOVE = 0.0025
-CHANGES_AT_MOST = 0.0025
 _WHOLE = "the whole model"
 
 

@@ -26,6 +26,8 @@ from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.loading import prefetched
 from sottovoce.training.losses import kl_divergence
 
+CHANGES_AT_MOST = 0.0025
+"""Of the words of calibration speech: more, and a model is not what it was."""
 FULL = "full precision"
 _SECONDS = 60.0
 

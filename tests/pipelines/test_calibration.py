@@ -49,7 +49,7 @@ def test_weights_stay_and_inputs_get_a_range(place, monkeypatch):
     assert added == {f"{one}.input_{part}" for one in layers for part in ("scale", "zero")}
     assert "Against input: small:" in ended.out
     record = RunRecord.from_json(json.loads((place / "int8" / "metrics.json").read_text()))
-    assert record.notes == ("Measured on the calibration speech itself.",)
+    assert record.notes == (calibration.MEASURED_ON_CALIBRATION,)
     assert [one.name for one in record.systems] == ["input: small", "compressed"]
     assert (place / "int8" / "report.html").exists()
 
@@ -60,7 +60,7 @@ def test_layers_that_change_words_keep_floating_point_and_are_named(place, monke
     assert ended.status == 0, ended.err
     model = load(place / "int8").model
     assert not any(hasattr(one, "input_scale") for one in model.modules())
-    assert "keep their inputs in floating point, since they would change more than" in ended.out
+    assert "keep floating-point inputs, since they would change more than" in ended.out
     assert "wav2vec2.feature_extractor.conv_layers.0.conv" in ended.out
 
 
@@ -79,7 +79,10 @@ def test_layers_that_8_bit_kernels_cannot_multiply_are_left_and_named(place):
     assert ended.status == 0, ended.err
     ended = run(place, model="offsets")
     assert ended.status == 0, ended.err
-    assert "since they have weights that 8-bit kernels cannot multiply" in ended.out
+    assert (
+        "keep floating-point inputs, since they have weights that 8-bit kernels cannot multiply"
+        in ended.out
+    )
     kinds = {
         (one.precision.grid, one.precision.input_bits)
         for one in load(place / "int8").model.modules()
@@ -126,7 +129,7 @@ def test_layers_that_change_words_only_together_are_freed_one_by_one(place, monk
     trials = len(calibration._trials(recogniser, packed))
     ended = run(place)
     assert ended.status == 0, ended.err
-    assert "keep their inputs in floating point, since they would change more than" in ended.out
+    assert "keep floating-point inputs, since they would change more than" in ended.out
     assert len(heard) == trials + 2
 
 
@@ -135,7 +138,7 @@ def test_an_interrupted_calibration_leaves_nothing(place, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(calibration, "write_papers", stopped)
+        patched.setattr(calibration, "documented", stopped)
         assert run(place).status != 0
     assert not [one for one in place.iterdir() if "int8" in one.name]
     assert run(place).status == 0

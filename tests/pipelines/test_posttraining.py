@@ -71,7 +71,7 @@ def test_stablequant_stores_a_byte_a_weight_and_a_range_a_layer(
     with_ranges = {name.removesuffix(".input_scale") for name in tensors if "input_scale" in name}
     never = NEVER_CALLED.get(family)
     assert with_ranges == {row.layer for row in layers if not never or never not in row.layer}
-    assert any("no 8-bit inputs" in note for note in record.notes) == bool(never)
+    assert any("never called as layers" in note for note in record.notes) == bool(never)
     assert any("calibration speech itself" in note for note in record.notes)
     assert place.record.history == ()
     assert "input_bits=8" in repr(load(place.out).model)
@@ -98,10 +98,12 @@ def test_layers_that_keep_floating_point_inputs_are_named(
     assert ended.status == 0, ended.err
     # 99 frames of 16 x 16 weights by 10 taps, where most are in the first convolution
     (note,) = (note for note in place.record.notes if "floating-point inputs" in note)
-    assert re.match(r"1 sensitive layer\(s\) .* \d+\.\d% of .* multiply-adds: " + name, note)
+    assert re.match(
+        r"1 layer\(s\) .* 0\.25% of the words \(\d+\.\d% of .* multiply-adds\): " + name, note
+    )
     assert note in (place.out / "README.md").read_text().replace("\\", "")
     assert name in (place.out / "report.html").read_text().replace("<wbr>", "")
-    assert name in ended.err.replace("\n", "")
+    assert f"Note: {note}" in ended.out
     assert f"{name}.input_scale" not in place.tensors
     assert f"{name}.codes" in place.tensors
     assert sum("input_scale" in tensor for tensor in place.tensors) == len(place.record.layers) + (
@@ -169,6 +171,20 @@ def test_mixed_widths_stay_within_the_size(
     assert len({row.bits for row in record.layers}) > 1
     assert {row.bits for row in record.cnns} == {8}
     assert any("input_scale" in name for name in place.tensors) == inputs
+
+
+def test_inputs_that_no_kernel_multiplies_stay_floating_point(place: _Place) -> None:
+    """Offsets and blocks, as `calibrate` leaves them; the rest has 8-bit inputs, and is a graph."""
+    candidates = "2/symmetric/8,4/asymmetric"
+    ended = place.run(*("--method", "mixed", "--bits", 3, "--inputs", "--candidates", candidates))
+    assert ended.status == 0, ended.err
+    record = place.record
+    with_ranges = {n.removesuffix(".input_scale") for n in place.tensors if "input_scale" in n}
+    assert with_ranges == {row.layer for row in record.cnns}
+    assert {row.grid for row in record.layers} == {"symmetric", "asymmetric"}
+    (note,) = (note for note in record.notes if "8-bit kernels cannot multiply" in note)
+    assert note.startswith(f"{len(record.layers)} layer(s)") and f"Note: {note}" in ended.out
+    assert sottovoce("export", place.out, "--out", place.folder / "graph").status == 0
 
 
 def test_the_packed_model_computes_in_integers(place: _Place) -> None:

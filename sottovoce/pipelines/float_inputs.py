@@ -1,0 +1,43 @@
+"""Layers that keep floating-point inputs where others have 8 bits: which, and why."""
+
+from collections.abc import Sequence
+
+from sottovoce.artifact.packed_model import packed_layers
+from sottovoce.exporters.whole_numbers import int8_obstacle
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.posttraining.arithmetic import multiply_adds
+from sottovoce.posttraining.sweep import CHANGES_AT_MOST
+
+_FEW = 8
+
+
+def notes_on_float_inputs(recogniser: Recogniser) -> tuple[str, ...]:
+    """What a user should know of a packed model whose inputs were to take 8 bits.
+
+    Kernels cannot multiply a layer's weights, or the model never calls it; any other layer was
+    left because words would change, and these are named to the last.
+    """
+    layers = packed_layers(recogniser.model)
+    work = multiply_adds(recogniser, layers)
+    floating = {name: one for name, one in layers.items() if one.precision.input_bits is None}
+    unfit = [
+        name for name, one in floating.items() if int8_obstacle(one.precision, one.matrix_shape)
+    ]
+    uncalled = [name for name in floating if name not in work and name not in unfit]
+    sensitive = [name for name in floating if name not in unfit and name not in uncalled]
+    share = sum(work[name] for name in sensitive) / sum(work.values())
+    changed = (
+        f"would change more than {100 * CHANGES_AT_MOST:g}% of the words "
+        f"({100 * share:.1f}% of the layers' multiply-adds)"
+    )
+    reasons = (
+        (sensitive, changed, len(sensitive)),
+        (unfit, "have weights that 8-bit kernels cannot multiply", _FEW),
+        (uncalled, "are never called as layers", _FEW),
+    )
+    return tuple(_note(names, why, most) for names, why, most in reasons if names)
+
+
+def _note(names: Sequence[str], why: str, most: int) -> str:
+    told = ", ".join(names[:most]) + (" and so on" if len(names) > most else "")
+    return f"{len(names)} layer(s) keep floating-point inputs, since they {why}: {told}."
