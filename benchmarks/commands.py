@@ -113,10 +113,8 @@ def _key(table: str, system: str, recipe: Training) -> dict[str, Any]:
 
 
 def _u1(out: Path, recipe: Training) -> Mapping[str, Any]:
-    started, minutes = time.process_time(), {}
     if not out.exists():  # else: finished, and its row was lost
         finetune(CHECKPOINT, TRAIN, DEV, out, recipe, resume=_unfinished(out), console=console)
-        minutes = {"cpu_minutes": (time.process_time() - started) / 60}
     facts = json.loads((out / "metrics.json").read_text())
     _refuse_another(out, facts["recipe"], recipe)
     system = facts["system"]
@@ -125,7 +123,7 @@ def _u1(out: Path, recipe: Training) -> Mapping[str, Any]:
         "interval": [system["low"], system["high"]],
         "bytes": system["bytes"],
         "words": system["words"],
-        **minutes,
+        "cpu_minutes": facts["history"][-1]["cpu_seconds"] / 60,  # over all interruptions
     }
 
 

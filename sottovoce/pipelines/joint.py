@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -36,6 +36,7 @@ from sottovoce.speech.corpus import Corpus
 from sottovoce.training.accelerator import accelerator_for
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.loop import train
+from sottovoce.training.spent import Spent
 from sottovoce.training.state import WorkFolder
 from sottovoce.training.teacher import CachedTeacher
 
@@ -118,7 +119,7 @@ def compress(
     def dev_wer(present: Recogniser) -> float:
         return scored(present, evaluation, "evaluating", console).wer
 
-    prepared, first_stage = time.monotonic(), 0.0
+    prepared, first_stage = time.monotonic(), Spent()
     if plan is None and recipe.plan_by != "joint":
         plan, first_stage = sensitive_plan(
             *(recogniser, recipe, speech, work, stages, accelerator, teacher, dev_wer, console)
@@ -132,9 +133,9 @@ def compress(
         objective = _pass_2(objective, source, stages.inputs["set of weights"])
         second = train(objective, speech, objective.recipe, work.part("pass 2"), dev_wer, console)
         history += tuple(_later(point, history[-1]) for point in second)
-    training_seconds = first_stage + history[-1].seconds
+    training = first_stage + Spent.of(history[-1])
     # the history counts what was trained before an interruption too
-    begun = time.monotonic() - training_seconds - (prepared - started)
+    begun = time.monotonic() - training.seconds - (prepared - started)
 
     finished = work.path / "finished"
     packed = _packed(objective, finished)
@@ -142,7 +143,8 @@ def compress(
         *(packed, finished, out.name, baselines, evaluation, console),
         source=str(source),
         begun=begun,
-        training_seconds=training_seconds,
+        training_seconds=training.seconds,
+        training_cpu_seconds=training.cpu_seconds,
         recipe=recipe.to_record(),
         history=history,
         expected_bits=expected_bits,
@@ -165,7 +167,8 @@ def _pass_2(first: JointObjective, source: str | Path, weights: str) -> JointObj
 
 def _later(point: TrainingPoint, last: TrainingPoint) -> TrainingPoint:
     """A point of Pass 2, counted on from the last one of Pass 1."""
-    return replace(point, step=last.step + point.step, seconds=last.seconds + point.seconds)
+    spent = Spent.of(last) + Spent.of(point)
+    return replace(point, step=last.step + point.step, **asdict(spent))
 
 
 def _packed(objective: JointObjective, folder: Path) -> Recogniser:

@@ -4,9 +4,9 @@ The second stage trains that plan from the start point, as any given plan is tra
 """
 
 import json
-import time
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
@@ -27,6 +27,7 @@ from sottovoce.search.sensitivity import MEASURES
 from sottovoce.search.supernet import groups_of
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.loop import train
+from sottovoce.training.spent import Spent, stopwatch
 from sottovoce.training.state import WorkFolder
 from sottovoce.training.teacher import CachedTeacher
 
@@ -43,7 +44,7 @@ def sensitive_plan(
     teacher: CachedTeacher | None,
     dev_wer: Callable[[Recogniser], float],
     console: Console,
-) -> tuple[Plan, float]:
+) -> tuple[Plan, Spent]:
     """The plan of least total cost within the size, after training each candidate uniformly.
 
     `start`, the start point, stays as it is. Each uniform model is trained as the plan will be,
@@ -51,27 +52,28 @@ def sensitive_plan(
     found again when the run resumes.
 
     Returns:
-        The plan, and the seconds that it took, interruptions excluded.
+        The plan, and what it took, interruptions excluded.
     """
     costs_file = work.path / _COSTS
     if not costs_file.exists():
-        matrices, seconds = {}, 0.0
+        matrices, spent = {}, Spent()
         for bits, candidate in zip(recipe.widths, recipe.candidates, strict=True):
             console.print(f"uniform {bits} bits")
             alone = recipe.replaced({**_alone(recipe), "candidates": (candidate,), "bits": bits})
             uniform = Recogniser(deepcopy(start.model), start.processor, start.family)
             objective = JointObjective(uniform, alone, accelerator, teacher)
             part = stages.uniform(work, alone)
-            seconds += train(objective, speech, alone, part, dev_wer, console)[-1].seconds
+            history = train(objective, speech, alone, part, dev_wer, console)
+            spent += Spent.of(history[-1])
             matrices[bits] = _quantized(objective, bits)
         console.print(f"sensitivity: {recipe.plan_by}")
-        started = time.monotonic()
+        measuring = stopwatch(accelerator.device, spent)
         batches = list(islice(speech.batches(recipe, 0), recipe.sensitivity_batches))
         costs = MEASURES[recipe.plan_by](start, matrices, batches, recipe)
-        seconds += time.monotonic() - started
-        write_text(costs_file, json.dumps({"costs": costs.tolist(), "seconds": seconds}))
+        write_text(costs_file, json.dumps({"costs": costs.tolist(), **asdict(measuring())}))
     found = json.loads(costs_file.read_text())
-    return _cheapest(start, recipe, np.array(found["costs"])), found["seconds"]
+    spent = Spent(found["seconds"], found.get("cpu_seconds"))
+    return _cheapest(start, recipe, np.array(found["costs"])), spent
 
 
 def _alone(recipe: Recipe) -> dict[str, Any]:

@@ -74,6 +74,7 @@ class TrainingPoint:
         hard_bits: nominal bits of the hard plan at this step.
         wer: dev word error rate of the *hard* plan, a fraction.
         seconds: wall-clock seconds of training so far.
+        cpu_seconds: likewise, of this process on the processor; None where another device trains.
     """
 
     step: int
@@ -84,6 +85,7 @@ class TrainingPoint:
     expected_bits: float | None = None
     hard_bits: float | None = None
     wer: float | None = None
+    cpu_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -148,8 +150,9 @@ class SizeTried:
 class RunRecord:
     """A whole run. `systems` begins with the input checkpoint and ends with the compressed one.
 
-    `layers` are the encoder's matrices, `cnns` what else is quantized. `training_seconds` counts
-    all stages, also those that were found trained. `tried` is the autopilot's way to the size.
+    `layers` are the encoder's matrices, `cnns` what else is quantized. `training_seconds` and
+    `training_cpu_seconds` (None as in `TrainingPoint`) count all stages, also those that were found
+    trained. `tried` is the autopilot's way to the size.
     """
 
     version: str
@@ -167,6 +170,7 @@ class RunRecord:
     got_worse: tuple[Change, ...]
     cnns: tuple[StoredLayer, ...] = ()
     training_seconds: float | None = None
+    training_cpu_seconds: float | None = None
     tried: tuple[SizeTried, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -18,7 +18,8 @@ class Result:
     Attributes:
         bits, effective_bits: of the encoder's matrices; 32 for full precision.
         bytes: of its tensors on disk.
-        seconds: of training, shared stages counted in full.
+        seconds: of training, shared stages counted in full; `cpu_seconds` of the processor, None
+            where another device trained, or the row is older than this count.
         wer: test set -> fraction, and `ALL`: the mean over the combined sets, weighted by their
             utterances.
         verdicts: test set -> against the baseline; `ALL` pools the combined sets.
@@ -32,6 +33,7 @@ class Result:
     bytes: int
     ratio: float
     seconds: float
+    cpu_seconds: float | None
     wer: Mapping[str, float]
     verdicts: Mapping[str, str]
     p: float | None

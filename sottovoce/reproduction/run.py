@@ -3,7 +3,7 @@
 import json
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from sottovoce.pipelines.full_precision import finetune
 from sottovoce.pipelines.joint import compress
 from sottovoce.pipelines.measured import float_system, scored
 from sottovoce.recipe import Recipe
-from sottovoce.report.record import System
+from sottovoce.report.record import System, TrainingPoint
 from sottovoce.reproduction.page import Measured, write_pages
 from sottovoce.reproduction.results import ALL, INPUT, Result, pooled, rate_over
 from sottovoce.reproduction.table import Table, TableRow
@@ -28,6 +28,7 @@ from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.overlap import refuse_overlap
 from sottovoce.training.batch import TrainingSpeech
+from sottovoce.training.spent import Spent
 from sottovoce.version import __version__
 
 Scores = Mapping[str, Score]
@@ -145,7 +146,7 @@ def _results(given: _Inputs, checkpoint: Recogniser, failures: dict[str, str]) -
     """
     original = _scores(given, INPUT, given.checkpoint)
     system = float_system(INPUT, checkpoint, next(iter(original.values())))
-    start = _result(given, INPUT, system, original, seconds=0.0, command="")
+    start = _result(given, INPUT, system, original, Spent(), command="")
     run = [row for row in given.table.rows if row.method != "published"]
     run.sort(key=lambda row: row.name != given.table.baseline)
     baseline: Scores | None = None
@@ -208,15 +209,20 @@ def _scores(given: _Inputs, name: str, model: str | Path) -> dict[str, Score]:
 
 def _row_result(given: _Inputs, row: TableRow, folder: Path, scores: Scores) -> Result:
     recogniser, first = load(folder), next(iter(scores.values()))
-    metrics = json.loads((folder / "metrics.json").read_text())
-    packed = is_artifact(folder)
-    seconds = metrics["training_seconds"] if packed else metrics["history"][-1]["seconds"]
     system = measured(row.name, folder, recogniser, first).system
-    return _result(given, row.name, system, scores, seconds, _command(given, row, folder))
+    return _result(given, row.name, system, scores, _spent(folder), _command(given, row, folder))
+
+
+def _spent(folder: Path) -> Spent:
+    """On training a row."""
+    metrics = json.loads((folder / "metrics.json").read_text())
+    if not is_artifact(folder):
+        return Spent.of(TrainingPoint(**metrics["history"][-1]))
+    return Spent(metrics["training_seconds"], metrics.get("training_cpu_seconds"))
 
 
 def _result(
-    given: _Inputs, name: str, system: System, scores: Scores, seconds: float, command: str
+    given: _Inputs, name: str, system: System, scores: Scores, spent: Spent, command: str
 ) -> Result:
     rates = {test: one.wer for test, one in scores.items()}
     return Result(
@@ -225,7 +231,7 @@ def _result(
         effective_bits=system.effective_bits,
         bytes=system.bytes,
         ratio=1.0,
-        seconds=seconds,
+        **asdict(spent),
         wer={**rates, ALL: rate_over({test: scores[test] for test in given.combined})},
         verdicts={},
         p=None,

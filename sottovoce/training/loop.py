@@ -21,6 +21,7 @@ from sottovoce.recipe import Training
 from sottovoce.report.record import TrainingPoint
 from sottovoce.training.batch import Batch, TrainingSpeech
 from sottovoce.training.memory import memory_kept
+from sottovoce.training.spent import Spent, stopwatch
 from sottovoce.training.state import Saved, WorkFolder, optimizer_tensors, restore_optimizer
 
 _SAVE_EVERY_SECONDS = 120.0
@@ -117,8 +118,9 @@ def train(
     evaluate_after = {
         round(total * (k + 1) / recipe.evaluations) for k in range(recipe.evaluations)
     }
-    spent = history[-1].seconds if history else 0.0
-    started = last_save = time.monotonic()
+    before = Spent.of(history[-1]) if history else Spent()
+    spent = stopwatch(groups[0].parameters[0].device, before)
+    last_save = time.monotonic()
 
     def save() -> None:
         state = objective.state()
@@ -138,8 +140,7 @@ def train(
                     "command with --resume goes on once this is mended"
                 ) from error
             told = make_update(objective, groups, optimizer, batch, Update(index, total), recipe)
-            seconds = spent + time.monotonic() - started
-            point = TrainingPoint(index + 1, seconds=seconds, **told)
+            point = TrainingPoint(index + 1, **asdict(spent()), **told)
             if point.step in evaluate_after:
                 with objective.deployed() as recogniser:
                     point = replace(point, wer=evaluate(recogniser))

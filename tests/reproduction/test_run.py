@@ -98,8 +98,7 @@ def test_a_table_is_run_once_and_told_beside_the_papers(
 
     told = (out / "table.md").read_text()
     assert told in ended.out
-    (line,) = [line for line in told.splitlines() if line.startswith("| O1 ")]
-    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    cells = [cell.strip() for cell in _line_of("O1", told).strip("|").split("|")]
     assert cells[-5:] == ["1.25 2.50", f"2.00%{MARKS['lossless']}", "", "4.40×", "2.00×"]
     assert (
         cells[6]
@@ -113,6 +112,17 @@ def test_a_table_is_run_once_and_told_beside_the_papers(
     again = place.run()
     assert (again.status, updates) == (0, [])
     assert (out / "table.md").read_text() == told
+
+    assert "in CPU time, over U1's" in told
+    ratio = rows["N1"]["cpu_seconds"] / rows["U1"]["cpu_seconds"]
+    assert f" {ratio:.2f}× " in _line_of("N1", told)
+    _make_older(out / "rows" / "N1" / "metrics.json")
+    assert place.run().status == 0
+    older = (out / "table.md").read_text()
+    assert "by the clock on the wall, over U1's" in older
+    ratio = rows["N1"]["seconds"] / rows["U1"]["seconds"]
+    assert f" {ratio:.2f}× " in _line_of("N1", older)
+
     refused = place.run("--seed", 1)
     assert refused.status == 2
     assert "begun with another recipes" in refused.err
@@ -122,6 +132,19 @@ def test_a_table_is_run_once_and_told_beside_the_papers(
     assert place.run().status == 0  # other weights are recognised anew
     rows = {row["name"]: row for row in json.loads((out / "table.json").read_text())["rows"]}
     assert rows["N1"]["wer"] == rows["O1"]["wer"]
+
+
+def _line_of(row: str, told: str) -> str:
+    return next(line for line in told.splitlines() if line.startswith(f"| {row} "))
+
+
+def _make_older(file: Path) -> None:
+    """As before the processor's time was counted."""
+    record = json.loads(file.read_text())
+    del record["training_cpu_seconds"]
+    for point in record["history"]:
+        del point["cpu_seconds"]
+    file.write_text(json.dumps(record))
 
 
 def test_a_row_of_the_study_of_two_bits(tmp_path: Path, one_thread: None) -> None:
