@@ -13,7 +13,10 @@ def calibrate(
     model: Annotated[str, typer.Argument(help="A compressed folder, trained or not.")],
     calibration: Annotated[
         Path,
-        typer.Option(help=f"Calibration speech, some minutes of it: {CORPUS}, or audio alone."),
+        typer.Option(
+            help=f"Calibration speech, some minutes of it: {CORPUS}; with --dev a folder of audio "
+            "is enough."
+        ),
     ],
     out: Out,
     rule: Annotated[

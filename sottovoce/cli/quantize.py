@@ -14,8 +14,8 @@ def quantize(
     calibration: Annotated[
         Path,
         typer.Option(
-            help=f"Calibration speech, some minutes of it: {CORPUS}; a folder of audio is enough "
-            "unless the method is stablequant."
+            help=f"Calibration speech, some minutes of it: {CORPUS}; with --dev a folder of audio "
+            "is enough."
         ),
     ],
     out: Out,

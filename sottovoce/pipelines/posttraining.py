@@ -95,11 +95,6 @@ class PostTraining:
         return {one.bits: one for one in found.values()}
 
     @property
-    def listens(self) -> bool:
-        """Whether transcripts of the calibration speech are used."""
-        return self.method == "stablequant"
-
-    @property
     def rounds_inputs(self) -> bool:
         """Whether what goes into the layers takes 8 bits, where kernels can multiply that."""
         return self.inputs or self.method != "mixed"
@@ -129,8 +124,7 @@ def quantize(
 
     Args:
         source: hub id or folder of a full-precision checkpoint with a CTC head.
-        calibration: a corpus; audio is enough unless the method is "stablequant" or nothing else
-            is there to evaluate on.
+        calibration: a corpus; audio is enough if `evaluate_on` is given.
         out: folder to write; it must not exist.
         evaluate_on: a corpus; None measures on the calibration speech, and says so.
         baseline: another recogniser to test the result against.
@@ -147,8 +141,7 @@ def quantize(
     started = time.monotonic()
     recogniser = load_checkpoint(source).to(best_device())
     recogniser.model.requires_grad_(requires_grad=False)
-    transcribed = settings.listens or evaluate_on is None
-    speech = read_corpus(calibration, transcribed=transcribed)
+    speech = read_corpus(calibration, transcribed=evaluate_on is None)
     evaluation = speech if evaluate_on is None else read_corpus(evaluate_on)
     work = WorkFolder.open(
         out,

@@ -24,7 +24,7 @@ from sottovoce.models.recogniser import Recogniser
 from sottovoce.posttraining.layers import Layer, Quantized
 from sottovoce.posttraining.observing import Waveforms
 from sottovoce.posttraining.refitting import Fitted, can_be_fitted, refitted
-from sottovoce.posttraining.sweep import CHANGES_AT_MOST, effects
+from sottovoce.posttraining.sweep import CHANGES_AT_MOST, changes
 from sottovoce.quantizers.activations import Histogram, mse_range
 from sottovoce.speech.corpus import Corpus
 
@@ -50,14 +50,14 @@ def adapted(
         plain: the weights merely rounded, inputs in floating point.
         histograms: of the inputs of every layer that is called.
         batches: the waveforms of `corpus` from its beginning, at each call.
-        corpus: calibration speech with transcripts.
+        corpus: calibration speech; its transcripts are not read.
         work: folder where the sweeps keep what they have recognised.
         float_inputs: whether step 3 may leave inputs in floating point.
     """
     wide = {name: replace(plain[name], inputs=one.range) for name, one in histograms.items()}
     alone = {name: {name: one} for name, one in wide.items()}
-    found = effects(recogniser, layers, alone, corpus, work / "alone.json", console)
-    sensitive = [name for name in alone if found[name].changed > SENSITIVE_ABOVE]
+    found = changes(recogniser, layers, alone, corpus, work / "alone.json", console)
+    sensitive = [name for name in alone if found[name] > SENSITIVE_ABOVE]
     console.print(f"{len(sensitive)} of {len(layers)} layers are sensitive: {sensitive}")
 
     harms: dict[str, float] = {}
@@ -71,13 +71,12 @@ def adapted(
                 made[name] = fitted.floating if name in floating else fitted.rounding
         whole = {**plain, **wide, **made}
         kept = work / f"whole-{len(floating)}.json"
-        effect = effects(recogniser, layers, {_WHOLE: whole}, corpus, kept, console)[_WHOLE]
+        changed = changes(recogniser, layers, {_WHOLE: whole}, corpus, kept, console)[_WHOLE]
         console.print(
-            f"the whole model changes {100 * effect.changed:.2f}% of the words of the calibration "
-            f"speech; word error rate {100 * effect.rise:+.2f}%"
+            f"the whole model changes {100 * changed:.2f}% of the words of the calibration speech"
         )
         rest = [name for name in sensitive if name not in floating]
-        if effect.changed <= CHANGES_AT_MOST or not rest or not float_inputs:
+        if changed <= CHANGES_AT_MOST or not rest or not float_inputs:
             return whole
         worst = max(rest, key=harms.__getitem__)
         console.print(f"{worst}: inputs stay in floating point")

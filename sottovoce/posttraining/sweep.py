@@ -5,7 +5,6 @@ Every batch is run in full precision once; each trial then computes from its fir
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +14,13 @@ from rich.progress import track
 from torch import Tensor
 
 from sottovoce.files import write_text
-from sottovoce.models.features import Features
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.posttraining.layers import Layer, Quantized, replaced
 from sottovoce.posttraining.replay import Replay
-from sottovoce.runtime.recognition import references
 from sottovoce.scoring import Transcripts, score
 from sottovoce.speech.batching import evaluation_order
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.loading import prefetched
-from sottovoce.training.losses import kl_divergence
 
 CHANGES_AT_MOST = 0.0025
 """Of the words of calibration speech: more, and a model is not what it was."""
@@ -35,43 +31,28 @@ Trial = Mapping[str, Quantized]
 """Layers that are quantized together."""
 
 
-@dataclass(frozen=True)
-class Effect:
-    """What a trial does.
-
-    Attributes:
-        rise: of the word error rate.
-        changed: word error rate with full precision's words as the reference.
-        divergence: KL(full precision || trial), nats a frame.
-    """
-
-    rise: float
-    changed: float
-    divergence: float
-
-
 @torch.inference_mode()
-def effects(
+def changes(
     recogniser: Recogniser,
     layers: Mapping[str, Layer],
     trials: Mapping[str, Trial],
     corpus: Corpus,
     kept: Path,
     console: Console,
-) -> dict[str, Effect]:
-    """The effect of every trial.
+) -> dict[str, float]:
+    """The share of the words that every trial changes, by `words_changed`.
 
     Args:
         layers: in the order of computation.
+        corpus: calibration speech; its transcripts are not read.
         trials: by a name of its own each, and not `FULL`.
         kept: file for what was recognised so far; a sweep that stopped goes on from it.
     """
     said: dict[str, dict[str, str]] = {name: {} for name in (FULL, *trials)}
-    nats: dict[str, float] = dict.fromkeys(trials, 0.0)
-    done, frames = 0, 0
+    done = 0
     if kept.exists():
         state = json.loads(kept.read_text())
-        done, frames, said, nats = (state[key] for key in ("batches", "frames", "said", "nats"))
+        done, said = state["batches"], state["said"]
     rest = evaluation_order(corpus.utterances, _SECONDS)[done:]
     found = prefetched(iter(rest), recogniser.sampling_rate)
     with recogniser.evaluating():
@@ -81,25 +62,13 @@ def effects(
             replay = Replay(recogniser, features)
             texts = recogniser.texts(replay.logits, features)
             said[FULL] |= dict(zip(ids, texts, strict=True))
-            own = int(features.frames.sum())
             for name, logits in _logits(recogniser, layers, trials, replay, batch):
                 texts = recogniser.texts(logits, features)
                 said[name] |= dict(zip(ids, texts, strict=True))
-                nats[name] += own * _divergence(replay.logits, logits, features)
-            done, frames = done + 1, frames + own
-            state = {"batches": done, "frames": frames, "said": said, "nats": nats}
-            write_text(kept, json.dumps(state))
-    spoken = references(recogniser, corpus)
-    heard = {name: _transcripts(name, texts, spoken) for name, texts in said.items()}
-    before = score(spoken, heard[FULL]).wer
-    return {
-        name: Effect(
-            rise=score(spoken, heard[name]).wer - before,
-            changed=words_changed(heard[FULL], heard[name]),
-            divergence=nats[name] / frames,
-        )
-        for name in trials
-    }
+            done += 1
+            write_text(kept, json.dumps({"batches": done, "said": said}))
+    heard = {name: _transcripts(name, texts, corpus) for name, texts in said.items()}
+    return {name: words_changed(heard[FULL], heard[name]) for name in trials}
 
 
 def _logits(
@@ -122,13 +91,9 @@ def _logits(
                 yield name, replay.again(first)
 
 
-def _divergence(full: Tensor, other: Tensor, features: Features) -> float:
-    return kl_divergence(full, other, features.frame_mask).item()
-
-
-def _transcripts(name: str, texts: Mapping[str, str], spoken: Transcripts) -> Transcripts:
+def _transcripts(name: str, texts: Mapping[str, str], corpus: Corpus) -> Transcripts:
     return Transcripts(
-        name, {u: (who, tuple(texts[u].split())) for u, (who, _) in spoken.utterances.items()}
+        name, {one.id: (one.speaker, tuple(texts[one.id].split())) for one in corpus.utterances}
     )
 
 

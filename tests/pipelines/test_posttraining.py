@@ -18,7 +18,6 @@ from sottovoce.errors import Interrupted
 from sottovoce.models.checkpoint import load
 from sottovoce.pipelines.posttraining import METHODS
 from sottovoce.posttraining import sweep
-from sottovoce.posttraining.sweep import Effect
 from sottovoce.report.record import RunRecord
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm", "wav2vec2-conformer", "wav2vec2-bert", "parakeet_ctc")
@@ -85,15 +84,15 @@ def test_layers_that_keep_floating_point_inputs_are_named(
 ) -> None:
     name = "wav2vec2.feature_extractor.conv_layers.1.conv"
 
-    def told(*given: Any) -> dict[str, Effect]:
+    def told(*given: Any) -> dict[str, float]:
         """That layer suffers alone, and the whole model as long as its inputs are rounded."""
         trials = given[2]
         return {
-            trial: Effect(0.0, float(by[name].inputs is not None if name in by else 0), 0.0)
+            trial: float(by[name].inputs is not None if name in by else 0)
             for trial, by in trials.items()
         }
 
-    monkeypatch.setattr("sottovoce.posttraining.stablequant.effects", told)
+    monkeypatch.setattr("sottovoce.posttraining.stablequant.changes", told)
     ended = place.run()
     assert ended.status == 0, ended.err
     # 99 frames of 16 x 16 weights by 10 taps, where most are in the first convolution
@@ -116,10 +115,10 @@ def test_fitted_biases_are_stored_and_read_back(
 ) -> None:
     """The checkpoint's front end has none; what is served is what was measured, bit for bit."""
 
-    def all_suffer(*given: Any) -> dict[str, Effect]:
-        return {trial: Effect(0.0, 1.0, 0.0) for trial in given[2]}
+    def all_suffer(*given: Any) -> dict[str, float]:
+        return dict.fromkeys(given[2], 1.0)
 
-    monkeypatch.setattr("sottovoce.posttraining.stablequant.effects", all_suffer)
+    monkeypatch.setattr("sottovoce.posttraining.stablequant.changes", all_suffer)
     assert not load(place.start).model.config.conv_bias
     assert place.run().status == 0
     name = "wav2vec2.feature_extractor.conv_layers.1.conv"
@@ -139,18 +138,19 @@ def test_every_method_gives_other_ranges(place: _Place) -> None:
     for path in place.speech.parent.glob("*.wav"):
         shutil.copy(path, audio)
     found = {}
-    for method in ("minmax", "percentile", "mse", "entropy"):
+    for method in ("minmax", "percentile", "mse", "entropy", "stablequant"):
         # A folder of audio is enough to calibrate on.
         ended = sottovoce(
             *("quantize", place.start, "--calibration", audio, "--dev", place.speech),
             *("--out", place.out, "--method", method),
         )
         assert ended.status == 0, ended.err
-        assert place.record.notes == ()
+        assert method == "stablequant" or place.record.notes == ()
         scales = [v for name, v in sorted(place.tensors.items()) if "input_scale" in name]
         found[method] = np.concatenate(scales)
         shutil.rmtree(place.out)
-    assert set(found) < set(METHODS)
+    assert set(found) == {*METHODS} - {"mixed"}
+    del found["stablequant"]
     for method, scales in found.items():
         assert (scales <= found["minmax"] * 1.0001).all(), method
         others = [one for name, one in found.items() if name != method]

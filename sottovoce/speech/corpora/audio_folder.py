@@ -34,8 +34,9 @@ def read(path: Path, transcribed: bool = True) -> tuple[Utterance, ...]:
     """
     if transcribed:
         raise InputError(
-            f"{path} is a folder of audio without transcripts, which serves only as the training "
-            "speech of compress --unlabelled; name a manifest with the transcripts"
+            f"{path} is a folder of audio without transcripts, which is enough to calibrate on "
+            "beside --dev and to train on with compress --unlabelled; name a manifest with the "
+            "transcripts"
         )
     return tuple(
         Utterance(file.relative_to(path).as_posix(), AudioClip(file), probe(AudioClip(file)), "")
