@@ -44,7 +44,10 @@ def third_party(folder: Path) -> dict[str, Path]:
     """Distributions that a folder's files import, each with a file that does."""
     provided = packages_distributions()
     own = {"sottovoce"} | {
-        file.stem for place in (folder, ROOT / "benchmarks") for file in place.rglob("*.py")
+        name
+        for place in (folder, ROOT / "benchmarks")
+        for file in place.rglob("*.py")
+        for name in (file.stem, file.parent.name)
     }
     return {
         canonicalize_name(distribution): file

@@ -1,0 +1,39 @@
+"""Learnt plans beside others."""
+
+from itertools import combinations
+
+from rows import RESULTS, rank_correlation, read_rows
+
+from sections.cells import NOT_MEASURED, percent, table
+
+
+def section() -> str:
+    """Of RESULTS.md."""
+    rows = [row for row in read_rows(RESULTS / "commands.json") if row["table"] == "plans"]
+    title = (
+        "## Is the plan worth learning?\n\n"
+        "`python benchmarks/commands.py --plans`: at the same size, every plan trained alone from "
+        "the start point with the same updates and data (`fixed`), beside the joint runs that "
+        "learnt theirs within those updates (half of them searching, while the weights wait; KL "
+        "weight 1 throughout). KL is to the input checkpoint on dev, nats a frame: it has less "
+        "noise than the error rate."
+    )
+    if not rows:
+        return f"{title}\n\n{NOT_MEASURED}"
+    lines = [
+        [
+            row["system"],
+            f"{row['nominal_bits']:.2f}",
+            percent(row["wer"]),
+            f"{row['kl']:.4f}",
+            str(row["recipe"]["steps"]),
+        ]
+        for row in rows
+    ]
+    learnt = [row["preference"] for row in rows if row["system"].startswith("joint")]
+    agreement = [rank_correlation(one, other) for one, other in combinations(learnt, 2)]
+    words = ", ".join(f"{rho:.2f}" for rho in agreement)
+    return (
+        f"{title}\n\n{table(['plan', 'nominal bits', 'dev WER', 'dev KL', 'updates'], lines)}\n\n"
+        f"Rank correlation (Spearman) of the seeds' expected bits a layer, pair by pair: {words}."
+    )

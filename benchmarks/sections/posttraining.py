@@ -1,0 +1,38 @@
+"""8 bits without training."""
+
+from rows import RESULTS, read_rows
+
+from sections.cells import NOT_MEASURED, standing, table
+
+
+def section() -> str:
+    """Of RESULTS.md."""
+    title = (
+        "## 8 bits for weights and inputs, without training\n\n"
+        "`python benchmarks/posttraining.py`: the same checkpoint, dev speech and 150 training "
+        "utterances of calibration speech. Float inputs: layers whose inputs stay in floating "
+        "point, their weights at 8 bits. NNCF's quantization is its own for transformers, run by "
+        "OpenVINO; its bytes are those of the saved graph. CPU-minutes are of quantizing, on one "
+        "thread beside other runs."
+    )
+    rows = read_rows(RESULTS / "posttraining.json")
+    if not rows:
+        return f"{title}\n\n{NOT_MEASURED}"
+    lines = [
+        [
+            *standing(row),
+            str(len(row["float_inputs"])) if "float_inputs" in row else "",
+            "" if row["cpu_minutes"] is None else f"{row['cpu_minutes']:.1f}",
+        ]
+        for row in rows
+    ]
+    headings = [
+        "system",
+        "MB",
+        "dev WER",
+        "95% interval",
+        "against the checkpoint",
+        "float inputs",
+        "CPU-min",
+    ]
+    return f"{title}\n\n{table(headings, lines)}"

@@ -1,0 +1,36 @@
+"""Whether runtimes hear the same."""
+
+from rows import RESULTS, read_rows
+
+from sections.cells import NOT_MEASURED, percent, table
+
+
+def section() -> str:
+    """Of RESULTS.md."""
+    rows = read_rows(RESULTS / "runtime_words.json")
+    title = (
+        "## Does every runtime hear the same?\n\n"
+        "`python benchmarks/runtime_words.py`: one artifact in every runtime, dev speech; how many "
+        "of its utterances read otherwise than in PyTorch, the verdict on that, and "
+        "by how much PyTorch preferred its label where such an utterance first parts (logits). "
+        "Rounded inputs that lie between two codes fall to either side, and bfloat16 rounds the "
+        "rest; `joint-3-int8` is `joint-3` after `sottovoce calibrate`."
+    )
+    if not rows:
+        return f"{title}\n\n{NOT_MEASURED}"
+    lines = [
+        [
+            row["artifact"],
+            row["runtime"],
+            percent(row["wer"]),
+            f"{len(row['differing'])} of {row['utterances']}",
+            row["verdict"] if row["differing"] else "",
+            f"{max(one['margin'] for one in row['differing'].values()):.2f}"
+            if row["differing"]
+            else "",
+            f"{row['real_time_factor']:.4f}",
+        ]
+        for row in rows
+    ]
+    headings = ["artifact", "runtime", "dev WER", "differ", "verdict", "margin", "real-time factor"]
+    return f"{title}\n\n{table(headings, lines)}"

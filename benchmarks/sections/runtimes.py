@@ -1,0 +1,39 @@
+"""Speed."""
+
+from rows import RESULTS, read_rows
+
+from sections.cells import NOT_MEASURED, table
+
+_PEAK_SIZE = 2048
+
+
+def section() -> str:
+    """Of RESULTS.md."""
+    rows = read_rows(RESULTS / "runtimes.json")
+    times = [row for row in rows if row["table"] == "time"]
+    title = (
+        "## Speed\n\n"
+        "`python benchmarks/runtimes.py`: seconds for one utterance, random weights in published "
+        "shapes, two threads, batch 1; medians of rounds in which all systems take turns. In "
+        "brackets: times the first NNCF row's of the same precision for the rest. `8-bit inputs` "
+        "runs on int8 kernels, whatever the bits of the stored weights; the rest is f32 or bf16."
+    )
+    if not times:
+        return f"{title}\n\n{NOT_MEASURED}"
+    names = list(dict.fromkeys(name for row in times for name in row["medians"]))
+    lines = []
+    for name in names:
+        nncf = f"NNCF 8 bits, OpenVINO {'bf16' if 'bf16' in name else 'f32'}"
+        cells = []
+        for row in times:
+            own, theirs = row["medians"].get(name), row["medians"].get(nncf)
+            beside = f" ({own / theirs:.2f})" if own and theirs and "8-bit inputs" in name else ""
+            cells.append(f"{own:.3f}{beside}" if own else "")
+        lines.append([name, *cells])
+    headings = ["system", *(f"{row['shape']}, {row['seconds']} s" for row in times)]
+    peak = next(row for row in rows if row["table"] == "peak")
+    told = (
+        f"Matrix peaks in the same run, {_PEAK_SIZE} squared: int8 {peak['int8']:.0f}, bf16 "
+        f"{peak['bf16']:.0f}, f32 {peak['f32']:.0f} GOP/s; {peak['machine']['processor']}."
+    )
+    return f"{title}\n\n{table(headings, lines)}\n\n{told}"
