@@ -22,19 +22,20 @@ from transformers import (
     HubertForCTC,
     PreTrainedModel,
     Wav2Vec2Config,
-    Wav2Vec2CTCTokenizer,
     Wav2Vec2FeatureExtractor,
     Wav2Vec2ForCTC,
-    Wav2Vec2Processor,
 )
 
 from sottovoce.artifact import PackedLinear, float_bytes, write_artifact
+from sottovoce.models.families import family_of
 from sottovoce.models.family import TRANSFORMER_MATRICES
+from sottovoce.models.processor import new_processor
 from sottovoce.plan import Plan, Precision, Shape
 from sottovoce.quantizers.affine import Affine
 
 RESULTS = Path(__file__).parent / "results" / "bytes.json"
 CANDIDATES = (2, 4, 8)
+_VOCABULARY = {"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3, "|": 4}
 PUBLISHED = {
     "wav2vec2-base": {6.0: 3.72, 4.6: 4.36, 4.0: 4.70, 2.0: 6.39},
     "hubert-large": {6.0: 4.50, 4.0: 6.16, 3.8: 6.40, 2.0: 9.75},
@@ -104,6 +105,7 @@ def measure(model: PreTrainedModel, shape: str, all_bits: Iterable[float]) -> It
     linears = encoder_linears(model)
     shapes = {name: (linear.out_features, linear.in_features) for name, linear in linears.items()}
     before = float_bytes(model)
+    processor = new_processor(_VOCABULARY, Wav2Vec2FeatureExtractor(), family_of("wav2vec2"))
     for bits in all_bits:
         plan = plan_at(shapes, bits)
         packed = {
@@ -113,8 +115,7 @@ def measure(model: PreTrainedModel, shape: str, all_bits: Iterable[float]) -> It
             for name, linear in linears.items()
         }
         with tempfile.TemporaryDirectory() as folder:
-            parent = Path(folder)
-            after = write_artifact(parent / "artifact", model, _processor(parent), packed, plan)
+            after = write_artifact(Path(folder) / "artifact", model, processor, packed, plan)
         yield Row(
             shape=shape,
             target_bits=bits,
@@ -125,14 +126,6 @@ def measure(model: PreTrainedModel, shape: str, all_bits: Iterable[float]) -> It
             ratio=round(before / after, 4),
             published=PUBLISHED[shape][bits],
         )
-
-
-def _processor(folder: Path) -> Wav2Vec2Processor:
-    vocabulary = folder / "vocab.json"
-    vocabulary.write_text(json.dumps({"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3, "|": 4}))
-    return Wav2Vec2Processor(
-        feature_extractor=Wav2Vec2FeatureExtractor(), tokenizer=Wav2Vec2CTCTokenizer(vocabulary)
-    )
 
 
 def _print(rows: list[Row]) -> None:

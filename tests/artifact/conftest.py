@@ -1,34 +1,17 @@
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
+from tiny import tiny_model, tiny_processor
 from torch import nn
 from torch.nn.utils import parametrize
-from transformers import (
-    HubertConfig,
-    HubertForCTC,
-    PreTrainedModel,
-    Wav2Vec2Config,
-    Wav2Vec2CTCTokenizer,
-    Wav2Vec2FeatureExtractor,
-    Wav2Vec2ForCTC,
-    Wav2Vec2Processor,
-    WavLMConfig,
-    WavLMForCTC,
-)
+from transformers import PreTrainedModel, ProcessorMixin
 
 from sottovoce.artifact.packed_layers import PackedLayer, empty_packed
 from sottovoce.models.families import family_of
 from sottovoce.plan import Plan, Precision
 from sottovoce.quantizers.ranges import initial_affine
 
-FAMILIES = {
-    "wav2vec2": (Wav2Vec2ForCTC, Wav2Vec2Config),
-    "hubert": (HubertForCTC, HubertConfig),
-    "wavlm": (WavLMForCTC, WavLMConfig),
-}
 MATRICES = (
     "attention.q_proj",
     "attention.k_proj",
@@ -50,38 +33,8 @@ MIXTURE = (
 
 
 @pytest.fixture
-def tiny_model() -> Callable[[str], PreTrainedModel]:
-    def build(family: str) -> PreTrainedModel:
-        model_class, config_class = FAMILIES[family]
-        torch.manual_seed(0)
-        return model_class(
-            config_class(
-                vocab_size=8,
-                hidden_size=20,
-                num_hidden_layers=2,
-                num_attention_heads=2,
-                intermediate_size=30,
-                conv_dim=(8, 8),
-                conv_kernel=(10, 3),
-                conv_stride=(5, 2),
-                num_feat_extract_layers=2,
-                num_conv_pos_embeddings=8,
-                num_conv_pos_embedding_groups=2,
-            )
-        ).eval()
-
-    return build
-
-
-@pytest.fixture
-def processor(tmp_path: Path) -> Wav2Vec2Processor:
-    letters = ["<pad>", "<s>", "</s>", "<unk>", "|", "a", "b", "c"]
-    vocabulary = tmp_path / "vocabulary" / "vocab.json"
-    vocabulary.parent.mkdir()
-    vocabulary.write_text(json.dumps({letter: index for index, letter in enumerate(letters)}))
-    return Wav2Vec2Processor(
-        feature_extractor=Wav2Vec2FeatureExtractor(), tokenizer=Wav2Vec2CTCTokenizer(vocabulary)
-    )
+def processor(tmp_path: Path) -> ProcessorMixin:
+    return tiny_processor(tmp_path)
 
 
 def _mixed_plan(model: PreTrainedModel, *, cnns: bool) -> Plan:
@@ -93,15 +46,14 @@ def _mixed_plan(model: PreTrainedModel, *, cnns: bool) -> Plan:
 
 
 @pytest.fixture
-def packed_tiny(
-    tiny_model: Callable[[str], PreTrainedModel],
-) -> Callable[..., tuple[PreTrainedModel, dict[str, PackedLayer], Plan]]:
+def packed_tiny() -> Callable[..., tuple[PreTrainedModel, dict[str, PackedLayer], Plan]]:
     """A model whose planned layers hold the values of their grids, and those layers packed."""
 
     def build(
         family: str, *, cnns: bool = False
     ) -> tuple[PreTrainedModel, dict[str, PackedLayer], Plan]:
-        model = tiny_model(family)
+        # rows of these widths end within a byte
+        model = tiny_model(family, hidden_size=20, intermediate_size=30)
         plan = _mixed_plan(model, cnns=cnns)
         packed = {}
         for name, precision in plan.items():
