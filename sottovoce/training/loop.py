@@ -104,30 +104,30 @@ def train(
 
     Raises:
         Interrupted: after Ctrl-C, once the update under way is finished and saved.
-        InputError: the loss is no longer finite.
+        InputError: the loss is no longer finite, or another process trains in `work`.
     """
     total = updates(speech, recipe)
     groups = objective.parameter_groups()
     optimizer = optimizer_of(groups)
     history: list[TrainingPoint] = []
-    saved = work.load()
-    if saved is not None:
-        objective.restore(saved)
-        restore_optimizer(optimizer, saved.tensors)
-        history = [TrainingPoint(**point) for point in saved.facts["history"]]
     evaluate_after = {
         round(total * (k + 1) / recipe.evaluations) for k in range(recipe.evaluations)
     }
-    before = Spent.of(history[-1]) if history else Spent()
-    spent = stopwatch(groups[0].parameters[0].device, before)
-    last_save = time.monotonic()
 
     def save() -> None:
         state = objective.state()
         facts = {"history": [asdict(point) for point in history], **state.facts}
         work.save(Saved({**state.tensors, **optimizer_tensors(optimizer)}, facts))
 
-    with memory_kept(), _bar(console) as bar, _interruption() as interrupted:
+    with work.held(), memory_kept(), _bar(console) as bar, _interruption() as interrupted:
+        saved = work.load()
+        if saved is not None:
+            objective.restore(saved)
+            restore_optimizer(optimizer, saved.tensors)
+            history += [TrainingPoint(**point) for point in saved.facts["history"]]
+        before = Spent.of(history[-1]) if history else Spent()
+        spent = stopwatch(groups[0].parameters[0].device, before)
+        last_save = time.monotonic()
         task = bar.add_task("training", total=total, completed=len(history), told="")
         batches = speech.batches(recipe, len(history))
         for index in range(len(history), total):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -102,6 +103,23 @@ class WorkFolder:
             if [path.name for path in self.path.iterdir()] == ["settings.json"]:
                 shutil.rmtree(self.path)
             raise
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside, no other process trains here. One that died holds nothing.
+
+        Raises:
+            InputError: another does.
+        """
+        try:
+            lock = FileLock(self.path / "lock").acquire(timeout=0)
+        except Timeout as error:
+            raise InputError(
+                f"another process is training in {self.path}; give the same command with --resume "
+                "once it is through, and this run uses what is shared"
+            ) from error
+        with lock:
+            yield
 
     def save(self, state: Saved) -> None:
         """Replace the saved state. Raises InputError where the disk is full."""

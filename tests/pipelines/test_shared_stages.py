@@ -1,20 +1,26 @@
 """Runs that begin alike train what they share once."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import soundfile
-from program import save_checkpoint, save_speech, sottovoce
+from program import Ended, save_checkpoint, save_speech, sottovoce
 
 DIALS = ("--bits", 3, "--learning-rate", 1e-2, "--steps", 2, "--evaluations", 1)
 
 
-def _run(folder: Path, out: str, *dials: object) -> Path:
+def _ended(folder: Path, out: str, *dials: object) -> Ended:
     speech = folder / "speech" / "speech.jsonl"
-    ended = sottovoce(
+    return sottovoce(
         *("compress", folder / "start", "--train", speech, "--dev", speech),
         *("--out", folder / out, "--seconds-per-batch", 1, *DIALS, *dials),
     )
+
+
+def _run(folder: Path, out: str, *dials: object) -> Path:
+    ended = _ended(folder, out, *dials)
     assert ended.status == 0, ended.err
     return folder / out / "model.safetensors"
 
@@ -48,6 +54,27 @@ def test_uniform_models_serve_every_measure_and_size(folder: Path, updates: list
     assert len(updates) <= 8 + 2
     alone = _run(folder, "alone", "--sensitivity-batches", 1, "--plan-by", "hessian", "--bits", 4)
     assert by_hessian.read_bytes() == alone.read_bytes()
+
+
+def test_two_runs_do_not_train_one_stage_at_once(folder: Path, updates: list[int]) -> None:
+    """The second is refused; a process that is killed lets go."""
+    cache = folder / "cache"
+    _run(folder, "once", "--cache", cache)
+    (stage,) = cache.glob("pass 1, *")
+    hold = (
+        "import sys, time; from pathlib import Path; from sottovoce.training.state import *\n"
+        "with WorkFolder(Path(sys.argv[1])).held(): print(flush=True); time.sleep(300)"
+    )
+    with subprocess.Popen([sys.executable, "-c", hold, stage], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        ended = _ended(folder, "twice", "--cache", cache)
+        other.kill()
+    assert ended.status == 2
+    assert "another process is training in" in ended.err
+    assert len(updates) == 2
+    _run(folder, "twice", "--cache", cache, "--resume")
+    assert len(updates) == 2
 
 
 def test_other_audio_is_another_stage(folder: Path, updates: list[int]) -> None:
