@@ -8,6 +8,7 @@ from pathlib import Path
 from sections import (
     bytes_on_disk,
     chunking,
+    fake_quant,
     footprints,
     peers,
     plans,
@@ -41,6 +42,7 @@ SECTIONS = (
     footprints,
     runtime_words,
     step_cost,
+    fake_quant,
     bytes_on_disk,
 )
 

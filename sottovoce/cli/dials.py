@@ -44,7 +44,7 @@ def _flag(spec: Any) -> inspect.Parameter:
     text = kind in (PerBits, Candidates, str)
     parsed: Any = str if text else (int if kind in (int, int | None) else float)
     name = spec.name.replace("_", "-")
-    if kind is bool:
+    if kind in (bool, bool | None):
         parsed, name = bool, f"{name}/--no-{name}"
     option = typer.Option(
         f"--{name}",

@@ -22,13 +22,6 @@ class Affine:
     scale: Tensor
     offset: Tensor | None = None
 
-    def of_rows(self, rows: slice) -> Self:
-        """The groups of some rows."""
-        if len(self.scale) == 1:
-            return self
-        offset = None if self.offset is None else self.offset[rows]
-        return type(self)(self.scale[rows], offset)
-
     def of_column(self, column: int) -> Self:
         """What one column has, [rows, 1], of numbers that broadcast over a matrix."""
         if self.scale.shape[1] == 1:

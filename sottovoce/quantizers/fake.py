@@ -7,7 +7,9 @@ One fused operation quantizes a weight at several widths and mixes the results,
 so that a mixed layer costs one matrix product. Only the weight, the scales, the offsets and lambda
 are kept for the backward pass, which quantizes again instead of storing each candidate's codes and
 masks. On a CPU both passes walk the weight in tiles that stay in cache: eager PyTorch spends its
-time on memory, and this is where it is saved.
+time on memory, and this is where it is saved. `fused` compiles each pass into a single loop over
+the weight (docs/decisions/0017): the same weights to the last bit, and the same gradients but for
+the order in which they are summed.
 
 Gradients, for g = dL/dw_i (LSQ, arXiv 1902.08153, eqs. 3 and 5; LSQ+, arXiv 2004.09576):
 
@@ -21,20 +23,25 @@ For the `half` and `asymmetric` grids `largest` is (2^b - 1) / 2, the last level
 last code.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._dynamo.exc import BackendCompilerFailed
+from torch._inductor.exc import InvalidCxxCompiler
 from torch.autograd.function import once_differentiable
 
+from sottovoce.errors import InputError
 from sottovoce.quantizers.affine import Affine
 from sottovoce.quantizers.grids import Grid
 from sottovoce.quantizers.grouping import SUM
 from sottovoce.quantizers.quantizer import Quantizer
 
-_TILE_WEIGHTS = 2**18
+_TILE_WEIGHTS = 2**17
+_KERNELS = 256
 
 
 @dataclass(frozen=True)
@@ -45,11 +52,13 @@ class Candidates:
         quantizers: one for each candidate.
         alone: indices of the candidates whose own quantized weight is returned.
         mixed: whether the mixture is returned too.
+        fused: whether the arithmetic is compiled. The first call with each shape takes seconds.
     """
 
     quantizers: tuple[Quantizer, ...]
     alone: tuple[int, ...] = ()
     mixed: bool = False
+    fused: bool = False
 
 
 def fake_quantize(weight: Tensor, affine: Affine, quantizer: Quantizer) -> Tensor:
@@ -71,10 +80,18 @@ def quantize_candidates(
         weight: [rows, columns].
         affines: one for each quantizer, of its groups.
         mixture: lambda, [candidates]; needed for `wanted.mixed`.
+
+    Raises:
+        InputError: `wanted.fused` without a compiler.
     """
     numbers = (*(one.scale for one in affines), *(one.offset for one in affines))
     results: tuple[Tensor, ...] = _QuantizeCandidates.apply(weight, mixture, wanted, *numbers)
     return results
+
+
+_Tensors = Sequence[Tensor | None]
+_Found = tuple[Tensor, Tensor | None, list[Tensor | None]]
+"""Gradients of a weight, of a mixture and of scales and offsets; None of what took no part."""
 
 
 class _QuantizeCandidates(torch.autograd.Function):
@@ -85,76 +102,153 @@ class _QuantizeCandidates(torch.autograd.Function):
         ctx.save_for_backward(weight, mixture, *numbers)
         ctx.wanted = wanted
         ctx.set_materialize_grads(False)
-        affines = _affines(numbers)
-        alone = {index: torch.empty_like(weight) for index in wanted.alone}
-        mixed = torch.zeros_like(weight) if wanted.mixed else None
-        shares = mixture.tolist() if mixture is not None else []
-        needed = range(len(affines)) if wanted.mixed else wanted.alone
+        if wanted.fused:
+            return _in_one_pass(_values, wanted, weight, mixture, numbers)
+        whole = tuple(torch.empty_like(weight) for _ in range(len(wanted.alone) + wanted.mixed))
         for rows in _tiles(weight):
-            for index in needed:
-                values = wanted.quantizers[index].rounded(
-                    weight[rows], affines[index].of_rows(rows)
-                )
-                if index in alone:
-                    alone[index][rows] = values
-                if mixed is not None:
-                    mixed[rows].add_(values, alpha=shares[index])
-        return (*alone.values(), *([mixed] if mixed is not None else []))
+            values = _values(wanted, weight[rows], mixture, _of_rows(numbers, rows))
+            for one, tile in zip(whole, values, strict=True):
+                one[rows] = tile
+        return whole
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         weight, mixture, *numbers = ctx.saved_tensors
         wanted: Candidates = ctx.wanted
-        affines = _affines(numbers)
-        own = dict(zip(wanted.alone, gradients, strict=False))
-        of_mixed = gradients[len(wanted.alone)] if wanted.mixed else None
-        shares = mixture.tolist() if mixture is not None else [0.0] * len(affines)
+        if wanted.fused:
+            found = _in_one_pass(_gradients, wanted, weight, mixture, numbers, gradients)
+        else:
+            found = _gradients_by_tiles(wanted, weight, mixture, numbers, gradients)
+        of_weight, of_mixture, of_numbers = found
+        for index, (one, of_rows) in enumerate(zip(numbers, of_numbers, strict=True)):
+            # What took no part gets None, not zeros: an optimizer then leaves it.
+            if of_rows is not None:
+                largest = wanted.quantizers[index % len(wanted.quantizers)].grid.largest
+                total = of_rows if len(one) == len(of_rows) else of_rows.sum().view_as(one)
+                of_numbers[index] = total.mul_((weight.numel() / one.numel() * largest) ** -0.5)
+        return of_weight, of_mixture, None, *of_numbers
 
-        of_weight = torch.zeros_like(weight)
-        of_numbers = [torch.zeros_like(one) if one is not None else None for one in numbers]
-        of_affines = _affines(of_numbers)
-        of_mixture = torch.zeros_like(mixture) if mixture is not None else None
-        for rows in _tiles(weight):
-            for index, quantizer in enumerate(wanted.quantizers):
-                arrivals = [(own.get(index), 1.0), (of_mixed, shares[index])]
-                arrived = [(one[rows], share) for one, share in arrivals if one is not None]
-                if not arrived:
-                    continue
-                grid, grouping = quantizer.grid, quantizer.grouping
-                affine, of_affine = affines[index].of_rows(rows), of_affines[index].of_rows(rows)
-                spread = quantizer.spread(affine, weight.shape[1])
-                ratio = grid.ratio(weight[rows], *spread)
-                levels = grid.round_to_codes(weight[rows], *spread)
-                if grid.shift:
-                    levels.add_(grid.shift)
-                for gradient, share in arrived:
-                    through = _within(ratio, grid, gradient)
-                    of_weight[rows].add_(through, alpha=share)
-                    along = grouping.reduced_by_row(torch.linalg.vecdot, gradient, levels)
-                    inside = grouping.reduced_by_row(torch.linalg.vecdot, through, ratio)
-                    _add(of_affine.scale, share * (along - inside))
-                    if of_affine.offset is not None:
-                        arriving = grouping.reduced_by_row(SUM, gradient)
-                        passing = grouping.reduced_by_row(SUM, through)
-                        _add(of_affine.offset, share * (arriving - passing))
-                if of_mixed is not None and of_mixture is not None:
-                    # The mixture's gradient came last: `along` and `arriving` are its.
-                    of_mixture[index] += (along * affine.scale).sum()
-                    if affine.offset is not None:
-                        of_mixture[index] += (arriving * affine.offset).sum()
-        for quantizer, of_affine in zip(wanted.quantizers, of_affines, strict=True):
-            shared_by = weight.numel() / of_affine.scale.numel()
-            of_affine.scale.mul_((shared_by * quantizer.grid.largest) ** -0.5)
-            if of_affine.offset is not None:
-                of_affine.offset.mul_((shared_by * quantizer.grid.largest) ** -0.5)
-        # A candidate that took no part gets None, not zeros: an optimizer then leaves its scale.
-        took_part = range(len(affines)) if of_mixed is not None else own
-        returned = [
-            one if index % len(affines) in took_part else None
-            for index, one in enumerate(of_numbers)
-        ]
-        return of_weight, of_mixture, None, *returned
+
+def _values(
+    wanted: Candidates, weight: Tensor, mixture: Tensor | None, numbers: _Tensors
+) -> tuple[Tensor, ...]:
+    """What is wanted of some rows: plain arithmetic, for tiles and for the compiler."""
+    affines = _affines(numbers)
+    needed = range(len(affines)) if wanted.mixed else wanted.alone
+    each = {index: wanted.quantizers[index].rounded(weight, affines[index]) for index in needed}
+    alone = tuple(each[index] for index in wanted.alone)
+    if mixture is None or not wanted.mixed:
+        return alone
+    mixed = torch.zeros_like(weight)
+    for index, values in each.items():
+        mixed.addcmul_(values, mixture[index])
+    return *alone, mixed
+
+
+def _gradients(
+    wanted: Candidates,
+    weight: Tensor,
+    mixture: Tensor | None,
+    numbers: _Tensors,
+    gradients: _Tensors,
+) -> _Found:
+    """What some rows send back, before the factor of scales and offsets: plain arithmetic.
+
+    The rows of a number that the whole tensor shares send one each: [rows, 1].
+    """
+    affines = _affines(numbers)
+    whole = weight.new_ones(())
+    arrived = [(index, one, whole) for index, one in zip(wanted.alone, gradients, strict=False)]
+    if mixture is not None and wanted.mixed:
+        arrived += [(index, gradients[-1], mixture[index]) for index in range(len(affines))]
+    of_weight = torch.zeros_like(weight)
+    of_shares: list[Tensor] = []
+    of_numbers: list[Tensor | None] = [None] * len(numbers)
+    for index, gradient, share in arrived:
+        if gradient is None:
+            continue
+        affine, quantizer = affines[index], wanted.quantizers[index]
+        through, along, of_scale = _through_rounding(gradient, weight, affine, quantizer)
+        of_weight.addcmul_(through, share)
+        _add(of_numbers, index, share * of_scale)
+        product = along * affine.scale
+        if affine.offset is not None:
+            arriving = quantizer.grouping.reduced_by_row(SUM, gradient)
+            passing = quantizer.grouping.reduced_by_row(SUM, through)
+            _add(of_numbers, len(affines) + index, share * (arriving - passing))
+            product = product + arriving * affine.offset
+        if share is not whole:
+            of_shares.append(product.sum())
+    return of_weight, torch.stack(of_shares) if of_shares else None, of_numbers
+
+
+def _through_rounding(
+    gradient: Tensor, weight: Tensor, affine: Affine, quantizer: Quantizer
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The weight's gradient; <g, q + shift> of each row's groups; and the scales' gradient."""
+    grid, grouping = quantizer.grid, quantizer.grouping
+    spread = quantizer.spread(affine, weight.shape[1])
+    ratio, levels = grid.ratio(weight, *spread), grid.round_to_codes(weight, *spread)
+    levels = levels.add_(grid.shift) if grid.shift else levels
+    through = _within(ratio, grid, gradient)
+    along = grouping.reduced_by_row(_product, gradient, levels)
+    return through, along, along - grouping.reduced_by_row(_product, through, ratio)
+
+
+def _gradients_by_tiles(
+    wanted: Candidates,
+    weight: Tensor,
+    mixture: Tensor | None,
+    numbers: _Tensors,
+    gradients: _Tensors,
+) -> _Found:
+    """As `_gradients`, of all rows."""
+    of_weight = torch.empty_like(weight)
+    of_mixture: list[Tensor] = []
+    of_numbers: list[list[Tensor]] = [[] for _ in numbers]
+    for rows in _tiles(weight):
+        arrived = [None if one is None else one[rows] for one in gradients]
+        own = _of_rows(numbers, rows)
+        of_weight[rows], of_shares, found = _gradients(wanted, weight[rows], mixture, own, arrived)
+        if of_shares is not None:
+            of_mixture.append(of_shares)
+        for each, one in zip(of_numbers, found, strict=True):
+            if one is not None:
+                each.append(one)
+    return (
+        of_weight,
+        torch.stack(of_mixture).sum(0) if of_mixture else None,
+        [torch.cat(each) if each else None for each in of_numbers],
+    )
+
+
+def _in_one_pass(arithmetic: Callable[..., Any], wanted: Candidates, *tensors: Any) -> Any:
+    """The same arithmetic, of all rows, compiled. Raises InputError where it cannot be."""
+    try:
+        with torch._dynamo.config.patch(recompile_limit=_KERNELS):
+            return _compiled(arithmetic, wanted)(*tensors)
+    except (BackendCompilerFailed, InvalidCxxCompiler) as error:
+        raise InputError(
+            "fused quantization cannot be compiled; install a C++ compiler such as g++ (on CUDA, "
+            f"Triton) or leave fused out: {str(error).splitlines()[0]}"
+        ) from error
+
+
+@cache
+def _compiled(arithmetic: Callable[..., Any], wanted: Candidates) -> Callable[..., Any]:
+    def of_tensors(*tensors: Any) -> Any:
+        return arithmetic(wanted, *tensors)
+
+    # Shapes that are not fixed cost more than half of the speed.
+    return torch.compile(of_tensors, fullgraph=True, dynamic=False)
+
+
+def _product(one: Tensor, other: Tensor) -> Tensor:
+    """Along the last dimension; a compiler fuses what it can see into, and not a matrix product."""
+    if torch.compiler.is_compiling():
+        return (one * other).sum(-1)
+    return torch.linalg.vecdot(one, other)
 
 
 def _affines(numbers: Sequence[Any]) -> list[Affine]:
@@ -163,9 +257,14 @@ def _affines(numbers: Sequence[Any]) -> list[Affine]:
     return [Affine(*pair) for pair in zip(numbers[:count], numbers[count:], strict=True)]
 
 
-def _add(total: Tensor, of_rows: Tensor) -> None:
-    """Add what each row found to the rows' own totals, or to the one that they share."""
-    total += of_rows if len(total) == len(of_rows) else of_rows.sum()
+def _of_rows(numbers: _Tensors, rows: slice) -> list[Tensor | None]:
+    """Those of some rows; one that all rows share is every row's."""
+    return [one if one is None or len(one) == 1 else one[rows] for one in numbers]
+
+
+def _add(sums: list[Tensor | None], index: int, more: Tensor) -> None:
+    before = sums[index]
+    sums[index] = more if before is None else before + more
 
 
 def _within(ratio: Tensor, grid: Grid, gradient: Tensor) -> Tensor:

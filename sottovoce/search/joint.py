@@ -70,7 +70,9 @@ class JointObjective:
         self.accelerator = accelerator
         self.teacher = teacher
         candidates = tuple(recipe.precisions.values())
-        self.supernet = Supernet(recogniser, candidates, recipe.initial_range)
+        self.supernet = Supernet(
+            recogniser, candidates, recipe.initial_range, fused=bool(recipe.fused)
+        )
         precision = recipe.cnn_precision
         self.cnns = QuantizedCnns(recogniser, precision) if precision is not None else None
         if plan is None and len(candidates) == 1:

@@ -28,12 +28,17 @@ class MixedLinear(nn.Module):
     weight: Tensor
 
     def __init__(
-        self, layer: nn.Linear | nn.Conv1d, candidates: tuple[Precision, ...], initial_range: str
+        self,
+        layer: nn.Linear | nn.Conv1d,
+        candidates: tuple[Precision, ...],
+        initial_range: str,
+        fused: bool,
     ) -> None:
         super().__init__()
         self.latent = nn.Parameter(layer.weight.detach().flatten(1).clone())
         self.bias: nn.Parameter | None = layer.bias  # type: ignore[assignment]
         self.candidates = candidates
+        self.fused = fused
         self.quantizers = tuple(one.quantizer for one in candidates)
         self.learnt = nn.ModuleList(
             LearntAffine(self.latent, quantizer, initial_range) for quantizer in self.quantizers
@@ -52,7 +57,7 @@ class MixedLinear(nn.Module):
     def quantized(self, bits: tuple[int, ...], mixture: Tensor | None = None) -> tuple[Tensor, ...]:
         """The candidates of these widths, in this order, then the mixture where one is given."""
         alone = tuple(self._index(width) for width in bits)
-        wanted = Candidates(self.quantizers, alone, mixed=mixture is not None)
+        wanted = Candidates(self.quantizers, alone, mixture is not None, self.fused)
         affines = [affine() for affine in self.affines]
         return quantize_candidates(self.latent, affines, mixture, wanted)
 
@@ -92,11 +97,11 @@ class MixedPointwise(MixedLinear):
 
 
 def mixed_layer(
-    layer: nn.Module, candidates: tuple[Precision, ...], initial_range: str
+    layer: nn.Module, candidates: tuple[Precision, ...], initial_range: str, fused: bool
 ) -> MixedLinear:
     """What stands in for an encoder matrix; else as `MixedLinear`."""
     if isinstance(layer, nn.Linear):
-        return MixedLinear(layer, candidates, initial_range)
+        return MixedLinear(layer, candidates, initial_range, fused)
     if isinstance(layer, nn.Conv1d) and is_pointwise(layer):
-        return MixedPointwise(layer, candidates, initial_range)
+        return MixedPointwise(layer, candidates, initial_range, fused)
     raise TypeError(f"a {type(layer).__name__} is no matrix")

@@ -30,10 +30,18 @@ class Supernet:
         matrices: what was replaced, input to output.
         layers: the mixed layers by name, in the same order.
         shapes: (rows, columns) by name.
+
+    Args:
+        fused: whether the quantizers are compiled.
     """
 
     def __init__(
-        self, recogniser: Recogniser, candidates: tuple[Precision, ...], initial_range: str
+        self,
+        recogniser: Recogniser,
+        candidates: tuple[Precision, ...],
+        initial_range: str,
+        *,
+        fused: bool = False,
     ) -> None:
         self.recogniser = recogniser
         self.candidates = candidates
@@ -43,7 +51,7 @@ class Supernet:
         for matrix in self.matrices:
             layer = recogniser.model.get_submodule(matrix.name)
             with naming(f"layer {matrix.name!r}"):
-                mixed = mixed_layer(layer, candidates, initial_range)
+                mixed = mixed_layer(layer, candidates, initial_range, fused)
             recogniser.model.set_submodule(matrix.name, mixed)
             self.layers[matrix.name] = mixed
 

@@ -1,13 +1,17 @@
 """Fake quantization against plain autograd with straight-through tricks."""
 
+import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
+import torch._inductor.config as inductor
 from precisions import EVERY_PRECISION, GROUPED, described
 from torch import Tensor
 
 from sottovoce.artifact.packed_layers import PackedLinear
+from sottovoce.errors import InputError
 from sottovoce.plan import Precision
 from sottovoce.quantizers import fake
 from sottovoce.quantizers.affine import Affine
@@ -25,6 +29,11 @@ WANTED = [
     Candidates((), alone=(1,), mixed=True),
     Candidates((), alone=(0, 1, 2), mixed=True),
 ]
+
+COMPILED = (Precision(2, "half"), Precision(1, "asymmetric", "block", 8, 16), Precision(8))
+needs_a_compiler = pytest.mark.skipif(
+    shutil.which("g++") is None, reason="no C++ compiler to fuse the quantizers with"
+)
 
 
 def _drawn(seed: int, shape: tuple[int, ...] = SHAPE) -> Tensor:
@@ -154,6 +163,39 @@ def test_the_size_of_tiles_changes_nothing(
         assert torch.equal(one, other)
     for one, other in zip(case.gradients(tiles), gradients, strict=True):
         torch.testing.assert_close(one, other)
+
+
+@needs_a_compiler
+def test_compiled_candidates_are_the_same_to_the_last_bit() -> None:
+    case = _Case("asymmetric", ("block", 8), WANTED[-1])
+    plain = case.made()
+    gradients = case.gradients(plain)
+    case.wanted = replace(case.wanted, fused=True)
+    compiled = case.made()
+    for one, other in zip(compiled[:-1], plain[:-1], strict=True):
+        assert torch.equal(one, other)
+    torch.testing.assert_close(compiled[-1], plain[-1])
+    for one, other in zip(case.gradients(compiled), gradients, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("precision", COMPILED, ids=described)
+def test_compiled_training_multiplies_by_what_is_stored(precision: Precision) -> None:
+    weight, quantizer = 0.1 * _drawn(0), precision.quantizer
+    affine = initial_affine(weight, quantizer, "l1")
+    wanted = Candidates((quantizer,), alone=(0,), fused=True)
+    (compiled,) = quantize_candidates(weight, (affine,), None, wanted)
+    assert torch.equal(compiled, PackedLinear.from_weight(weight, affine, precision).weight)
+
+
+def test_without_a_compiler_the_mend_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inductor.cpp, "cxx", ("no-such-compiler",))
+    monkeypatch.setattr(inductor, "force_disable_caches", True)
+    quantizer = Precision(6).quantizer
+    wanted = Candidates((quantizer,), alone=(0,), fused=True)
+    with pytest.raises(InputError, match="install a C\\+\\+ compiler.*leave fused out"):
+        quantize_candidates(_drawn(0), (Affine(torch.ones(13, 1)),), None, wanted)
 
 
 @pytest.mark.parametrize("name", ["symmetric", "asymmetric"])

@@ -15,6 +15,7 @@ from transformers import set_seed
 from sottovoce.errors import InputError
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.plan import Plan, Precision
+from sottovoce.quantizers import fake
 from sottovoce.quantizers.fake import fake_quantize
 from sottovoce.recipe import Recipe
 from sottovoce.search.joint import JointObjective
@@ -339,6 +340,26 @@ def test_a_larger_eta_leaves_fewer_bits(training: MakeTraining) -> None:
         assert widths == [(2, 4, 8)[index] for index in probabilities.argmax(1)]
     assert sizes[0] > sizes[1] > sizes[2]
     assert sizes[2] < 4
+
+
+def test_a_fused_training_compiles_its_quantizers(
+    training: MakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[str] = []
+
+    def arithmetic_alone(arithmetic: Callable[..., Any], *given: Any) -> Any:
+        compiled.append(arithmetic.__name__)
+        return arithmetic(*given)
+
+    monkeypatch.setattr(fake, "_in_one_pass", arithmetic_alone)
+    plain, fused = training(), training(fused=True)
+    plain.run()
+    assert not compiled
+    fused.run()
+    assert {"_values", "_gradients"} == set(compiled)
+    expected = plain.parameters()
+    for name, one in fused.parameters().items():
+        torch.testing.assert_close(one, expected[name])
 
 
 @pytest.mark.parametrize(("granularity", "shared"), [("module", (4, 2, 4, 2)), ("block", (6, 6))])
