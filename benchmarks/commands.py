@@ -214,14 +214,14 @@ def layer_sizes() -> dict[str, int]:
     return {name: rows * columns for name, (rows, columns) in shapes.items()}
 
 
-def random_plan(recipe: Recipe, seed: int) -> tuple[int, ...]:
+def random_plan(recipe: Recipe, seed: int) -> tuple[float, ...]:
     """A plan within the budget of the plan study, whatever the layers hold."""
     sizes = list(layer_sizes().values())
     scores = np.random.default_rng(seed).standard_normal((len(sizes), len(recipe.widths)))
     return best_choice(scores, sizes, recipe.widths, PLAN_BITS).bits
 
 
-def least_squares_plan(recipe: Recipe) -> tuple[int, ...]:
+def least_squares_plan(recipe: Recipe) -> tuple[float, ...]:
     """The plan within the budget whose rounded weights are nearest to the start point's."""
     recogniser, scores = load_checkpoint(CHECKPOINT), []
     for matrix in recogniser.family.encoder_matrices(recogniser.model):

@@ -98,7 +98,7 @@ def _searched(recipe: Recipe) -> dict[str, Any]:
     return {"preference": list(preference.values()), **_judged(recipe, plan)}
 
 
-def _judged(recipe: Recipe, plan: Sequence[int]) -> dict[str, Any]:
+def _judged(recipe: Recipe, plan: Sequence[float]) -> dict[str, Any]:
     """The divergence that a plan makes of the untrained start point."""
     return {"plan": list(plan), "divergence": _divergences(recipe, [plan])[0]}
 
@@ -112,7 +112,7 @@ def _costs(recipe: Recipe) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def _divergences(recipe: Recipe, plans: Sequence[Sequence[int]]) -> list[float]:
+def _divergences(recipe: Recipe, plans: Sequence[Sequence[float]]) -> list[float]:
     """Mean over the same batches for every plan, nats a frame."""
     objective, speech = _objective(recipe)
     objective.recogniser.model.eval()
@@ -126,7 +126,7 @@ def _divergences(recipe: Recipe, plans: Sequence[Sequence[int]]) -> list[float]:
 
 
 def _divergence(
-    objective: JointObjective, features: Any, ids: Sequence[str], bits: Sequence[int]
+    objective: JointObjective, features: Any, ids: Sequence[str], bits: Sequence[float]
 ) -> float:
     assert objective.teacher is not None
     step = objective.supernet.quantize(plan=objective.supernet.plan(bits))

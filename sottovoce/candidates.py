@@ -1,6 +1,7 @@
 """Candidates: the precisions that a layer may take, in a user's words.
 
 4                   bits
+1.6                 ternary weights, five in a byte
 2/half              bits/grid
 2/asymmetric/64     bits/grid/what shares a scale: tensor, channel, or so many weights
 """
@@ -10,16 +11,18 @@ from collections.abc import Callable, Sequence
 from sottovoce.errors import InputError, naming
 from sottovoce.plan import STORABLE_BITS, Precision
 
-Candidates = tuple[int | str, ...]
+_WIDTHS = {str(bits): bits for bits in STORABLE_BITS}
+
+Candidates = tuple[float | str, ...]
 """Widths, and precisions in words, one a width."""
 
 
 def precisions_of(
-    candidates: Sequence[int | str],
-    grid: Callable[[int], str],
+    candidates: Sequence[float | str],
+    grid: Callable[[float], str],
     granularity: str = "channel",
     scale_bits: int | None = None,
-) -> dict[int | str, Precision]:
+) -> dict[float | str, Precision]:
     """Candidate -> its precision, narrowest first.
 
     Args:
@@ -37,21 +40,22 @@ def precisions_of(
 
 
 def precision_of(
-    words: int | str,
-    grid: Callable[[int], str],
+    words: float | str,
+    grid: Callable[[float], str],
     granularity: str = "channel",
     scale_bits: int | None = None,
 ) -> Precision:
     """The precision that some words stand for; else as `precisions_of`."""
-    bits, *rest = (word.strip() for word in str(words).split("/"))
-    if not bits.isdecimal() or int(bits) not in STORABLE_BITS or len(rest) > 2:
+    width, *rest = (word.strip() for word in str(words).split("/"))
+    if width not in _WIDTHS or len(rest) > 2:
         raise InputError(
             f"candidate {words!r} is no precision; write bits, bits/grid or bits/grid/granularity, "
             f"such as 4 or 2/asymmetric/64, with bits of {STORABLE_BITS}"
         )
-    name, shared = (*rest, *(grid(int(bits)), granularity)[len(rest) :])
+    bits = _WIDTHS[width]
+    name, shared = (*rest, *(grid(bits), granularity)[len(rest) :])
     with naming(f"candidate {words!r}"):
-        return Precision(int(bits), name, *granularity_of(shared), scale_bits=scale_bits)
+        return Precision(bits, name, *granularity_of(shared), scale_bits=scale_bits)
 
 
 def granularity_of(words: str) -> tuple[str, int | None]:

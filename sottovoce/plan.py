@@ -15,13 +15,26 @@ from sottovoce.quantizers.grouping import Grouping
 from sottovoce.quantizers.quantizer import Quantizer
 
 GRANULARITIES = ("tensor", "channel", "block")
-STORABLE_BITS = (1, 2, 3, 4, 5, 6, 8)
+WHOLE_BITS = (1, 2, 3, 4, 5, 6, 8)
+TERNARY_BITS = 1.6
+"""Of one of three values: five fit in a byte."""
+STORABLE_BITS = tuple(sorted((*WHOLE_BITS, TERNARY_BITS)))
 INPUT_BITS = 8
 FLOAT_BITS = 32
 HALF_BITS = 16
 
 Shape = tuple[int, int]
 """(rows, columns) of a layer's weight: output channels by inputs."""
+
+
+def tenths(bits: float) -> int:
+    """A width in tenths of a bit: a whole number, so that sums of widths are exact."""
+    return round(10 * bits)
+
+
+def packed_columns(columns: int, bits: float) -> int:
+    """Bytes of one packed row."""
+    return -(-columns * tenths(bits) // 80)
 
 
 @dataclass(frozen=True, order=True)
@@ -43,7 +56,7 @@ class Precision:
         InputError: a field holds none of the values above, or the grid has no levels at `bits`.
     """
 
-    bits: int
+    bits: float
     grid: str = "symmetric"
     granularity: str = "channel"
     block: int | None = None
@@ -59,7 +72,7 @@ class Precision:
             (self.scale_bits, (None, HALF_BITS), "scale_bits"),
         ):
             # 4.0 is no width, nor is True
-            if value not in allowed or isinstance(value, float | bool):
+            if type(value) not in [type(one) for one in allowed if one == value]:
                 raise InputError(f"{what} is {value!r}; it must be one of {allowed}")
         grid_of(self.grid, self.bits)
         if self.granularity == "block":
@@ -96,7 +109,7 @@ class Precision:
         rows, columns = shape
         of_a_group = (1 + self.quantizer.grid.has_offset) * (self.scale_bits or FLOAT_BITS)
         bits = self.scales(shape) * of_a_group + (2 * FLOAT_BITS if self.input_bits else 0)
-        return rows * -(-columns * self.bits // 8) + bits // 8
+        return rows * packed_columns(columns, self.bits) + bits // 8
 
 
 @dataclass(frozen=True)
@@ -124,8 +137,8 @@ class Plan(Mapping[str, Precision]):
             shapes: of the layers that count where they are planned: the encoder's matrices.
         """
         weights = {layer: rows * columns for layer, (rows, columns) in self._among(shapes).items()}
-        bits = sum(weight * self[layer].bits for layer, weight in weights.items())
-        return bits / sum(weights.values())
+        bits = sum(weight * tenths(self[layer].bits) for layer, weight in weights.items())
+        return bits / (10 * sum(weights.values()))
 
     def effective_bits(self, shapes: Mapping[str, Shape]) -> float:
         """Mean bits of a weight with its share of scales and padding counted."""

@@ -17,7 +17,7 @@ import tomli_w
 
 from sottovoce.candidates import Candidates, precision_of, precisions_of
 from sottovoce.errors import InputError
-from sottovoce.plan import STORABLE_BITS, Precision
+from sottovoce.plan import WHOLE_BITS, Precision
 from sottovoce.quantizers.grids import GRIDS
 from sottovoce.quantizers.ranges import RANGES
 
@@ -28,7 +28,7 @@ STUDENTS = ("none", "sampled", "all")
 FINETUNE = ("none", "start", "learnt")
 PLAN_BY = ("joint", "kl", "hessian", "nas")
 
-PerBits = tuple[tuple[int, float], ...]
+PerBits = tuple[tuple[float, float], ...]
 """(bits, weight) pairs: a TOML table such as { 2 = 0.0, 4 = 1.0 }, or a flag such as 2:0,4:1."""
 
 
@@ -130,7 +130,7 @@ class Recipe(Training):
         "matrix", "what shares a bit-width: matrix, module or block", allowed=SEARCH_GRANULARITIES
     )
     grid: str = dial("symmetric", "grid of the quantized weights", allowed=tuple(GRIDS))
-    grid_at_2_bits: str = dial("half", "grid at 2 bits and at 1", allowed=tuple(GRIDS))
+    grid_at_2_bits: str = dial("half", "grid at 2 bits and below", allowed=tuple(GRIDS))
     scale_granularity: str = dial(
         "channel",
         "what shares a scale (and an offset): tensor, channel, or the size of a block of a "
@@ -155,7 +155,7 @@ class Recipe(Training):
     )
     fused: bool | None = dial(
         None,
-        "compile the quantizers: the same weights in a third of the time, for a minute or two "
+        "compile the quantizers: the same weights two to four times faster, after a minute or two "
         "of compiling; needs a C++ compiler",
     )
     search_share: float = dial(
@@ -214,8 +214,8 @@ class Recipe(Training):
         object.__setattr__(self, "candidates", tuple(self._precisions()))
         if (self.bits is None) == (self.eta is None):
             raise InputError("give either bits (a target size) or eta (P1's size weight), not both")
-        if self.cnn_bits is not None and self.cnn_bits not in STORABLE_BITS:
-            raise InputError(f"cnn_bits is {self.cnn_bits}; it must be one of {STORABLE_BITS}")
+        if self.cnn_bits is not None and self.cnn_bits not in WHOLE_BITS:
+            raise InputError(f"cnn_bits is {self.cnn_bits}; it must be one of {WHOLE_BITS}")
         low, high = self.widths[0], self.widths[-1]
         if self.bits is not None and not low <= self.bits <= high:
             raise InputError(
@@ -236,12 +236,12 @@ class Recipe(Training):
             raise InputError(f"search_share is {self.search_share}; it must lie in (0, 1]")
 
     @cached_property
-    def precisions(self) -> dict[int, Precision]:
+    def precisions(self) -> dict[float, Precision]:
         """Width -> the candidate of it, narrowest first."""
         return {one.bits: one for one in self._precisions().values()}
 
     @property
-    def widths(self) -> tuple[int, ...]:
+    def widths(self) -> tuple[float, ...]:
         """The candidates' bits, ascending."""
         return tuple(self.precisions)
 
@@ -253,7 +253,7 @@ class Recipe(Training):
         granularity = "tensor" if self.scale_granularity == "tensor" else "channel"
         return precision_of(self.cnn_bits, self.grid_name, granularity, self.scale_bits)
 
-    def _precisions(self) -> dict[int | str, Precision]:
+    def _precisions(self) -> dict[float | str, Precision]:
         """Candidate -> its precision, narrowest first."""
         return precisions_of(
             self.candidates, self.grid_name, self.scale_granularity, self.scale_bits
@@ -274,7 +274,7 @@ class Recipe(Training):
         mixed = learning and self.kl_mixed
         return bool(self.unlabelled or self.students != "none" or frozen or mixed)
 
-    def grid_name(self, bits: int) -> str:
+    def grid_name(self, bits: float) -> str:
         """The grid that a width uses."""
         return self.grid_at_2_bits if bits <= 2 else self.grid
 
@@ -340,6 +340,11 @@ def _whole(value: Any) -> int:
     return int(number)
 
 
+def _width(value: Any) -> float:
+    number = _number(value)
+    return int(number) if number.is_integer() else number
+
+
 def _truth(value: Any) -> bool:
     return {"true": True, "false": False}[str(value).lower()]
 
@@ -350,14 +355,14 @@ def _or_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def _candidates(value: Any) -> Candidates:
     parts = value.split(",") if isinstance(value, str) else value
-    return tuple(part.strip() if "/" in str(part) else _whole(part) for part in parts)
+    return tuple(part.strip() if "/" in str(part) else _width(part) for part in parts)
 
 
 def _per_bits(value: Any) -> PerBits:
     if isinstance(value, str):
         value = [part.split(":") for part in value.split(",")]
     pairs = value.items() if isinstance(value, Mapping) else value
-    return tuple((_whole(bits), _number(weight)) for bits, weight in pairs)
+    return tuple((_width(bits), _number(weight)) for bits, weight in pairs)
 
 
 _READERS: dict[Any, Callable[[Any], Any]] = {

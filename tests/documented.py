@@ -11,10 +11,14 @@ def documented_weight(
 ) -> np.ndarray:
     """[rows, columns] of layer `name`; `precision` is its entry of the plan."""
     bits, codes = precision["bits"], tensors[f"{name}.codes"]
-    stream = np.unpackbits(codes, axis=1, bitorder="little")[:, : columns * bits]
-    codes = stream.reshape(len(codes), columns, bits) @ (1 << np.arange(bits))
-    lowest = -(2 ** (bits - 1)) + (precision["grid"] == "symmetric")
-    shift = 0.5 if precision["grid"] in ("half", "asymmetric") else 0.0
+    if bits == 1.6:
+        codes = (codes[..., None] // 3 ** np.arange(5) % 3).reshape(len(codes), -1)[:, :columns]
+        lowest, shift = -1, 0.0
+    else:
+        stream = np.unpackbits(codes, axis=1, bitorder="little")[:, : columns * bits]
+        codes = stream.reshape(len(codes), columns, bits) @ (1 << np.arange(bits))
+        lowest = -(2 ** (bits - 1)) + (precision["grid"] == "symmetric")
+        shift = 0.5 if precision["grid"] in ("half", "asymmetric") else 0.0
     levels = (codes + lowest + shift).astype(np.float32)
 
     def of_weights(number: np.ndarray) -> np.ndarray:

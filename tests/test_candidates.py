@@ -5,7 +5,7 @@ from sottovoce.errors import InputError
 from sottovoce.plan import Precision
 
 
-def _grid(bits: int) -> str:
+def _grid(bits: float) -> str:
     return "half" if bits <= 2 else "full"
 
 
@@ -16,19 +16,21 @@ def _grid(bits: int) -> str:
         ("4", Precision(4, "full", "tensor")),
         (2, Precision(2, "half", "tensor")),
         (1, Precision(1, "half", "tensor")),
+        (1.6, Precision(1.6, "half", "tensor")),
+        ("1.6/asymmetric/64", Precision(1.6, "asymmetric", "block", 64)),
         ("2/symmetric", Precision(2, "symmetric", "tensor")),
         ("2/asymmetric/64", Precision(2, "asymmetric", "block", 64)),
         (" 3 / half / channel ", Precision(3, "half", "channel")),
     ],
 )
-def test_words_say_what_differs(words: int | str, precision: Precision) -> None:
+def test_words_say_what_differs(words: float | str, precision: Precision) -> None:
     assert precision_of(words, _grid, "tensor") == precision
 
 
 def test_candidates_are_in_the_order_of_their_widths() -> None:
-    found = precisions_of(("8", "1", 2, "4/half/3"), _grid, "32", 16)
-    assert list(found) == ["1", 2, "4/half/3", "8"]
-    assert [one.block for one in found.values()] == [32, 32, 3, 32]
+    found = precisions_of(("8", "1", 2, "4/half/3", 1.6), _grid, "32", 16)
+    assert list(found) == ["1", 1.6, 2, "4/half/3", "8"]
+    assert [one.block for one in found.values()] == [32, 32, 32, 3, 32]
     assert {one.scale_bits for one in found.values()} == {16}
 
 
@@ -38,7 +40,7 @@ def test_candidates_are_in_the_order_of_their_widths() -> None:
         ("", "'' is no precision"),
         ("two", "'two' is no precision"),
         ("-2", "'-2' is no precision"),
-        (7, r"7 is no precision.*\(1, 2, 3, 4, 5, 6, 8\)"),
+        (7, r"7 is no precision.*\(1, 1.6, 2, 3, 4, 5, 6, 8\)"),
         ("2.5", "is no precision"),
         ("2/half/64/1", "is no precision"),
         ("2/round", "candidate '2/round': grid is 'round'"),
@@ -50,13 +52,13 @@ def test_candidates_are_in_the_order_of_their_widths() -> None:
         ("2/half/row", "'row' cannot share a scale; give tensor, channel or the size of a block"),
     ],
 )
-def test_what_is_no_precision_is_refused(words: int | str, message: str) -> None:
+def test_what_is_no_precision_is_refused(words: float | str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         precision_of(words, _grid)
 
 
 @pytest.mark.parametrize("candidates", [(), (2, "2/half"), ("4", 4)])
-def test_there_is_one_candidate_a_width(candidates: tuple[int | str, ...]) -> None:
+def test_there_is_one_candidate_a_width(candidates: tuple[float | str, ...]) -> None:
     with pytest.raises(InputError, match="one a width"):
         precisions_of(candidates, _grid)
 

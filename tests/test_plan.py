@@ -3,7 +3,7 @@ import json
 import pytest
 
 from sottovoce.errors import InputError
-from sottovoce.plan import STORABLE_BITS, Plan, Precision
+from sottovoce.plan import WHOLE_BITS, Plan, Precision
 
 SHAPES = {"q": (4, 10), "ff": (6, 5), "not planned": (100, 100)}
 PLAN = Plan({"q": Precision(2, "half", "tensor"), "ff": Precision(8)})
@@ -53,7 +53,18 @@ def test_a_plan_says_only_what_is_not_the_usual() -> None:
     assert Plan.from_json(plan.to_json()) == plan
 
 
-@pytest.mark.parametrize("bits", STORABLE_BITS)
+def test_ternary_weights_take_a_byte_for_five() -> None:
+    ternary = Precision(1.6, "symmetric", "tensor")
+    assert ternary.stored_bytes((4, 10)) == 4 * 2 + 4
+    assert ternary.stored_bytes((4, 11)) == 4 * 3 + 4
+    plan = Plan({"q": ternary, "ff": Precision(2)})
+    assert plan.nominal_bits({"q": (4, 10), "ff": (4, 10)}) == 1.8
+    assert plan.nominal_bits({"q": (7, 13)}) == 1.6
+    assert Plan({"q": ternary}).effective_bits({"q": (1000, 1000)}) == pytest.approx(1.6, 1e-4)
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+@pytest.mark.parametrize("bits", WHOLE_BITS)
 def test_rows_that_fill_whole_bytes_have_no_padding(bits: int) -> None:
     precision = Precision(bits, "half")
     assert precision.stored_bytes((768, 3072)) == 768 * 3072 * bits // 8 + 768 * 4
@@ -83,6 +94,8 @@ def test_a_plan_does_not_change_with_the_mapping_it_was_made_from() -> None:
         {"bits": "4"},
         {"bits": [4]},
         {"bits": 4.0},
+        {"bits": 1.5},
+        {"bits": "1.6"},
         {"bits": 4, "grid": "round"},
         {"bits": 4, "granularity": "row"},
         {"bits": True, "grid": "half"},
@@ -106,5 +119,7 @@ def test_an_entry_that_is_no_precision_is_named(fields: object) -> None:
 
 
 def test_a_precision_says_what_is_allowed() -> None:
-    with pytest.raises(InputError, match=r"bits is 7; it must be one of \(1, 2, 3, 4, 5, 6, 8\)"):
+    with pytest.raises(
+        InputError, match=r"bits is 7; it must be one of \(1, 1.6, 2, 3, 4, 5, 6, 8\)"
+    ):
         Precision(7)

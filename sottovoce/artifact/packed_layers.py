@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn.functional import conv1d, conv2d, linear
 from transformers.models.parakeet import modeling_parakeet
 
-from sottovoce.artifact.packing import pack, packed_columns, unpack
+from sottovoce.artifact.packing import pack, unpack
 from sottovoce.errors import InputError
-from sottovoce.plan import INPUT_BITS, Precision, Shape
+from sottovoce.plan import INPUT_BITS, Precision, Shape, packed_columns
 from sottovoce.quantizers.activations import Range, fake_quantize_inputs
 from sottovoce.quantizers.affine import Affine
 from sottovoce.quantizers.grids import Grid

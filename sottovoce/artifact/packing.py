@@ -13,22 +13,25 @@ codes 1, 2, 3, ... (1 and 0 where there is but one bit) are stored so:
 | 5    | 1 2 3 4       | 41 0c 02 |
 | 6    | 1 2 3         | 81 30 00 |
 | 8    | 1 2 3         | 01 02 03 |
+
+Ternary codes, 1.6 bits, are digits of a number below 3^5 instead, the first the least: five in a
+byte, and a row's last byte filled with zeros. 1 2 0 1 2 1 is stored as c4 01.
 """
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from sottovoce.plan import TERNARY_BITS, packed_columns
+
+PLACES = (1, 3, 9, 27, 81)
+"""What the digits of a byte of ternary codes count."""
 _GROUP = 8
 
 
-def packed_columns(columns: int, bits: int) -> int:
-    """Bytes of one packed row."""
-    return -(-columns * bits // 8)
-
-
-def pack(codes: Tensor, bits: int) -> Tensor:
+def pack(codes: Tensor, bits: float) -> Tensor:
     """Pack unsigned codes below 2^bits.
 
     Args:
@@ -37,6 +40,9 @@ def pack(codes: Tensor, bits: int) -> Tensor:
     Returns:
         uint8 [rows, ceil(columns * bits / 8)], on the same device.
     """
+    if bits == TERNARY_BITS:
+        return _pack_digits(codes)
+    bits = int(bits)
     rows, columns = codes.shape
     groups = pad(codes, (0, -columns % _GROUP)).view(rows, -1, _GROUP)
     packed = codes.new_zeros(rows, groups.shape[1], bits)
@@ -47,7 +53,7 @@ def pack(codes: Tensor, bits: int) -> Tensor:
     return packed.flatten(1)[:, : packed_columns(columns, bits)].contiguous()
 
 
-def unpack(packed: Tensor, bits: int, columns: int) -> Tensor:
+def unpack(packed: Tensor, bits: float, columns: int) -> Tensor:
     """The codes that `pack` packed.
 
     Args:
@@ -56,6 +62,9 @@ def unpack(packed: Tensor, bits: int, columns: int) -> Tensor:
     Returns:
         uint8 [rows, columns], on the same device.
     """
+    if bits == TERNARY_BITS:
+        return _unpack_digits(packed)[:, :columns].contiguous()
+    bits = int(bits)
     rows, stored = packed.shape
     count = -(-columns // _GROUP)
     groups = pad(packed, (0, count * bits - stored)).view(rows, count, bits)
@@ -66,6 +75,18 @@ def unpack(packed: Tensor, bits: int, columns: int) -> Tensor:
             code |= groups[..., byte + 1] << (8 - shift)
         codes[..., index] = code & (2**bits - 1)
     return codes.flatten(1)[:, :columns].contiguous()
+
+
+def _pack_digits(codes: Tensor) -> Tensor:
+    digits = pad(codes, (0, -codes.shape[1] % len(PLACES))).unflatten(1, (-1, len(PLACES)))
+    return (digits * codes.new_tensor(PLACES)).sum(-1, dtype=torch.uint8)
+
+
+def _unpack_digits(packed: Tensor) -> Tensor:
+    """The last digit is all that is left, so that a byte above 242 shows as a code above 2."""
+    digits = packed.unsqueeze(-1).div(packed.new_tensor(PLACES), rounding_mode="floor")
+    digits[..., :-1].remainder_(3)
+    return digits.flatten(1)
 
 
 def _places(bits: int) -> Iterator[tuple[int, int, int]]:

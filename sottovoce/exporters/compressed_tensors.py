@@ -145,6 +145,7 @@ def _notes(
         )
     if wider:
         notes.append(
-            f"{len(wider)} layers on a grid of halves take one bit more there: {wider[0]} and so on"
+            f"{len(wider)} layers take more bits there, one more on a grid of halves, 2 where they "
+            f"are ternary: {wider[0]} and so on"
         )
     return tuple(notes)

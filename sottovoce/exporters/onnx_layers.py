@@ -2,7 +2,8 @@
 
 A weight becomes a chain of operators that unpacks it. They read constants only, so a runtime runs
 them once, when it loads the model; what is stored is what sottovoce stores, `bits` bits a weight. A
-width that is no power of two is stored in planes of 4, 2 and 1 bits, none of which crosses a byte:
+width that is no power of two is stored in planes of 4, 2 and 1 bits, none of which crosses a byte;
+ternary codes are five digits in a byte, which division takes apart:
 
     bytes -> shift, mask -> codes, planes joined -> [rows, columns] -> the numbers they stand for
 
@@ -20,10 +21,11 @@ import torch
 from torch import Tensor
 
 from sottovoce.artifact.packed_layers import PackedLayer
-from sottovoce.artifact.packing import pack
+from sottovoce.artifact.packing import PLACES, pack
 from sottovoce.errors import InputError
 from sottovoce.exporters.onnx_nodes import Nodes, shape_of
 from sottovoce.exporters.whole_numbers import WholeNumbers, int8_obstacle
+from sottovoce.plan import TERNARY_BITS
 
 _PLANES = (4, 2, 1)  # two of them at most: no width is 7
 
@@ -136,12 +138,14 @@ def _for_int8(add: Nodes, matrix: _Matrix) -> ir.Value:
 
 
 def _codes(add: Nodes, matrix: _Matrix) -> ir.Value:
-    """Codes stored in their bits and unpacked again, uint32 (uint8 at 8 bits)."""
+    """Codes stored in their bits and unpacked again, whole numbers."""
     name, bits, codes = matrix.name, matrix.layer.precision.bits, matrix.codes
     if bits == 8:
         return add.stored(f"{name}.codes", codes.numpy())
+    if bits == TERNARY_BITS:
+        return add("Reshape", _digits(add, f"{name}.codes", codes), add.constant(codes.shape))
     planes, below = list[ir.Value](), 0
-    for width in (one for one in _PLANES if bits & one):
+    for width in (one for one in _PLANES if int(bits) & one):
         part = (codes.flatten() >> below) & (2**width - 1)
         plane = _plane(add, f"{name}.codes.{below}", part, width)
         shift = add.constant(np.uint32(below))
@@ -149,6 +153,17 @@ def _codes(add: Nodes, matrix: _Matrix) -> ir.Value:
         below += width
     joined = planes[0] if len(planes) == 1 else add("BitwiseOr", *planes)
     return add("Reshape", joined, add.constant(codes.shape))
+
+
+def _digits(add: Nodes, name: str, codes: Tensor) -> ir.Value:
+    """Ternary codes, [codes] of int32: five in a byte."""
+    stored = add.stored(name, pack(codes.reshape(1, -1), TERNARY_BITS).view(-1, 1).numpy())
+    places = add.constant(np.array(PLACES, dtype=np.int32))
+    found = add("Div", add.cast(stored, np.int32), places)
+    found = add("Reshape", add("Mod", found, add.constant(np.int32(3))), add.constant([-1]))
+    if codes.numel() % len(PLACES):
+        found = add("Slice", found, add.constant([0]), add.constant([codes.numel()]))
+    return found
 
 
 def _plane(add: Nodes, name: str, part: Tensor, width: int) -> ir.Value:

@@ -72,4 +72,4 @@ def _range(precision: Precision) -> tuple[int, int, int]:
     grid = precision.quantizer.grid
     step = 2 if grid.shift else 1
     lowest, highest = (int(step * (end + grid.shift)) for end in (grid.lowest, grid.highest))
-    return step, lowest, max(precision.bits, max(-lowest - 1, highest).bit_length() + 1)
+    return step, lowest, max(-lowest - 1, highest).bit_length() + 1

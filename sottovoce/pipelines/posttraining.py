@@ -85,7 +85,7 @@ class PostTraining:
             raise InputError(f"bits is {self.bits}; it must lie in {low} to {high}")
 
     @property
-    def precisions(self) -> dict[int, Precision]:
+    def precisions(self) -> dict[float, Precision]:
         """Width -> the candidate of it, narrowest first."""
         found = precisions_of(
             self.candidates,

@@ -85,7 +85,7 @@ def _alone(recipe: Recipe) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def _quantized(objective: JointObjective, bits: int) -> dict[str, Tensor]:
+def _quantized(objective: JointObjective, bits: float) -> dict[str, Tensor]:
     layers = objective.supernet.layers
     return {name: layer.quantized((bits,))[0].clone() for name, layer in layers.items()}
 

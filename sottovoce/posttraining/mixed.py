@@ -33,7 +33,7 @@ def mixed_weights(
     recogniser: Recogniser,
     layers: Mapping[str, Layer],
     batches: Callable[[], Iterator[Waveforms]],
-    precisions: Mapping[int, Precision],
+    precisions: Mapping[float, Precision],
     bits: float,
     console: Console,
 ) -> dict[str, tuple[Precision, Quantized]]:
@@ -47,7 +47,7 @@ def mixed_weights(
     shapes = recogniser.family.shapes(recogniser.model)
     own = {name: layers[name] for name in shapes}
     moments = second_moments(recogniser, own, batches)
-    candidates: dict[str, dict[int, Quantized]] = {}
+    candidates: dict[str, dict[float, Quantized]] = {}
     for name in track(own, "rounding", console=console):
         weight = own[name].weight.detach()
         with naming(f"layer {name!r}"):
@@ -76,7 +76,7 @@ def _rounded(weight: Tensor, precision: Precision, moments: Tensor | None) -> Qu
 def _costs(
     recogniser: Recogniser,
     layers: Mapping[str, Layer],
-    candidates: Mapping[str, Mapping[int, Quantized]],
+    candidates: Mapping[str, Mapping[float, Quantized]],
     batches: Sequence[Waveforms],
     console: Console,
 ) -> np.ndarray:

@@ -4,18 +4,21 @@ Every grid is uniform. With scale s, the code q of a weight w and the value it s
 
     q = clip(round((w - o) / s - shift), lowest, highest)        value = s * (q + shift) + o
 
-| grid       | lowest        | highest       | shift | at 2 bits, without offset      |
-|------------|---------------|---------------|-------|--------------------------------|
-| symmetric  | -(2^(b-1)-1)  | 2^(b-1)-1     | 0     | ternary: -s, 0, s              |
-| full       | -2^(b-1)      | 2^(b-1)-1     | 0     | -2s, -s, 0, s                  |
-| half       | -2^(b-1)      | 2^(b-1)-1     | 1/2   | -1.5s, -0.5s, 0.5s, 1.5s       |
-| asymmetric | -2^(b-1)      | 2^(b-1)-1     | 1/2   | -1.5s, -0.5s, 0.5s, 1.5s       |
+| grid       | lowest        | highest       | shift     | at 2 bits, without offset      |
+|------------|---------------|---------------|-----------|--------------------------------|
+| symmetric  | -((n-1)//2)   | (n-1)//2      | 0         | ternary: -s, 0, s              |
+| full       | -(n//2)       | (n-1)//2      | 0         | -2s, -s, 0, s                  |
+| half       | -(n//2)       | (n-1)//2      | (1-n%2)/2 | -1.5s, -0.5s, 0.5s, 1.5s       |
+| asymmetric | -(n//2)       | (n-1)//2      | (1-n%2)/2 | -1.5s, -0.5s, 0.5s, 1.5s       |
+
+of n codes (// divides down, n%2 is 1 where n is odd). b bits have n = 2^b codes; 1.6 bits have 3,
+for five of those, 243 in all, fit in a byte. With 3 codes every grid is ternary, -s, 0, s.
 
 `symmetric` is P1's grid; `half` is ParetoQ's balanced one (arXiv 2502.02631) for any width: at
 2 bits with a = 2s its levels are +-0.25a and +-0.75a, and 1 bit is the sign. Only `asymmetric` has
 an offset o. It is P2's grid; P2 stores its least level, here o is its middle: the same levels, but
 a scale that changes moves them apart and not away, and a small number keeps its digits in 16 bits.
-Codes are stored as q - lowest, an unsigned number below 2^b.
+Codes are stored as q - lowest, an unsigned number below n.
 """
 
 from dataclasses import dataclass, replace
@@ -65,32 +68,37 @@ class Grid:
         return torch.arange(self.lowest, self.highest + 1) + self.shift
 
 
-def _symmetric(bits: int) -> Grid:
-    return Grid(-(2 ** (bits - 1) - 1), 2 ** (bits - 1) - 1, 0.0)
+def codes_of(bits: float) -> int:
+    """How many codes a width has: 2^bits, rounded down."""
+    return int(2**bits)
 
 
-def _full(bits: int) -> Grid:
-    return Grid(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1, 0.0)
+def _symmetric(codes: int) -> Grid:
+    return Grid(-((codes - 1) // 2), (codes - 1) // 2, 0.0)
 
 
-def _half(bits: int) -> Grid:
-    return Grid(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1, 0.5)
+def _full(codes: int) -> Grid:
+    return Grid(-(codes // 2), (codes - 1) // 2, 0.0)
 
 
-def _asymmetric(bits: int) -> Grid:
-    return replace(_half(bits), has_offset=True)
+def _half(codes: int) -> Grid:
+    return Grid(-(codes // 2), (codes - 1) // 2, 0.0 if codes % 2 else 0.5)
+
+
+def _asymmetric(codes: int) -> Grid:
+    return replace(_half(codes), has_offset=True)
 
 
 GRIDS = {"symmetric": _symmetric, "full": _full, "half": _half, "asymmetric": _asymmetric}
 
 
-def grid_of(name: str, bits: int) -> Grid:
+def grid_of(name: str, bits: float) -> Grid:
     """The grid called `name` at `bits` bits.
 
     Raises:
         InputError: it has no level above zero, as the symmetric and the full one at 1 bit.
     """
-    grid = GRIDS[name](bits)
+    grid = GRIDS[name](codes_of(bits))
     if grid.largest <= 0:
         raise InputError(f"the {name} grid has no levels at {bits} bit; give half or asymmetric")
     return grid

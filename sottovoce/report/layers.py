@@ -50,7 +50,7 @@ def cnns_sentence(record: RunRecord) -> str:
     )
 
 
-def by_width(rows: Sequence[LayerRow]) -> dict[int, Share]:
+def by_width(rows: Sequence[LayerRow]) -> dict[float, Share]:
     """Bits -> the sums over the layers that have them, narrowest first."""
     return {
         bits: share_of([row for row in rows if row.bits == bits])

@@ -44,7 +44,7 @@ class StoredLayer:
 
     layer: str
     shape: tuple[int, int]
-    bits: int
+    bits: float
     grid: str
     granularity: str
     bytes: int

@@ -6,6 +6,8 @@ from math import gcd
 
 import numpy as np
 
+from sottovoce.plan import tenths
+
 TOLERANCE_BITS = 0.05
 _MOST_UNITS = 20_000
 
@@ -14,12 +16,12 @@ _MOST_UNITS = 20_000
 class Choice:
     """One width for each group, and the mean bits of a weight that follow."""
 
-    bits: tuple[int, ...]
+    bits: tuple[float, ...]
     mean_bits: float
 
 
 def best_choice(
-    scores: np.ndarray, weights: Sequence[int], candidates: Sequence[int], budget: float
+    scores: np.ndarray, weights: Sequence[int], candidates: Sequence[float], budget: float
 ) -> Choice:
     """The widths of the largest total score whose mean bits lie in (budget - 0.05, budget].
 
@@ -32,13 +34,14 @@ def best_choice(
         candidates: the widths, in the order of the columns.
         budget: mean bits of a weight, at least the least candidate.
     """
-    total, least = sum(weights), min(candidates)
+    total, widths = sum(weights), [tenths(bits) for bits in candidates]
+    least = min(widths)
     # Sizes are counted above the least candidate's, which always fits.
-    unit = gcd(*(weight * (bits - least) for weight in weights for bits in candidates))
-    unit = max(unit, 1, -(-total * (max(candidates) - least) // _MOST_UNITS))
+    unit = gcd(*(weight * (width - least) for weight in weights for width in widths))
+    unit = max(unit, 1, -(-total * (max(widths) - least) // _MOST_UNITS))
     # They round up, so that a choice that fits in units fits in weights.
-    sizes = np.array([[-(-w * (bits - least) // unit) for bits in candidates] for w in weights])
-    capacity = int((budget - least) * total / unit + 1e-9)
+    sizes = np.array([[-(-w * (width - least) // unit) for width in widths] for w in weights])
+    capacity = int((10 * budget - least) * total / unit + 1e-9)
 
     best = np.full(capacity + 1, -np.inf)
     best[0] = 0.0
@@ -56,13 +59,13 @@ def best_choice(
 
     reachable = np.flatnonzero(np.isfinite(best))
     nearest = int(reachable[-1])
-    wanted = int(np.ceil((budget - TOLERANCE_BITS - least) * total / unit))
+    wanted = int(np.ceil((10 * (budget - TOLERANCE_BITS) - least) * total / unit))
     lowest = max(0, min(nearest, wanted))
     size = lowest + int(np.argmax(best[lowest : capacity + 1]))
     picked = []
     for group in reversed(range(len(weights))):
-        index = int(taken[group, size])
-        picked.append(candidates[index])
-        size -= int(sizes[group, index])
-    bits = tuple(reversed(picked))
-    return Choice(bits, sum(w * b for w, b in zip(weights, bits, strict=True)) / total)
+        picked.append(int(taken[group, size]))
+        size -= int(sizes[group, picked[-1]])
+    picked.reverse()
+    mean = sum(w * widths[index] for w, index in zip(weights, picked, strict=True)) / (10 * total)
+    return Choice(tuple(candidates[index] for index in picked), mean)

@@ -31,7 +31,7 @@ class Importance(nn.Module):
     weights: Tensor
     start: Tensor
 
-    def __init__(self, weights: Sequence[int], candidates: Sequence[int]) -> None:
+    def __init__(self, weights: Sequence[int], candidates: Sequence[float]) -> None:
         super().__init__()
         bits = torch.tensor(candidates, dtype=torch.float32)
         self.register_buffer("bits", bits)

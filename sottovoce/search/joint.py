@@ -177,7 +177,7 @@ class JointObjective:
         """Run and differentiate one network after another; the sum of their losses."""
         recipe, total = self.recipe, 0.0
         kl_main = recipe.kl_mixed if main == MIXED else recipe.kl_frozen
-        weights: dict[str | int, tuple[float, float]] = {main: (1.0, kl_main)}
+        weights: dict[str | float, tuple[float, float]] = {main: (1.0, kl_main)}
         of_ctc, of_kl = dict(recipe.student_ctc), dict(recipe.student_kl)
         if recipe.unlabelled:
             weights, of_ctc = {main: (0.0, 1.0)}, {}
@@ -199,7 +199,7 @@ class JointObjective:
         return total
 
     def _run_network(
-        self, shared: "_Shared", network: str | int, ctc: float, kl: float
+        self, shared: "_Shared", network: str | float, ctc: float, kl: float
     ) -> tuple[float, Tensor]:
         """Loss and logits of one network, under the same masks as every other of the update.
 
@@ -220,7 +220,7 @@ class JointObjective:
         shared.step.collect(network)
         return loss.item(), logits.detach()
 
-    def _students(self, update: Update) -> tuple[int, ...]:
+    def _students(self, update: Update) -> tuple[float, ...]:
         """Widths of the uniform networks that run at this update."""
         if self.recipe.students == "none" or len(self.recipe.widths) == 1:
             return ()

@@ -54,7 +54,9 @@ class MixedLinear(nn.Module):
         """Scales and offsets of each candidate."""
         return [cast("LearntAffine", one) for one in self.learnt]
 
-    def quantized(self, bits: tuple[int, ...], mixture: Tensor | None = None) -> tuple[Tensor, ...]:
+    def quantized(
+        self, bits: tuple[float, ...], mixture: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
         """The candidates of these widths, in this order, then the mixture where one is given."""
         alone = tuple(self._index(width) for width in bits)
         wanted = Candidates(self.quantizers, alone, mixture is not None, self.fused)
@@ -62,12 +64,12 @@ class MixedLinear(nn.Module):
         return quantize_candidates(self.latent, affines, mixture, wanted)
 
     @torch.no_grad()
-    def affine_of(self, bits: int) -> Affine:
+    def affine_of(self, bits: float) -> Affine:
         """Scales and offsets of one candidate, as the packed model stores them."""
         affine: Affine = self.affines[self._index(bits)]()
         return affine
 
-    def _index(self, bits: int) -> int:
+    def _index(self, bits: float) -> int:
         return [candidate.bits for candidate in self.candidates].index(bits)
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from sottovoce.search.importance import Importance, annealed, gumbel_softmax
 from sottovoce.training.batch import Batch
 from sottovoce.training.losses import ctc_loss, kl_divergence
 
-Matrices = Mapping[int, Mapping[str, Tensor]]
+Matrices = Mapping[float, Mapping[str, Tensor]]
 """Width -> layer -> its quantized weight in the uniform model of that width, [rows, columns]."""
 
 _STEP = 1e-3

@@ -55,10 +55,10 @@ class Supernet:
             recogniser.model.set_submodule(matrix.name, mixed)
             self.layers[matrix.name] = mixed
 
-    def precision(self, bits: int) -> Precision:
+    def precision(self, bits: float) -> Precision:
         return next(one for one in self.candidates if one.bits == bits)
 
-    def plan(self, bits: Sequence[int]) -> Plan:
+    def plan(self, bits: Sequence[float]) -> Plan:
         """The plan with these widths, one for each layer in order."""
         return Plan(dict(zip(self.layers, map(self.precision, bits), strict=True)))
 
@@ -79,7 +79,7 @@ class Supernet:
 
     def quantize(
         self,
-        students: Sequence[int] = (),
+        students: Sequence[float] = (),
         mixtures: Mapping[str, Tensor] | None = None,
         plan: Plan | None = None,
     ) -> "QuantizedStep":
@@ -90,11 +90,11 @@ class Supernet:
             mixtures: lambda of each layer, [candidates], where the mixed network will run.
             plan: where the network of a fixed plan will run.
         """
-        quantized: dict[str, dict[str | int, Tensor]] = {}
+        quantized: dict[str, dict[str | float, Tensor]] = {}
         for name, layer in self.layers.items():
             widths = tuple(sorted({*students, *([plan[name].bits] if plan else [])}))
             results = layer.quantized(widths, mixtures[name] if mixtures else None)
-            keys: tuple[str | int, ...] = (*widths, MIXED) if mixtures else widths
+            keys: tuple[str | float, ...] = (*widths, MIXED) if mixtures else widths
             quantized[name] = dict(zip(keys, results, strict=True))
         return QuantizedStep(self.layers, quantized, plan)
 
@@ -118,7 +118,7 @@ class QuantizedStep:
     def __init__(
         self,
         layers: Mapping[str, MixedLinear],
-        quantized: Mapping[str, Mapping[str | int, Tensor]],
+        quantized: Mapping[str, Mapping[str | float, Tensor]],
         plan: Plan | None,
     ) -> None:
         self.layers = layers
@@ -130,7 +130,7 @@ class QuantizedStep:
         }
 
     @contextmanager
-    def running(self, network: str | int) -> Iterator[None]:
+    def running(self, network: str | float) -> Iterator[None]:
         """Inside, the recogniser is `network`: FULL, MIXED, PLAN or a student's width."""
         for name, layer in self.layers.items():
             layer.use(self.copies[name][self._key(name, network)])
@@ -140,7 +140,7 @@ class QuantizedStep:
             for layer in self.layers.values():
                 layer.use(layer.latent)
 
-    def collect(self, network: str | int) -> None:
+    def collect(self, network: str | float) -> None:
         """After a network's backward pass: push what arrived at its copies through the quantizers
         to weights, scales and mixtures, and let go of it."""
         made, gradients = [], []
@@ -154,7 +154,7 @@ class QuantizedStep:
             # The quantizers are needed again by the networks that follow.
             torch.autograd.backward(made, gradients, retain_graph=True)
 
-    def _key(self, layer: str, network: str | int) -> str | int:
+    def _key(self, layer: str, network: str | float) -> str | float:
         return self.plan[layer].bits if network == PLAN and self.plan is not None else network
 
 

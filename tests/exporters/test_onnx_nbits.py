@@ -43,6 +43,7 @@ def graph_of(kind="MatMul"):
     ("precision", "bits"),
     [
         (Precision(1, "half"), 2),
+        (Precision(1.6, "half"), 2),
         (Precision(2, "symmetric", "tensor"), 2),
         (Precision(2, "half"), 4),
         (Precision(2, "symmetric", "block", 64, 16), 2),

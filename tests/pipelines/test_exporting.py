@@ -35,12 +35,14 @@ WEIGHTS_ONLY = (
     Precision(4, "asymmetric", "block", 8, 16),
     Precision(8),
     Precision(1, "half", "block", 6),
+    Precision(1.6, "asymmetric"),
     Precision(6, "full"),
 )
-WITH_INPUTS = tuple(Precision(bits, "symmetric", input_bits=8) for bits in (2, 3, 4, 8))
+WITH_INPUTS = tuple(Precision(bits, "symmetric", input_bits=8) for bits in (1.6, 2, 3, 4, 8))
 FOR_COMPRESSED_TENSORS = (
     Precision(2, "symmetric"),
     Precision(3, "half", "tensor"),
+    Precision(1.6, "half"),
     Precision(4, "full", "block", 8),
     Precision(8),
 )

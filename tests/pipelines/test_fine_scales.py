@@ -56,6 +56,11 @@ WAYS = {
         *("--scale-bits", 16, "--initial-range", "l1"),
     ),
     "joint, below two bits": ("--bits", 1.7, "--candidates", "1,2,4", "--students", "all"),
+    "joint, ternary": (
+        *("--bits", 1.8, "--candidates", "1,1.6/asymmetric/20,4", "--scale-bits", 16),
+        *("--students", "all", "--student-ctc", "1.6:1,4:1"),
+    ),
+    "uniform ternary": ("--bits", 1.6, "--candidates", "1.6"),
     "joint, one bit in blocks": ("--bits", 1.5, "--candidates", "1/half/16,2/symmetric/16"),
     "uniform": (
         *("--bits", 2, "--candidates", 2, "--grid-at-2-bits", "asymmetric"),
@@ -115,15 +120,22 @@ def test_post_training_takes_the_same_candidates(
     out = tmp_path / "small"
     ended = sottovoce(
         *("quantize", start, "--calibration", speech, "--method", "mixed", "--out", out, *inputs),
-        *("--bits", 2.5, "--candidates", "1,2/asymmetric/10,4/symmetric/20", "--scale-bits", 16),
+        *(
+            "--bits",
+            2.5,
+            "--candidates",
+            "1,1.6,2/asymmetric/10,4/symmetric/20",
+            "--scale-bits",
+            16,
+        ),
     )
     assert ended.status == 0, ended.err
     tensors, plan, record = load_file(out / "model.safetensors"), _plan(out), _record(out)
     assert 2.2 < record.systems[-1].nominal_bits <= 2.5
     for row in record.layers:
         assert (row.bits, row.grid, row.granularity) in {
-            *((1, "half", "channel"), (2, "asymmetric", "10 weights")),
-            (4, "symmetric", "20 weights"),
+            *((1, "half", "channel"), (1.6, "half", "channel")),
+            *((2, "asymmetric", "10 weights"), (4, "symmetric", "20 weights")),
         }
         rounds = bool(inputs) and row.granularity == "channel"  # no kernel multiplies by blocks
         assert row.bytes == _stored(tensors, row.layer) + 8 * rounds

@@ -5,8 +5,9 @@ import torch
 from precisions import GRIDS_OF
 
 from sottovoce.errors import InputError
+from sottovoce.plan import STORABLE_BITS, TERNARY_BITS
 from sottovoce.quantizers import grids
-from sottovoce.quantizers.grids import GRIDS, grid_of
+from sottovoce.quantizers.grids import GRIDS, codes_of, grid_of
 
 EVERY_GRID = GRIDS_OF
 
@@ -18,9 +19,8 @@ def _documented() -> dict[str, list[str]]:
     return {name: rest for name, *rest in cells[2:]}
 
 
-def _number(formula: str, bits: int) -> float:
-    python = formula.replace("^", "**").replace("2**(b-1)", "(2**(b-1))")
-    return float(eval(python, {"b": bits}))
+def _number(formula: str, bits: float) -> float:
+    return float(eval(formula, {"n": codes_of(bits)}))
 
 
 def test_the_documented_table_names_every_grid() -> None:
@@ -28,7 +28,7 @@ def test_the_documented_table_names_every_grid() -> None:
 
 
 @pytest.mark.parametrize(("name", "bits"), EVERY_GRID)
-def test_grids_are_as_documented(name: str, bits: int) -> None:
+def test_grids_are_as_documented(name: str, bits: float) -> None:
     lowest, highest, shift, _ = _documented()[name]
     grid = grid_of(name, bits)
     assert (grid.lowest, grid.highest, grid.shift) == (
@@ -54,6 +54,17 @@ def test_one_bit_is_two_balanced_levels() -> None:
         assert grid_of(name, 1).levels.tolist() == [-0.5, 0.5]
 
 
+def test_a_width_has_as_many_codes_as_fit() -> None:
+    assert [codes_of(bits) for bits in STORABLE_BITS] == [2, 3, 4, 8, 16, 32, 64, 256]
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_three_codes_are_ternary_on_every_grid(name: str) -> None:
+    assert grid_of(name, TERNARY_BITS).levels.tolist() == [-1.0, 0.0, 1.0]
+    if name != "asymmetric":
+        assert grid_of(name, TERNARY_BITS) == grid_of("symmetric", 2)
+
+
 @pytest.mark.parametrize("name", ["symmetric", "full"])
 def test_grids_with_a_zero_have_no_levels_at_one_bit(name: str) -> None:
     with pytest.raises(InputError, match=f"the {name} grid has no levels at 1 bit; give half or"):
@@ -72,13 +83,13 @@ def test_an_offset_moves_all_levels(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "bits"), EVERY_GRID)
-def test_codes_fit_their_bits(name: str, bits: int) -> None:
+def test_codes_fit_their_bits(name: str, bits: float) -> None:
     grid = grid_of(name, bits)
     assert 2 ** (bits - 1) < grid.highest - grid.lowest + 1 <= 2**bits
 
 
 @pytest.mark.parametrize(("name", "bits"), EVERY_GRID)
-def test_every_level_is_its_own_nearest(name: str, bits: int) -> None:
+def test_every_level_is_its_own_nearest(name: str, bits: float) -> None:
     grid = grid_of(name, bits)
     scale = torch.tensor([[0.37], [2.0**-9]])
     codes = torch.arange(grid.lowest, grid.highest + 1).float().repeat(2, 1)
@@ -86,7 +97,7 @@ def test_every_level_is_its_own_nearest(name: str, bits: int) -> None:
 
 
 @pytest.mark.parametrize(("name", "bits"), EVERY_GRID)
-def test_weights_go_to_the_nearest_level(name: str, bits: int) -> None:
+def test_weights_go_to_the_nearest_level(name: str, bits: float) -> None:
     grid = grid_of(name, bits)
     weight = torch.linspace(-1.7, 1.7, 997).unsqueeze(0) * grid.largest
     rounded = grid.values(grid.round_to_codes(weight, torch.ones(1, 1)), torch.ones(1, 1))
@@ -95,6 +106,6 @@ def test_weights_go_to_the_nearest_level(name: str, bits: int) -> None:
 
 
 @pytest.mark.parametrize(("name", "bits"), EVERY_GRID)
-def test_largest_is_the_last_level(name: str, bits: int) -> None:
+def test_largest_is_the_last_level(name: str, bits: float) -> None:
     grid = grid_of(name, bits)
     assert grid.largest == grid.levels.max() == grid.levels[-1]

@@ -37,7 +37,7 @@ def _best_of_all(
 def test_no_choice_is_better(seed: int) -> None:
     random = np.random.default_rng(seed)
     widths = random.choice(STORABLE_BITS, size=random.integers(1, 4), replace=False)
-    candidates = tuple(sorted(int(width) for width in widths))
+    candidates = tuple(sorted(widths.tolist()))
     groups = int(random.integers(1, 7))
     weights = (random.integers(1, 9, groups) * random.choice([1, 768 * 768])).tolist()
     scores = _scores(groups, len(candidates), seed)

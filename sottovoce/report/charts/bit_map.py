@@ -46,7 +46,7 @@ def _cell(row: LayerRow | None) -> Markup:
         f"{row.layer}: {row.bits} bits, {row.grid} grid, a scale per {row.granularity}, "
         f"{rows} × {columns} weights in {numbers.size(row.bytes)}"
     )
-    return tag("td", row.bits, class_=f"bits b{row.bits}", title=title)
+    return tag("td", row.bits, class_=f"bits {_colour(row.bits)}", title=title)
 
 
 def _mean_bits(layers: Sequence[LayerRow], depth: int) -> str:
@@ -94,16 +94,20 @@ def width_shares(layers: Sequence[LayerRow]) -> Markup:
     )
 
 
-def _width_line(bits: int, share: Share, whole: Share) -> Markup:
+def _width_line(bits: float, share: Share, whole: Share) -> Markup:
     part = share.weights / whole.weights
-    bar = tag("rect", class_=f"b{bits}", width=f"{100 * part:.2f}%", height=12)
+    bar = tag("rect", class_=_colour(bits), width=f"{100 * part:.2f}%", height=12)
     return tag(
         "tr",
-        tag("th", bits, scope="row", class_=f"bits b{bits}"),
+        tag("th", bits, scope="row", class_=f"bits {_colour(bits)}"),
         tag("td", tag("svg", bar, height=12, aria_hidden="true"), class_="bar"),
         tag("td", numbers.percent(part, 0), class_="number"),
         *_held(share),
     )
+
+
+def _colour(bits: float) -> str:
+    return f"b{bits}".replace(".", "-")
 
 
 def _held(share: Share) -> tuple[Markup, Markup]:
