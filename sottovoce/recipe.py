@@ -155,8 +155,8 @@ class Recipe(Training):
     )
     fused: bool | None = dial(
         None,
-        "compile the quantizers: the same weights two to four times faster, after a minute or two "
-        "of compiling; needs a C++ compiler",
+        "compile the encoder's quantizers: the same weights two to four times faster, after a "
+        "minute or two of compiling; needs a C++ compiler",
     )
     search_share: float = dial(
         0.15, "share of the updates in which the plan is learnt; then frozen"

@@ -362,7 +362,7 @@ def test_systems_that_heard_other_utterances_are_not_compared(given: Given) -> N
         (("--bits", 1), ("1", "2 to 8")),
         (("--bits", "nan"), ("nan", "2 to 8")),
         (("--bits", 3, "--eta", 0.1), ("bits", "eta", "not both")),
-        (("--candidates", "2,7"), ("7", "(1, 2, 3, 4, 5, 6, 8)")),
+        (("--candidates", "2,7"), ("7", "(1, 1.6, 2, 3, 4, 5, 6, 8)")),
         (("--candidates", "two"), ("candidates", "'two'")),
         (("--learning-rate", "inf"), ("learning_rate", "finite")),
         (("--steps", 0), ("steps", "at least 1")),
