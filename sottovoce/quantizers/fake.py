@@ -8,7 +8,7 @@ so that a mixed layer costs one matrix product. Only the weight, the scales, the
 are kept for the backward pass, which quantizes again instead of storing each candidate's codes and
 masks. On a CPU both passes walk the weight in tiles that stay in cache: eager PyTorch spends its
 time on memory, and this is where it is saved. `fused` compiles each pass into a single loop over
-the weight (docs/decisions/0017): the same weights to the last bit, and the same gradients but for
+the weight (docs/decisions/0019): the same weights to the last bit, and the same gradients but for
 the order in which they are summed.
 
 Gradients, for g = dL/dw_i (LSQ, arXiv 1902.08153, eqs. 3 and 5; LSQ+, arXiv 2004.09576):
