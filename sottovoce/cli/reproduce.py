@@ -29,6 +29,10 @@ def reproduce(
         typer.Option(help=f"NAME=SPEECH, several times; speech is {CORPUS}."),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the table; where it is there, goes on.")],
+    row: Annotated[
+        list[str] | None,
+        typer.Option(help="Run this row, and those that are finished; several times. Else all."),
+    ] = None,
     **dials: Any,
 ) -> None:
     """Run every row of a paper's table on your checkpoint and speech, the paper's numbers beside.
@@ -51,6 +55,7 @@ def reproduce(
         if name in tests:
             raise InputError(f"two --test are called {name!r}; give each its own name")
         tests[name] = path
-    run(read_table(table), checkpoint, train, tests, out, dials, Console(stderr=True))
+    console = Console(stderr=True)
+    run(read_table(table), checkpoint, train, tests, out, dials, rows=row, console=console)
     print((out / "table.md").read_text(encoding="utf-8"))
     print(f"{out / 'table.html'}")

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,8 @@ Scores = Mapping[str, Score]
 
 @dataclass(frozen=True)
 class _Inputs:
-    """What all rows have in common; `tests` by name, `shared` dials win over a row's own."""
+    """What all rows have in common; `tests` by name, `shared` dials win over a row's own, rows that
+    are not `chosen` are told where they are finished."""
 
     table: Table
     checkpoint: str
@@ -46,6 +47,7 @@ class _Inputs:
     corpora: Mapping[str, Corpus]
     out: Path
     shared: Mapping[str, Any]
+    chosen: frozenset[str]
     console: Console
 
     @property
@@ -62,6 +64,8 @@ def reproduce(
     tests: Mapping[str, str | Path],
     out: str | Path,
     shared: Mapping[str, Any] | None = None,
+    *,
+    rows: Collection[str] | None = None,
     console: Console | None = None,
 ) -> tuple[Result, ...]:
     """Run every row of a table on a checkpoint, and write `table.md`, `table.html`, `table.json`.
@@ -73,11 +77,17 @@ def reproduce(
         out: folder of the table; the rows' models are in `rows` inside, and what several rows
             share (a teacher's outputs, first passes, uniform models) in `shared`.
         shared: dials of `Training` that are the same for all rows, such as steps.
+        rows: names of those to run now, with the baseline; finished ones are told beside them.
+            None runs all.
 
     Raises:
         InputError: something cannot be used, test speech was trained on, or `out` was begun with
             other arguments; or at the end, where rows failed while others did not.
     """
+    known = [row.name for row in table.rows if row.method != "published"]
+    for name in rows or ():
+        if name not in known:
+            raise InputError(f"the table has no row {name!r} to run; it has {', '.join(known)}")
     corpora = {name: read_corpus(path) for name, path in tests.items()}
     training = read_corpus(train_on)
     for corpus in corpora.values():
@@ -90,6 +100,7 @@ def reproduce(
         corpora=corpora,
         out=Path(out),
         shared=shared or {},
+        chosen=frozenset(rows or known) | {table.baseline},
         console=console or Console(stderr=True),
     )
     start = load_checkpoint(given.checkpoint)
@@ -147,7 +158,11 @@ def _results(given: _Inputs, checkpoint: Recogniser, failures: dict[str, str]) -
     original = _scores(given, INPUT, given.checkpoint)
     system = float_system(INPUT, checkpoint, next(iter(original.values())))
     start = _result(given, INPUT, system, original, Spent(), command="")
-    run = [row for row in given.table.rows if row.method != "published"]
+    run = [
+        row
+        for row in given.table.rows
+        if row.name in given.chosen or (given.out / "rows" / row.name).exists()
+    ]
     run.sort(key=lambda row: row.name != given.table.baseline)
     baseline: Scores | None = None
     for row in run:

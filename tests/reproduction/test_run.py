@@ -201,6 +201,24 @@ def test_a_row_can_be_made_by_its_command_alone(tmp_path: Path, one_thread: None
         assert (ours / name).read_bytes() == (alone / name).read_bytes(), row["name"]
 
 
+def test_some_rows_of_a_table(tmp_path: Path, updates: list[int], one_thread: None) -> None:
+    place = _Place(tmp_path)
+    ended = place.run("--row", "O1")
+    assert ended.status == 0, ended.err
+    assert "one-pass" in ended.out
+    assert "two-pass" not in ended.out
+    trained = len(updates)
+    ended = place.run("--row", "F1")
+    assert ended.status == 0, ended.err
+    assert len(updates) == trained + 4
+    rows = json.loads((tmp_path / "out" / "table.json").read_text())["rows"]
+    assert [row["name"] for row in rows] == ["input", "U1", "O1", "F1"]
+    for unknown in ("O9", "theirs"):
+        ended = place.run("--row", unknown)
+        assert ended.status != 0
+        assert f"has no row '{unknown}' to run; it has O1, F1, N1, U1" in ended.err
+
+
 def test_speech_that_was_trained_on_is_no_test(tmp_path: Path) -> None:
     place = _Place(tmp_path)
     ended = place.run("--test", f"same={place.train}")
