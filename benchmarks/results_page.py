@@ -8,6 +8,7 @@ from pathlib import Path
 from sections import (
     bytes_on_disk,
     chunking,
+    claims,
     fake_quant,
     footprints,
     peers,
@@ -32,6 +33,7 @@ HEADING = (
 )
 SECTIONS = (
     sizes,
+    claims,
     tables,
     plans,
     signal,

@@ -6,8 +6,8 @@
 
 Each starts from `commands-wav2vec2`, the reference recogniser: every tensor of the same name and
 shape is taken over. For HuBERT that is all of them (the two families compute alike), for WavLM all
-but its gated position biases, for the Conformer the front end (and three vectors): its encoder
-starts at random. Then `finetune` trains it. An interrupted training goes on where it stopped.
+but its gated position biases, for the Conformer the front end, which stays as it is (and three
+vectors): its encoder starts at random. Then `finetune` trains it. An interrupted training goes on where it stopped.
 """
 
 import argparse
@@ -52,13 +52,12 @@ _ADAPTING = Training(
     steps=300, learning_rate=2e-4, seconds_per_batch=60.0, evaluations=3, augment=True
 )
 _FROM_SCRATCH = Training(
-    steps=6000,
+    steps=3600,
     learning_rate=1e-3,
     weight_decay=0.01,
     seconds_per_batch=60.0,
-    evaluations=12,
+    evaluations=6,
     augment=True,
-    train_front_end=True,
 )
 
 REFERENCES = {

@@ -1,0 +1,99 @@
+"""What P1 claims, and what we claim against it: pairs of rows of two tables, tested on dev.
+
+    sottovoce reproduce I ... --out runs/table-1       # as benchmarks/RESULTS.md has it
+    sottovoce reproduce benchmarks/frontier.toml ... --out runs/frontier
+    python benchmarks/claims.py
+
+Pairs whose rows are finished are kept in `benchmarks/results/claims.json`.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from commands import ROOT
+from rich.console import Console
+from rows import RESULTS, row_of
+
+from sottovoce.pipelines.comparing import compare_systems
+
+ROWS = RESULTS / "claims.json"
+TABLE_1, FRONTIER = "table-1", "frontier"
+
+console = Console()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That in every pair of rows the first is better than the second.
+
+    Attributes:
+        table: folder in `runs`.
+        pairs: names of two rows each.
+    """
+
+    text: str
+    table: str
+    pairs: tuple[tuple[str, str], ...]
+
+
+CLAIMS = (
+    Claim("joint beats uniform at equal size", TABLE_1, (("O3", "U5"),)),
+    Claim("joint beats two-stage at equal size", TABLE_1, (("O1", "M1"), ("O3", "M3"))),
+    Claim("KL recovers Pass 1", TABLE_1, (("O2", "O1"), ("O4", "O3"))),
+    Claim("Pass 2 recovers the rest", TABLE_1, (("N1", "O1"), ("N3", "O2"), ("N7", "O4"))),
+    Claim("Pass 2 is as good as full precision", TABLE_1, (("N3", "U1"), ("N7", "U1"))),
+    Claim(
+        "default beats paper at equal size",
+        FRONTIER,
+        tuple((f"default-{bits}", f"paper-{bits}") for bits in ("4", "3.5", "3", "2.5")),
+    ),
+    Claim(
+        "default beats two-stage at equal size",
+        FRONTIER,
+        tuple((f"default-{bits}", f"two-stage-{bits}") for bits in ("3.5", "3", "2.5")),
+    ),
+    Claim("default beats uniform at equal size", FRONTIER, (("default-3", "uniform-3"),)),
+)
+
+
+def main() -> None:
+    """Compare the pairs that are missing and whose rows are finished."""
+    for claim in CLAIMS:
+        folder = ROOT / "runs" / claim.table
+        finished = _finished(folder)
+        for pair in claim.pairs:
+            if set(pair) <= finished.keys():
+                key = {"claim": claim.text, "table": claim.table, "pair": pair}
+                console.print(row_of(ROWS, key, partial(_compared, folder, finished, pair)))
+
+
+def _finished(folder: Path) -> dict[str, dict[str, Any]]:
+    """The rows of a table by name."""
+    file = folder / "table.json"
+    rows = json.loads(file.read_text())["rows"] if file.exists() else []
+    return {row["name"]: row for row in rows}
+
+
+def _compared(
+    folder: Path, finished: dict[str, dict[str, Any]], pair: tuple[str, str]
+) -> dict[str, Any]:
+    """The first against the second, and what each took to train."""
+    first, second = (next((folder / "transcripts" / name).glob("*/dev.trn")) for name in pair)
+    reference = next((folder / "rows").glob("*/reference.trn"))
+    test = compare_systems(second, first, reference)
+    rows = [finished[name] for name in pair]
+    return {
+        "wer": [row["wer"]["dev"] for row in rows],
+        "verdict": test.verdict,
+        "p": test.p,
+        "detectable": test.detectable,
+        "bits": [row["bits"] for row in rows],
+        "seconds": [row["seconds"] for row in rows],
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""The paper's claims, and ours against it, at our scale."""
+
+from claims import CLAIMS, ROWS
+from rows import read_rows
+
+from sections.cells import NOT_MEASURED, percent, table, verdict
+
+_ANSWERS = {"better": "yes", "worse": "no, the reverse", "lossless": "not shown"}
+
+
+def section() -> str:
+    """Of RESULTS.md."""
+    title = (
+        "## Claims, one by one\n\n`python benchmarks/claims.py`: pairs of rows of the two tables "
+        "below, same start point, data and seed, by the matched-pairs test on dev. One run each: "
+        "luck moves these error rates by half a point (see the second seed above), which a test of "
+        "two given models does not know. Time: of training, the first over the second."
+    )
+    rows = read_rows(ROWS)
+    if not rows:
+        return f"{title}\n\n{NOT_MEASURED}"
+    order = [claim.text for claim in CLAIMS]
+    rows.sort(key=lambda row: order.index(row["claim"]))
+    lines = [
+        [
+            row["claim"],
+            " against ".join(row["pair"]),
+            f"{row['bits'][0]:.2f}",
+            " against ".join(percent(one) for one in row["wer"]),
+            verdict(row),
+            _ANSWERS.get(row["verdict"], "not shown"),
+            f"{row['seconds'][0] / row['seconds'][1]:.2f}",
+        ]
+        for row in rows
+    ]
+    headings = ["claim", "rows", "bits", "dev WER", "the first is", "so", "time"]
+    return f"{title}\n\n{table(headings, lines)}"
