@@ -7,7 +7,8 @@
 Each starts from `commands-wav2vec2`, the reference recogniser: every tensor of the same name and
 shape is taken over. For HuBERT that is all of them (the two families compute alike), for WavLM all
 but its gated position biases, for the Conformer the front end, which stays as it is (and three
-vectors): its encoder starts at random. Then `finetune` trains it. An interrupted training goes on where it stopped.
+vectors): its encoder starts at random. Then `finetune` trains it. An interrupted training goes on
+where it stopped.
 """
 
 import argparse
