@@ -35,7 +35,7 @@ _RUNS = {
     "onnx-nbits": _ONNX_RUNTIME,
     "openvino": (
         "openvino",
-        'settings = {"INFERENCE_PRECISION_HINT": "f32"}  # bfloat16 would not do\n'
+        'settings = {"INFERENCE_PRECISION_HINT": "f32"}  # bfloat16 rounds more\n'
         'model = openvino.Core().compile_model("model.xml", "CPU", settings)\n'
         'logits = model(inputs)["logits"][0]',
     ),

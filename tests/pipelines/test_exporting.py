@@ -119,6 +119,16 @@ def test_a_graph_gives_the_logits_of_the_packed_model_at_every_length(
         assert len(one) == len(other)
 
 
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_an_utterance_of_one_frame_spoils_none_that_follow(folders, runtime):
+    """OpenVINO made its attention for one frame then, and used it for all that followed."""
+    expected, found = load(folders["weights"]), engine_of(folders["weights", "onnx"], runtime)
+    waveforms = [noise(1.0)[: found.shortest], noise(1.0)]
+    first, second = found.frame_logits(waveforms)
+    assert len(first) == 1
+    np.testing.assert_allclose(second, expected.frame_logits(waveforms)[1], atol=2e-5)
+
+
 def test_layers_with_the_same_inputs_share_their_rounding(folders):
     model = load(folders["inputs"]).model
     nodes = onnx.load(folders["inputs", "onnx"] / "model.onnx").graph.node
