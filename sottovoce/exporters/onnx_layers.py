@@ -36,20 +36,21 @@ class _Matrix:
 
     Attributes:
         name: of the layer.
+        shape: of the weight where it is read: [rows, ...], or [columns, rows] if `turned`.
         columns: which column of the stored matrix stands where.
-        turned: whether it is [columns, rows].
     """
 
     name: str
     layer: PackedLayer
+    shape: tuple[int, ...]
     columns: Tensor
     turned: bool
 
     @property
     def codes(self) -> Tensor:
-        """uint8, in the graph's order."""
+        """uint8, of the shape."""
         codes = self.layer.unsigned_codes[:, self.columns]
-        return codes.T.contiguous() if self.turned else codes
+        return codes.T.contiguous() if self.turned else codes.view(self.shape)
 
 
 def store_packed(graph: ir.Graph, layers: Mapping[str, PackedLayer]) -> None:
@@ -66,17 +67,16 @@ def store_packed(graph: ir.Graph, layers: Mapping[str, PackedLayer]) -> None:
         if weight is None:  # nothing depends on it: tracing has left it out
             continue
         readers = [use.node for use in weight.uses()]
-        turned = all(node.op_type == "Transpose" for node in readers)
-        matrix = _Matrix(name, layer, columns_of(layer, weight), turned)
+        shape = shape_of(weight)
+        turned = len(shape) == 2 and all(node.op_type == "Transpose" for node in readers)
+        shape = shape[::-1] if turned else shape
+        matrix = _Matrix(name, layer, shape, columns_of(layer, weight), turned)
         add = Nodes(graph, readers[0])
         unpacked = (_values if layer.precision.input_bits is None else _for_int8)(add, matrix)
         for node in readers if turned else ():
             node.outputs[0].replace_all_uses_with(unpacked)
             graph.remove(node, safe=True)
         if not turned:
-            shape = shape_of(weight)
-            if len(shape) > 2:
-                unpacked = add("Reshape", unpacked, add.constant(shape))
             unpacked.shape, unpacked.type = weight.shape, weight.type
             weight.replace_all_uses_with(unpacked)
         graph.initializers.pop(f"{name}.weight")
@@ -105,15 +105,22 @@ def _values(add: Nodes, matrix: _Matrix) -> ir.Value:
 
 
 def _spread(add: Nodes, matrix: _Matrix, what: str, numbers: Tensor) -> ir.Value:
-    """What belongs to groups, as it is stored, so that it broadcasts over the matrix."""
+    """What belongs to groups, as it is stored, so that it broadcasts over the weight.
+
+    It gets the weight's dimensions here: OpenVINO moves a Reshape of the product to its factors,
+    and breaks the kernels of depthwise convolutions in doing so.
+    """
     layer, turned = matrix.layer, matrix.turned
     groups = numbers.view(layer.precision.groups(layer.matrix_shape))
-    stored = add.stored(f"{matrix.name}.{what}", (groups.T if turned else groups).numpy())
+    inner = (1,) * (len(matrix.shape) - 2)
+    shaped = groups.T if turned else groups.view(*groups.shape, *inner)
+    stored = add.stored(f"{matrix.name}.{what}", shaped.numpy())
     spread = add.cast(stored, np.float32) if numbers.dtype != torch.float32 else stored
     if layer.block is None:
         return spread
     belongs = matrix.columns.numpy() // layer.block
-    return add("Gather", spread, add.constant(belongs), axis=0 if turned else 1)
+    found = add("Gather", spread, add.constant(belongs), axis=0 if turned else 1)
+    return add("Reshape", found, add.constant(matrix.shape)) if inner else found
 
 
 def _for_int8(add: Nodes, matrix: _Matrix) -> ir.Value:

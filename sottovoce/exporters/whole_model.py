@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
-from sottovoce.artifact.packed_layers import PackedLayer
+from sottovoce.artifact.packed_layers import PackedConv1d, PackedLayer
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.exporters.rounding import Rounding
 from sottovoce.exporters.stand_ins import standing_in
@@ -75,6 +75,8 @@ class _Ordinary(nn.Module):
         self.bias = packed.bias
         self.compute = packed.compute
         self.rounding = Rounding.before(packed)
+        if isinstance(packed, PackedConv1d):
+            self.kernel_size = packed.kernel_size  # w2v-BERT pads by it
 
     def forward(self, inputs: Tensor) -> Tensor:
         seen = inputs if self.rounding is None else self.rounding(inputs)

@@ -28,17 +28,19 @@ def test_the_graph_computes_what_the_model_computes(
     _assert_same(recogniser, engine_of(tmp_path / "exported", "onnx"))
 
 
-def test_a_packed_one_leaves_out_what_is_never_called(tmp_path: Path) -> None:
-    start, speech = save_checkpoint(tmp_path / "a", "wav2vec2-conformer"), save_speech(tmp_path)
+@pytest.mark.parametrize("family", ["wav2vec2-conformer", "wav2vec2-bert"])
+def test_a_packed_one_leaves_out_what_is_never_called(tmp_path: Path, family: str) -> None:
+    start, speech = save_checkpoint(tmp_path / "a", family), save_speech(tmp_path)
     small = tmp_path / "small"
     ended = sottovoce(
         *("compress", start, "--train", speech, "--dev", speech, "--out", small, "--steps", 2),
-        *("--bits", 3, "--cnn-bits", 8, "--evaluations", 1, "--seconds-per-batch", 1.5),
+        *("--bits", 3, "--cnn-bits", 3, "--evaluations", 1, "--seconds-per-batch", 1.5),
     )
     assert ended.status == 0, ended.err
     recogniser = load(small)
     write_export(recogniser, "onnx", tmp_path / "exported")
-    _assert_same(recogniser, engine_of(tmp_path / "exported", "onnx"))
+    for runtime in ("onnx", "openvino"):  # OpenVINO once broke what unpacks depthwise kernels
+        _assert_same(recogniser, engine_of(tmp_path / "exported", runtime))
 
 
 def _assert_same(first: Any, second: Any) -> None:
