@@ -4,7 +4,7 @@ A plan is the result of a search and the input of training, packing and sizing. 
 frozen value that goes to JSON and back.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
@@ -30,6 +30,12 @@ Shape = tuple[int, int]
 def tenths(bits: float) -> int:
     """A width in tenths of a bit: a whole number, so that sums of widths are exact."""
     return round(10 * bits)
+
+
+def mean_bits(weights: Sequence[int], bits: Sequence[float]) -> float:
+    """Of a weight, where so many have so many bits; exact, 0 for none."""
+    stored = sum(one * tenths(width) for one, width in zip(weights, bits, strict=True))
+    return stored / max(1, 10 * sum(weights))
 
 
 def packed_columns(columns: int, bits: float) -> int:
@@ -136,9 +142,9 @@ class Plan(Mapping[str, Precision]):
         Args:
             shapes: of the layers that count where they are planned: the encoder's matrices.
         """
-        weights = {layer: rows * columns for layer, (rows, columns) in self._among(shapes).items()}
-        bits = sum(weight * tenths(self[layer].bits) for layer, weight in weights.items())
-        return bits / (10 * sum(weights.values()))
+        own = self._among(shapes)
+        weights = [rows * columns for rows, columns in own.values()]
+        return mean_bits(weights, [self[layer].bits for layer in own])
 
     def effective_bits(self, shapes: Mapping[str, Shape]) -> float:
         """Mean bits of a weight with its share of scales and padding counted."""

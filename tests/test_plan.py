@@ -3,7 +3,7 @@ import json
 import pytest
 
 from sottovoce.errors import InputError
-from sottovoce.plan import WHOLE_BITS, Plan, Precision
+from sottovoce.plan import WHOLE_BITS, Plan, Precision, mean_bits
 
 SHAPES = {"q": (4, 10), "ff": (6, 5), "not planned": (100, 100)}
 PLAN = Plan({"q": Precision(2, "half", "tensor"), "ff": Precision(8)})
@@ -62,6 +62,12 @@ def test_ternary_weights_take_a_byte_for_five() -> None:
     assert plan.nominal_bits({"q": (7, 13)}) == 1.6
     assert Plan({"q": ternary}).effective_bits({"q": (1000, 1000)}) == pytest.approx(1.6, 1e-4)
     assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+def test_mean_bits_are_exact() -> None:
+    assert mean_bits([3] * 7, [1.6] * 7) == 1.6
+    assert sum([3 * 1.6] * 7) / 21 != 1.6  # as sums of the widths themselves are not
+    assert mean_bits([], []) == 0
 
 
 @pytest.mark.parametrize("bits", WHOLE_BITS)

@@ -102,6 +102,13 @@ def compress_lossless(
     """
     recipe, question, out = recipe or Recipe(), question or Question(), Path(out)
     console = console or Console(stderr=True)
+    low, high = recipe.widths[0], recipe.widths[-1]
+    rungs = [bits for bits in LADDER if low <= bits <= high]
+    if not rungs:
+        raise InputError(
+            f"the candidates {recipe.candidates} allow none of the sizes {LADDER} that are "
+            "searched; add a wider one"
+        )
     start, evaluation = load_checkpoint(source).to(best_device()), read_corpus(evaluate_on)
     training = read_corpus(train_on, transcribed=not recipe.unlabelled)
     refuse_overlap(training, evaluation)
@@ -142,8 +149,6 @@ def compress_lossless(
         console.out(found.sentence)
         return found
 
-    low, high = recipe.widths[0], recipe.widths[-1]
-    rungs = [bits for bits in LADDER if low <= bits <= high]
     walked = bisected(rungs, tried)
     passed = [one.bits for one in walked if one.passed]
     if not passed:

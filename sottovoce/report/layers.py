@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from sottovoce.plan import mean_bits
 from sottovoce.report import numbers
 from sottovoce.report.record import LayerRow, RunRecord, StoredLayer
 
@@ -32,10 +33,10 @@ def weights_of(row: StoredLayer) -> int:
 
 def share_of(rows: Sequence[StoredLayer]) -> Share:
     """The sums over `rows`; all zero for none."""
-    weights = sum(weights_of(row) for row in rows)
-    stored = sum(row.bytes for row in rows)
-    bits = sum(weights_of(row) * row.bits for row in rows)
-    return Share(len(rows), weights, stored, bits / max(weights, 1), 8 * stored / max(weights, 1))
+    each, stored = [weights_of(row) for row in rows], sum(row.bytes for row in rows)
+    weights = sum(each)
+    nominal = mean_bits(each, [row.bits for row in rows])
+    return Share(len(rows), weights, stored, nominal, 8 * stored / max(weights, 1))
 
 
 def cnns_sentence(record: RunRecord) -> str:

@@ -6,7 +6,7 @@ from math import gcd
 
 import numpy as np
 
-from sottovoce.plan import tenths
+from sottovoce.plan import mean_bits, tenths
 
 TOLERANCE_BITS = 0.05
 _MOST_UNITS = 20_000
@@ -66,6 +66,5 @@ def best_choice(
     for group in reversed(range(len(weights))):
         picked.append(int(taken[group, size]))
         size -= int(sizes[group, picked[-1]])
-    picked.reverse()
-    mean = sum(w * widths[index] for w, index in zip(weights, picked, strict=True)) / (10 * total)
-    return Choice(tuple(candidates[index] for index in picked), mean)
+    bits = tuple(candidates[index] for index in reversed(picked))
+    return Choice(bits, mean_bits(weights, bits))

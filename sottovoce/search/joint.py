@@ -21,7 +21,7 @@ from transformers import set_seed
 
 from sottovoce.models.features import Features
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.plan import Plan
+from sottovoce.plan import Plan, mean_bits
 from sottovoce.quantizers.affine import Affine
 from sottovoce.quantizers.learnt import LearntAffine
 from sottovoce.recipe import Recipe
@@ -243,8 +243,7 @@ class JointObjective:
             return best_choice(scores, self.group_sizes, self.recipe.widths, self.recipe.bits)
         likeliest = self.importance.log_alpha.argmax(1).tolist()
         widths = tuple(self.recipe.widths[index] for index in likeliest)
-        stored = sum(size * bits for size, bits in zip(self.group_sizes, widths, strict=True))
-        return Choice(widths, stored / sum(self.group_sizes))
+        return Choice(widths, mean_bits(self.group_sizes, widths))
 
     def hard_plan(self) -> Plan:
         """The plan that would be deployed now: frozen, or the most important one that fits."""
