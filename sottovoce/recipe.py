@@ -214,6 +214,8 @@ class Recipe(Training):
         object.__setattr__(self, "candidates", tuple(self._precisions()))
         if (self.bits is None) == (self.eta is None):
             raise InputError("give either bits (a target size) or eta (P1's size weight), not both")
+        if self.eta is not None:
+            self._refuse_below_zero("eta")
         if self.cnn_bits is not None and self.cnn_bits not in WHOLE_BITS:
             raise InputError(f"cnn_bits is {self.cnn_bits}; it must be one of {WHOLE_BITS}")
         low, high = self.widths[0], self.widths[-1]
@@ -320,11 +322,11 @@ def _written(value: Any) -> Any:
 
 def _read(spec: Field[Any], value: Any) -> Any:
     """A dial's value from TOML, a flag's text or Python, by the dial's declared type."""
+    read, form = _READERS[spec.type]
     try:
-        return _READERS[spec.type](value)
+        return read(value)
     except (TypeError, ValueError, AttributeError, KeyError) as error:
-        kind = getattr(spec.type, "__name__", str(spec.type))
-        raise InputError(f"{spec.name} is {value!r}, which is no {kind}") from error
+        raise InputError(f"{spec.name} is {value!r}; it must be {form}") from error
 
 
 def _number(value: Any) -> float:
@@ -365,14 +367,15 @@ def _per_bits(value: Any) -> PerBits:
     return tuple((_width(bits), _number(weight)) for bits, weight in pairs)
 
 
-_READERS: dict[Any, Callable[[Any], Any]] = {
-    str: str,
-    int: _whole,
-    int | None: _or_none(_whole),
-    float: _number,
-    float | None: _or_none(_number),
-    bool: _truth,
-    bool | None: _or_none(_truth),
-    Candidates: _candidates,
-    PerBits: _per_bits,
+_READERS: dict[Any, tuple[Callable[[Any], Any], str]] = {
+    str: (str, "a word"),
+    int: (_whole, "a whole number"),
+    int | None: (_or_none(_whole), "a whole number"),
+    float: (_number, "a number"),
+    float | None: (_or_none(_number), "a number"),
+    bool: (_truth, "true or false"),
+    bool | None: (_or_none(_truth), "true or false"),
+    Candidates: (_candidates, "candidates with commas between them, such as 2,4,8"),
+    PerBits: (_per_bits, "bits:weight pairs with commas between them, such as 4:1.0,8:0.5"),
 }
+"""Type of a dial -> how it is read, and the form that it takes."""

@@ -28,4 +28,4 @@ def compare(
         f"{result.test}: Z = {result.z:.3f}, p = {result.p:.3f}, {result.segments} segments, "
         f"{result.errors_a} against {result.errors_b} errors in {result.words} words"
     )
-    shown.print(f"{result.verdict}. {result.sentence}")
+    shown.print(result.sentence)

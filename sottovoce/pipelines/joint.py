@@ -33,6 +33,7 @@ from sottovoce.search.joint import JointObjective
 from sottovoce.search.second_pass import second_pass
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
+from sottovoce.speech.overlap import overlap_told
 from sottovoce.training.accelerator import accelerator_for
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.loop import train
@@ -110,6 +111,9 @@ def compress(
         console.print(f"input checkpoint: WER {100 * before.wer:.2f}%")
         if baseline is not None:
             baselines.append(baseline_of(baseline, evaluation, before.reference, console))
+        notes = overlap_told(speech.corpus, evaluation)
+        for note in notes:
+            console.out(f"warning: {note}", highlight=False)
 
     needed = recipe.teacher == "cached" and recipe.teaches(searching=plan is None)
     kept = (stages.cache or work.path) / "teacher"
@@ -148,6 +152,7 @@ def compress(
         recipe=recipe.to_record(),
         history=history,
         expected_bits=expected_bits,
+        notes=notes,
     )
     os.replace(finished, out)
     shutil.rmtree(work.path)

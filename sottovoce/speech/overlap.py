@@ -15,13 +15,20 @@ def refuse_overlap(training: Corpus, test: Corpus) -> None:
     InputError: utterances of `test` are in `training` too: the same words under the same id, or
         the same audio; some are named.
     """
+    for told in overlap_told(training, test):
+        raise InputError(told)
+
+
+def overlap_told(training: Corpus, test: Corpus) -> tuple[str, ...]:
+    """What `refuse_overlap` says, as a note; none where nothing is in both."""
     found = overlapping(training, test)
-    if found:
-        named = ", ".join(found[:_SHOWN]) + (", ..." if len(found) > _SHOWN else "")
-        raise InputError(
-            f"{len(found)} utterances of {test.name} are in {training.name} too: {named}; "
-            "test on speech that was not trained on"
-        )
+    if not found:
+        return ()
+    named = ", ".join(found[:_SHOWN]) + (", ..." if len(found) > _SHOWN else "")
+    return (
+        f"{len(found)} utterances of {test.name} are in {training.name} too: {named}; "
+        "test on speech that was not trained on",
+    )
 
 
 def overlapping(training: Corpus, test: Corpus) -> list[str]:
