@@ -6,11 +6,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from sottovoce.cli.arguments import CORPUS, Model, Out
+from sottovoce.cli.arguments import CORPUS, Out
 
 
 def export(
-    model: Model,
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A compressed folder, or a full-precision checkpoint (hub id, folder)."
+        ),
+    ],
     out: Out,
     to: Annotated[
         str,

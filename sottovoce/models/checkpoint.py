@@ -34,12 +34,16 @@ def load_checkpoint(source: str | Path) -> Recogniser:
 
     Raises:
         InputError: nothing there, an unsupported family, no CTC head, a weight that is missing or
-            not finite, encoder layers that the config leaves out, or a folder that is compressed
-            already.
+            not finite, encoder layers that the config leaves out, or one that is compressed
+            already, by us or by another quantizer.
     """
-    if is_artifact(source):
+    config = None if is_artifact(source) else _read_config(source)
+    if config is None or getattr(config, "quantization_config", None) is not None:
         raise InputError(f"{source} is compressed already; give the full-precision checkpoint")
-    config = _read_config(source)
+    return _recogniser(source, config)
+
+
+def _recogniser(source: str | Path, config: Any) -> Recogniser:
     family = family_of(config.model_type)
     ctc_class = getattr(transformers, family.ctc_class)
     model, report = _read(
@@ -57,9 +61,9 @@ def load_checkpoint(source: str | Path) -> Recogniser:
 
 
 def load(source: str | Path) -> Recogniser:
-    """Any recogniser: a compressed folder or a float checkpoint, ready to transcribe."""
+    """Any recogniser: a compressed folder or a checkpoint of transformers, ready to transcribe."""
     if not is_artifact(source):
-        return load_checkpoint(source)
+        return _recogniser(source, _read_config(source))
     model, processor = read_artifact(Path(source))
     return Recogniser(model.eval(), processor, family_of(model.config.model_type))
 

@@ -21,7 +21,7 @@ from sottovoce.artifact.writer import write_artifact
 from sottovoce.errors import InputError
 from sottovoce.exporters import onnx_target
 from sottovoce.exporters.folder import write_export
-from sottovoce.models.checkpoint import load
+from sottovoce.models.checkpoint import load, load_checkpoint
 from sottovoce.models.families import family_of
 from sottovoce.models.weight_norm import fold_weight_norm
 from sottovoce.plan import Plan, Precision
@@ -194,6 +194,20 @@ def test_stock_transformers_computes_the_same_bits(folders):
     inputs = torch.from_numpy(noise(0.5))[None]
     with torch.inference_mode():
         assert torch.equal(found(inputs).logits, expected(inputs).logits)
+
+
+@pytest.mark.parametrize("exported", [("weights", "onnx"), ("linear", "compressed-tensors")])
+def test_an_export_is_no_model_to_export(folders, tmp_path, exported):
+    ended = sottovoce("export", folders[exported], "--out", tmp_path / "again")
+    assert ended.status == 2
+    assert "is an export; give the folder that it was made from" in ended.err
+
+
+def test_what_another_quantizer_packed_is_no_start_point(folders):
+    packed = folders["linear", "compressed-tensors"]
+    with pytest.raises(InputError, match="compressed already; give the full-precision"):
+        load_checkpoint(packed)
+    assert load(packed).recognise([noise(0.5)])
 
 
 def test_convolutions_go_out_in_floating_point_and_it_is_said(folders, tmp_path):
