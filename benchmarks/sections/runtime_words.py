@@ -14,7 +14,8 @@ def section() -> str:
         "of its utterances read otherwise than in PyTorch, the verdict on that, and "
         "by how much PyTorch preferred its label where such an utterance first parts (logits). "
         "Rounded inputs that lie between two codes fall to either side, and bfloat16 rounds the "
-        "rest; `joint-3-int8` is `joint-3` after `sottovoce calibrate`."
+        "rest; `joint-3-int8` is `joint-3` after `sottovoce calibrate`. Real-time "
+        "factors are on one thread beside other work: not to be compared."
     )
     if not rows:
         return f"{title}\n\n{NOT_MEASURED}"

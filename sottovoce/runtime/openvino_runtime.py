@@ -17,7 +17,7 @@ def read_float32(file: Path) -> Run:
 
 
 def read_bfloat16(file: Path) -> Run:
-    """The same in bfloat16, where the processor has it: faster, and rarely another word."""
+    """The same in bfloat16, where the processor has it: faster, now and then another word."""
     return _read(file, "bf16")
 
 
