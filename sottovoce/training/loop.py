@@ -262,7 +262,17 @@ def tensors_of(prefix: str, module: nn.Module) -> dict[str, Tensor]:
 
 
 def restore_module(prefix: str, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Put `tensors_of` back."""
+    """Put `tensors_of` back.
+
+    Raises:
+        InputError: they are of a module with other parameters.
+    """
     start = len(prefix) + 1
     own = {name[start:]: one for name, one in tensors.items() if name.startswith(prefix + ".")}
-    module.load_state_dict(own)
+    try:
+        module.load_state_dict(own)
+    except RuntimeError as error:
+        raise InputError(
+            "the unfinished training was begun by another version of sottovoce, whose state this "
+            "one cannot read; delete it and begin anew"
+        ) from error

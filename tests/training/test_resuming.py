@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from rich.console import Console
 from torch import Tensor
 
-from sottovoce.errors import Interrupted
+from sottovoce.errors import InputError, Interrupted
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.plan import Plan
 from sottovoce.recipe import Recipe, Training
@@ -23,7 +23,7 @@ from sottovoce.search.joint import JointObjective
 from sottovoce.speech.corpus import Corpus
 from sottovoce.training.batch import Batch, TrainingSpeech
 from sottovoce.training.full_precision import FullPrecision
-from sottovoce.training.loop import Update, train
+from sottovoce.training.loop import Update, restore_module, train
 from sottovoce.training.state import WorkFolder
 from sottovoce.training.teacher import CachedTeacher
 
@@ -203,3 +203,9 @@ def test_ctrl_c_works_as_before_once_training_is_over(
     with pytest.raises(Interrupted):
         run.train(interrupted_during=0)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_state_of_other_parameters_is_refused() -> None:
+    kept = {"model.weight": torch.zeros(2, 2), "model.old_name": torch.zeros(2)}
+    with pytest.raises(InputError, match="another version of sottovoce"):
+        restore_module("model", torch.nn.Linear(2, 2), kept)
