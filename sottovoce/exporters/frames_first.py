@@ -27,7 +27,7 @@ from sottovoce.exporters.rounding import Rounding
 
 
 class FramesFirst(nn.Module):
-    """Stands for a `Wav2Vec2FeatureEncoder` and its kin; weights are [outputs, taps, inputs]."""
+    """Stands for a `Wav2Vec2FeatureEncoder` and its kin."""
 
     def __init__(self, encoder: Any) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class _Windowed(nn.Module):
 
 
 class _Frames(nn.Module):
-    """A convolution without padding; its weight is [outputs, taps * inputs]."""
+    """A convolution without padding; its weight is [outputs, taps * inputs], taps before inputs."""
 
     def __init__(self, convolution: Any) -> None:
         super().__init__()
