@@ -1,0 +1,110 @@
+"""Is post-training mixed precision a good start for Pass 1? Its plan, and its weights too.
+
+    python benchmarks/ptq_start.py
+
+The reference recogniser at 3 bits, default recipe, the same updates and data: with the plan that is
+learnt in them; with the plan that `quantize --method mixed` chooses without training; and with that
+plan from its rounded weights. Rows are kept in `benchmarks/results/ptq_start.json`; an interrupted
+benchmark goes on where it stopped.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from commands import CHECKPOINT, COMMON, DEV, RUNS, TRAIN
+from peers import calibration_manifest
+from rich.console import Console
+from rows import RESULTS, row_of
+
+from sottovoce.artifact.packed_model import packed_layers
+from sottovoce.models.checkpoint import load, load_checkpoint
+from sottovoce.pipelines.joint import compress
+from sottovoce.pipelines.posttraining import PostTraining, quantize
+from sottovoce.plan import Plan
+from sottovoce.recipe import read_recipe
+from sottovoce.report.record import RunRecord
+
+ROWS = RESULTS / "ptq_start.json"
+FOLDER = RUNS / "ptq-start"
+BITS = 3.0
+RECIPE = read_recipe("default").replaced({**COMMON, "bits": BITS, "steps": 100, "evaluations": 1})
+
+console = Console()
+
+
+def main() -> None:
+    """Measure the rows that are missing."""
+    quantized = FOLDER / "quantized"
+    if not quantized.exists():
+        settings = PostTraining(
+            method="mixed", bits=BITS, candidates=tuple(map(str, RECIPE.candidates))
+        )
+        calibration = calibration_manifest(FOLDER)
+        quantize(CHECKPOINT, calibration, quantized, settings, evaluate_on=DEV, console=console)
+    layers, names = packed_layers(load(quantized).model), encoder_matrices()
+    plan = Plan({name: layers[name].precision for name in names})
+    rounded = FOLDER / "rounded"
+    if not rounded.exists():
+        save_rounded({name: layers[name].weight for name in names}, rounded)
+    systems = {
+        "plan learnt with the weights": trained("learnt", CHECKPOINT, None),
+        "post-training plan": trained("plan", CHECKPOINT, plan),
+        "post-training plan and weights": trained("weights", rounded, plan),
+    }
+    for name, measure in systems.items():
+        key = {"system": name, "recipe": RECIPE.to_record()}
+        console.print(row_of(ROWS, key, measure))
+
+
+def encoder_matrices() -> list[str]:
+    """Names of the matrices that a plan is about."""
+    recogniser = load_checkpoint(CHECKPOINT)
+    return [one.name for one in recogniser.family.encoder_matrices(recogniser.model)]
+
+
+def save_rounded(weights: Mapping[str, torch.Tensor], folder: Path) -> None:
+    """Write the checkpoint with these weights in place of its own."""
+    recogniser = load_checkpoint(CHECKPOINT)
+    for name, weight in weights.items():
+        recogniser.model.get_submodule(name).weight.data.copy_(weight)
+    recogniser.model.save_pretrained(folder)
+    recogniser.processor.save_pretrained(folder)
+
+
+def trained(folder: str, source: Path, plan: Plan | None) -> Callable[[], Mapping[str, Any]]:
+    """How to train a system and to say what came out."""
+    return partial(_trained, FOLDER / folder, source, plan)
+
+
+def _trained(out: Path, source: Path, plan: Plan | None) -> Mapping[str, Any]:
+    if not out.exists():
+        console.rule(out.name)
+        unfinished = out.with_name(f"{out.name}.unfinished").exists()
+        compress(
+            *(source, TRAIN, DEV, out, RECIPE),
+            baseline=CHECKPOINT,
+            plan=plan,
+            cache=FOLDER / "shared",
+            resume=unfinished,
+            console=console,
+        )
+    record = RunRecord.from_json(json.loads((out / "metrics.json").read_text()))
+    before, after = record.systems[0], record.systems[-1]
+    against = record.comparisons[-1]
+    return {
+        "start_wer": before.wer,
+        "wer": after.wer,
+        "nominal_bits": after.nominal_bits,
+        "verdict": against.verdict,
+        "p": against.p,
+        "detectable": against.detectable,
+        "cpu_seconds": record.training_cpu_seconds,
+    }
+
+
+if __name__ == "__main__":
+    main()
