@@ -24,7 +24,7 @@ last code.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -37,7 +37,7 @@ from torch.autograd.function import once_differentiable
 from sottovoce.errors import InputError
 from sottovoce.quantizers.affine import Affine
 from sottovoce.quantizers.grids import Grid
-from sottovoce.quantizers.grouping import SUM
+from sottovoce.quantizers.grouping import SUM, Grouping
 from sottovoce.quantizers.quantizer import Quantizer
 
 _TILE_WEIGHTS = 2**17
@@ -85,8 +85,25 @@ def quantize_candidates(
         InputError: `wanted.fused` without a compiler.
     """
     numbers = (*(one.scale for one in affines), *(one.offset for one in affines))
-    results: tuple[Tensor, ...] = _QuantizeCandidates.apply(weight, mixture, wanted, *numbers)
-    return results
+    block = _shared_block(wanted, weight.shape[1])
+    if block is None:
+        results: tuple[Tensor, ...] = _QuantizeCandidates.apply(weight, mixture, wanted, *numbers)
+        return results
+    # Every block is a row of a narrower matrix, whose weights and sums one loop can go through.
+    rows = replace(wanted, quantizers=tuple(_by_row(one) for one in wanted.quantizers))
+    of_rows = (None if one is None else one.view(-1, 1) for one in numbers)
+    results = _QuantizeCandidates.apply(weight.reshape(-1, block), mixture, rows, *of_rows)
+    return tuple(one.view_as(weight) for one in results)
+
+
+def _shared_block(wanted: Candidates, columns: int) -> int | None:
+    """The block of all candidates, where it divides a row into several."""
+    first, *others = {one.grouping.block for one in wanted.quantizers}
+    return None if others or first is None or first >= columns or columns % first else first
+
+
+def _by_row(quantizer: Quantizer) -> Quantizer:
+    return replace(quantizer, grouping=Grouping())
 
 
 _Tensors = Sequence[Tensor | None]
