@@ -1,6 +1,7 @@
-"""What P1 claims, and what we claim against it: pairs of rows of two tables, tested on dev.
+"""What the papers claim, and what we claim against them: pairs of rows of tables, tested on dev.
 
     sottovoce reproduce I ... --out runs/table-1       # as benchmarks/RESULTS.md has it
+    sottovoce reproduce P2 ... --out runs/table-p2
     sottovoce reproduce benchmarks/frontier.toml ... --out runs/frontier
     python benchmarks/claims.py
 
@@ -10,6 +11,7 @@ Pairs whose rows are finished are kept in `benchmarks/results/claims.json`.
 import json
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ from rows import RESULTS, row_of
 from sottovoce.pipelines.comparing import compare_systems
 
 ROWS = RESULTS / "claims.json"
-TABLE_1, FRONTIER = "table-1", "frontier"
+TABLE_1, FRONTIER, TABLE_P2 = "table-1", "frontier", "table-p2"
+SHARED_BY = ("channel", "128", "64", "32")  # what has a scale of its own, in P2's rows
 
 console = Console()
 
@@ -58,6 +61,26 @@ CLAIMS = (
         tuple((f"default-{bits}", f"two-stage-{bits}") for bits in ("3.5", "3", "2.5")),
     ),
     Claim("default beats uniform at equal size", FRONTIER, (("default-3", "uniform-3"),)),
+    Claim(
+        "clipping helps 2 bits",
+        TABLE_P2,
+        tuple((f"2{grid}-{by}-clip", f"2{grid}-{by}") for grid in "SA" for by in SHARED_BY),
+    ),
+    Claim(
+        "an offset helps 2 bits",
+        TABLE_P2,
+        tuple((f"2A-{by}-clip", f"2S-{by}-clip") for by in SHARED_BY),
+    ),
+    Claim(
+        "smaller blocks help 2 bits",
+        TABLE_P2,
+        tuple(
+            (f"2{grid}-{small}-clip", f"2{grid}-{large}-clip")
+            for grid in "SA"
+            for large, small in pairwise(SHARED_BY)
+        ),
+    ),
+    Claim("learning the ranges helps 2 bits", TABLE_P2, (("2A-64-clip-learnt", "2A-64-clip"),)),
 )
 
 

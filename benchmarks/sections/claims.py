@@ -11,7 +11,7 @@ _ANSWERS = {"better": "yes", "worse": "no, the reverse", "lossless": "not shown"
 def section() -> str:
     """Of RESULTS.md."""
     title = (
-        "## Claims, one by one\n\n`python benchmarks/claims.py`: pairs of rows of the two tables "
+        "## Claims, one by one\n\n`python benchmarks/claims.py`: pairs of rows of the tables "
         "below, same start point, data and seed, by the matched-pairs test on dev. One run each: "
         "luck moves these error rates by half a point (see the second seed above), which a test of "
         "two given models does not know. Time: of training, the first over the second, where both "
