@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 import soundfile
 import torch
-from program import save_speech, sottovoce
+from program import save_checkpoint, save_speech, sottovoce
 from tiny import RATE, noise, tiny_model, tiny_processor
 from transformers import AutoModelForCTC
 
@@ -271,6 +271,27 @@ def test_a_graph_is_traced_once_for_the_same_weights(folders, kept_graphs, tmp_p
     assert [run.out.rstrip().rsplit(" ", 1)[1] for run in runs] == ["cpu", "onnx", "openvino"]
     assert len(traces) == 1
     assert len(list((kept_graphs / "sottovoce").iterdir())) == 1
+
+
+def test_compare_takes_what_evaluate_takes(folders, kept_graphs, tmp_path):
+    """A checkpoint against exported folders, and one runtime for both."""
+    start, speech = save_checkpoint(tmp_path / "start"), save_speech(tmp_path / "speech")
+    data = ("--data", speech)
+    for kind, target in (("weights", "openvino"), ("linear", "compressed-tensors")):
+        scores = tmp_path / kind
+        assert sottovoce("evaluate", folders[kind], *data, "--out", scores).status == 0
+        expected = sottovoce("compare", start, scores / "hypothesis.trn", *data)
+        assert expected.status == 0 and " 0 segments" not in expected.out
+        found = sottovoce("compare", start, folders[kind, target], *data)
+        assert (found.status, found.out) == (0, expected.out), found.err
+
+    assert not kept_graphs.exists()
+    words = ("compare", start, folders["weights"], *data)
+    assert sottovoce(*words, "--runtime", "onnx").out == sottovoce(*words).out
+    assert len(list((kept_graphs / "sottovoce").iterdir())) == 2
+    ended = sottovoce("compare", start, folders["weights", "openvino"], *data, "--runtime", "onnx")
+    assert ended.status == 2
+    assert "was exported to openvino, which is run by openvino" in ended.err
 
 
 def test_transcribe_runs_an_exported_folder(folders, tmp_path):
