@@ -235,7 +235,12 @@ def test_an_interrupted_sweep_goes_on(place: _Place, monkeypatch: pytest.MonkeyP
     ("dials", "told"),
     [
         (("--method", "magic"), "method is 'magic'; it must be one of"),
-        (("--method", "mse", "--bits", 4), "give --method mixed"),
+        (("--method", "mse", "--bits", 4), "bits is a dial of mixed, and mse would not use it"),
+        (("--inputs",), "inputs is a dial of mixed, and stablequant would not use it"),
+        (("--candidates", "2,4"), "candidates is a dial of mixed"),
+        (("--method", "minmax", "--scale-bits", 16), "leave it out or give --method mixed"),
+        (("--method", "mixed", "--no-float-inputs"), "float_inputs is a dial of stablequant"),
+        (("--method", "entropy", "--no-float-inputs"), "leave it out or give --method stablequant"),
         (("--method", "mixed", "--bits", 1), "bits is 1.0; it must lie in 2 to 8"),
         (("--calibration", "nowhere"), "nowhere does not exist"),
     ],
