@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 import transformers
-from huggingface_hub.errors import StrictDataclassError
+from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import HfHubHTTPError, StrictDataclassError
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
@@ -117,11 +118,23 @@ def has_ctc_head(source: str | Path) -> bool:
 
 
 def _read_config(source: str | Path) -> Any:
-    config = _read(lambda: AutoConfig.from_pretrained(source), source)
+    config = _read(lambda: _config_of(source), source)
     family_of(config.model_type)
     if getattr(config, "add_adapter", False):
         raise InputError(f"{source} has an adapter behind its encoder, which is not supported")
     return config
+
+
+def _config_of(source: str | Path) -> Any:
+    """The configuration; an OSError at once where there is neither a folder nor a hub."""
+    if not Path(source).exists() and try_to_load_from_cache(str(source), "config.json") is None:
+        try:
+            get_hf_file_metadata(hf_hub_url(str(source), "config.json"))
+        except HfHubHTTPError:  # the hub answers, and transformers says what
+            pass
+        except Exception as error:  # of whichever HTTP client: transformers would try six times
+            raise OSError(f"the hub cannot be reached ({_first_line(error)})") from error
+    return AutoConfig.from_pretrained(source)
 
 
 def _complete(config: Any) -> None:
