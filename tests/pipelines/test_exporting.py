@@ -197,10 +197,24 @@ def test_stock_transformers_computes_the_same_bits(folders):
 
 
 @pytest.mark.parametrize("exported", [("weights", "onnx"), ("linear", "compressed-tensors")])
-def test_an_export_is_no_model_to_export(folders, tmp_path, exported):
-    ended = sottovoce("export", folders[exported], "--out", tmp_path / "again")
-    assert ended.status == 2
-    assert "is an export; give the folder that it was made from" in ended.err
+def test_an_export_is_only_run(folders, tmp_path, exported):
+    speech, out = save_speech(tmp_path / "speech"), ("--out", tmp_path / "out")
+    given, calibration = folders[exported], ("--calibration", speech)
+    of_packed = [
+        ("inspect", given),
+        ("export", given, *out),
+        ("calibrate", given, *calibration, *out),
+    ]
+    for words in of_packed:
+        ended = sottovoce(*words)
+        assert (ended.status, ended.out, len(ended.err.splitlines())) == (2, "", 1)
+        assert f"{given} is an export, which only evaluate, compare and transcribe run" in ended.err
+    kind = {"onnx": "an export", "compressed-tensors": "compressed already"}[exported[1]]
+    learning = ("--train", speech, "--dev", speech)
+    for words in (("compress", *learning), ("finetune", *learning), ("quantize", *calibration)):
+        ended = sottovoce(words[0], given, *words[1:], *out)
+        assert (ended.status, ended.out, len(ended.err.splitlines())) == (2, "", 1)
+        assert f"{given} is {kind}" in ended.err, words
 
 
 def test_what_another_quantizer_packed_is_no_start_point(folders):
