@@ -161,6 +161,15 @@ def test_weights_stay_packed_in_the_file(folders):
     assert binary < 1.1 * sum(stored.values()) + 2000
 
 
+@pytest.mark.parametrize("kind", ["weights", "inputs"])
+def test_nothing_is_in_the_file_that_no_operator_reads(folders, kind):
+    """ONNX Runtime warns of each."""
+    graph = onnx.load(folders[kind, "onnx"] / "model.onnx").graph
+    read = {name for node in graph.node for name in node.input} | {"logits"}
+    assert {name for node in graph.node for name in node.output} <= read
+    assert {one.name for one in graph.initializer} <= read
+
+
 def test_a_batch_of_one_length(folders):
     session = onnxruntime.InferenceSession(folders["weights", "onnx"] / "model.onnx")
     both = np.stack([noise(0.5, seed) for seed in (0, 1)])
