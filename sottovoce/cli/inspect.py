@@ -10,7 +10,7 @@ from rich.console import Console
 def inspect(
     folder: Annotated[Path, typer.Argument(help="A folder that `compress` wrote.")],
 ) -> None:
-    """A compressed model's plan: layer, bits, grid and bytes; totals and compression ratio.
+    """A compressed model's plan: bits, grid, inputs and bytes of each layer; totals and ratio.
 
     Example: sottovoce inspect small
     """

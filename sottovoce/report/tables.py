@@ -58,6 +58,7 @@ def plan_table(layers: Sequence[StoredLayer]) -> Table:
     table.add_column("bits", justify="right", footer=numbers.bits(whole.nominal_bits))
     table.add_column("grid")
     table.add_column("a scale per")
+    table.add_column("inputs", justify="right")
     table.add_column("size", justify="right", footer=numbers.size(whole.bytes))
     table.caption = f"{numbers.bits(whole.effective_bits)} bits with scales and padding counted"
     for row in layers:
@@ -67,6 +68,7 @@ def plan_table(layers: Sequence[StoredLayer]) -> Table:
             numbers.bits(row.bits),
             Text(row.grid),
             Text(row.granularity),
+            numbers.input_bits(row.input_bits),
             numbers.size(row.bytes),
         )
     return table

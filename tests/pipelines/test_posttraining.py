@@ -74,7 +74,10 @@ def test_stablequant_stores_a_byte_a_weight_and_a_range_a_layer(
     assert any("calibration speech itself" in note for note in record.notes)
     assert place.record.history == ()
     assert "input_bits=8" in repr(load(place.out).model)
-    assert sottovoce("inspect", place.out).status == 0
+    assert {row.layer for row in layers if row.input_bits == 8} == with_ranges
+    inspected = sottovoce("inspect", place.out)
+    assert inspected.status == 0
+    assert ("float" in inspected.out) == bool(never)
     evaluated = sottovoce("evaluate", place.out, "--data", place.speech)
     assert f"WER {100 * record.systems[-1].wer:.2f}%" in evaluated.out
 
