@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from sottovoce.cli.arguments import CORPUS, Runtime
+from sottovoce.wording import counted
 
 
 def compare(
@@ -32,7 +33,8 @@ def compare(
     result = compare_systems(a, b, data, Console(stderr=True), runtime=runtime)
     shown = Console(soft_wrap=True)
     shown.print(
-        f"{result.test}: Z = {result.z:.3f}, p = {result.p:.3f}, {result.segments} segments, "
-        f"{result.errors_a} against {result.errors_b} errors in {result.words} words"
+        f"{result.test}: Z = {result.z:.3f}, p = {result.p:.3f}, "
+        f"{counted(result.segments, 'segment')}, {result.errors_a:,} against "
+        f"{counted(result.errors_b, 'error')} in {counted(result.words, 'word')}"
     )
     shown.print(result.sentence)

@@ -9,6 +9,7 @@ from sottovoce.report import numbers
 from sottovoce.report.layers import share_of
 from sottovoce.report.record import RunRecord, SizeTried, StoredLayer
 from sottovoce.report.verdict import MARKS
+from sottovoce.wording import counted
 
 COLOURS = {"worse": "red", "inconclusive": "yellow", "lossless": "green", "better": "blue"}
 
@@ -53,8 +54,8 @@ def tried_table(tried: Sequence[SizeTried]) -> Table:
 def plan_table(layers: Sequence[StoredLayer]) -> Table:
     """A line a layer, and below them the sums: weights, mean nominal bits and bytes."""
     whole = share_of(layers)
-    table = _table("layer", footer=f"{whole.layers} layers")
-    table.add_column("shape", justify="right", footer=f"{numbers.count(whole.weights)} weights")
+    table = _table("layer", footer=counted(whole.layers, "layer"))
+    table.add_column("shape", justify="right", footer=counted(whole.weights, "weight"))
     table.add_column("bits", justify="right", footer=numbers.bits(whole.nominal_bits))
     table.add_column("grid")
     table.add_column("a scale per")

@@ -70,7 +70,7 @@ def test_stablequant_stores_a_byte_a_weight_and_a_range_a_layer(
     with_ranges = {name.removesuffix(".input_scale") for name in tensors if "input_scale" in name}
     never = NEVER_CALLED.get(family)
     assert with_ranges == {row.layer for row in layers if not never or never not in row.layer}
-    assert any("never called as layers" in note for note in record.notes) == bool(never)
+    assert any("never calls a layer" in note for note in record.notes) == bool(never)
     assert any("calibration speech itself" in note for note in record.notes)
     assert place.record.history == ()
     assert "input_bits=8" in repr(load(place.out).model)
@@ -99,10 +99,11 @@ def test_layers_that_keep_floating_point_inputs_are_named(
     ended = place.run()
     assert ended.status == 0, ended.err
     # 99 frames of 16 x 16 weights by 10 taps, where most are in the first convolution
-    (note,) = (note for note in place.record.notes if "floating-point inputs" in note)
-    assert re.match(
-        r"1 layer\(s\) .* 0\.25% of the words \(\d+\.\d% of .* multiply-adds\): " + name, note
+    (note,) = (note for note in place.record.notes if "Floating-point inputs" in note)
+    told = (
+        r"Floating-point inputs in 1 layer, .* 0\.25% of the words \(\d+\.\d% of .* multiply-adds\)"
     )
+    assert re.match(f"{told}: {name}", note)
     assert note in (place.out / "README.md").read_text().replace("\\", "")
     assert name in (place.out / "report.html").read_text().replace("<wbr>", "")
     assert f"Note: {note}" in ended.out
@@ -186,7 +187,7 @@ def test_inputs_that_no_kernel_multiplies_stay_floating_point(place: _Place) -> 
     assert with_ranges == {row.layer for row in record.cnns}
     assert {row.grid for row in record.layers} == {"symmetric", "asymmetric"}
     (note,) = (note for note in record.notes if "8-bit kernels cannot multiply" in note)
-    assert note.startswith(f"{len(record.layers)} layer(s)") and f"Note: {note}" in ended.out
+    assert f" in {len(record.layers)} layers, since" in note and f"Note: {note}" in ended.out
     assert sottovoce("export", place.out, "--out", place.folder / "graph").status == 0
 
 
