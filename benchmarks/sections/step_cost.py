@@ -6,6 +6,7 @@ from rows import RESULTS, read_rows
 from step_cost import METHODS, MOST_MEMORY
 
 from sections.cells import NOT_MEASURED, table
+from sottovoce.wording import counted
 
 _TIME_BARS = {one.name: str(one.most_time) for one in METHODS if one.recipe}
 
@@ -40,7 +41,7 @@ def section() -> str:
     headings = ["method", "s", "times full precision", "bar", "peak GB", "times", "bar", "parts, s"]
     machine = rows[0]["machine"]
     about = (
-        f"{len(rounds)} rounds, each begun with another method; {machine['processor']}, "
-        f"{machine['threads']} threads."
+        f"{counted(len(rounds), 'round')}, each begun with another method; {machine['processor']}, "
+        f"{counted(machine['threads'], 'thread')}."
     )
     return f"{title}\n\n{about}\n\n{table(headings, lines)}"

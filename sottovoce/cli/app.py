@@ -1,6 +1,7 @@
 """The program `sottovoce`."""
 
 import sys
+from typing import Annotated
 
 import transformers
 import typer
@@ -20,6 +21,7 @@ from sottovoce.cli import (
     transcribe,
 )
 from sottovoce.errors import InputError, Interrupted
+from sottovoce.version import __version__
 
 app = typer.Typer(
     help="Makes speech recognisers small and fast, and proves that nothing was lost.",
@@ -39,6 +41,24 @@ app.command()(export.export)
 app.command()(inspect.inspect)
 app.command()(reproduce.reproduce)
 app.command()(demo.demo)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"sottovoce {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 def run() -> None:

@@ -6,15 +6,23 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from sottovoce.cli.arguments import CORPUS
+from sottovoce.cli.arguments import CORPUS, Runtime
+from sottovoce.wording import counted
 
 
 def compare(
-    a: Annotated[str, typer.Argument(help="The baseline: a model, or its saved .trn.")],
-    b: Annotated[str, typer.Argument(help="The candidate: a model, or its saved .trn.")],
+    a: Annotated[
+        str,
+        typer.Argument(
+            help="The baseline: a checkpoint (hub id, folder), a compressed or exported folder, or "
+            "the .trn that `evaluate --out` saved."
+        ),
+    ],
+    b: Annotated[str, typer.Argument(help="The candidate, likewise.")],
     data: Annotated[
         Path, typer.Option(help=f"Speech with transcripts ({CORPUS}), or a reference .trn.")
     ],
+    runtime: Runtime = "auto",
 ) -> None:
     """Is B worse than A? The matched-pairs test (MAPSSWE) and what it could have detected.
 
@@ -22,10 +30,11 @@ def compare(
     """
     from sottovoce.pipelines.comparing import compare_systems
 
-    result = compare_systems(a, b, data, Console(stderr=True))
+    result = compare_systems(a, b, data, Console(stderr=True), runtime=runtime)
     shown = Console(soft_wrap=True)
     shown.print(
-        f"{result.test}: Z = {result.z:.3f}, p = {result.p:.3f}, {result.segments} segments, "
-        f"{result.errors_a} against {result.errors_b} errors in {result.words} words"
+        f"{result.test}: Z = {result.z:.3f}, p = {result.p:.3f}, "
+        f"{counted(result.segments, 'segment')}, {result.errors_a:,} against "
+        f"{counted(result.errors_b, 'error')} in {counted(result.words, 'word')}"
     )
     shown.print(result.sentence)

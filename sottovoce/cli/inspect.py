@@ -10,18 +10,19 @@ from rich.console import Console
 def inspect(
     folder: Annotated[Path, typer.Argument(help="A folder that `compress` wrote.")],
 ) -> None:
-    """A compressed model's plan: layer, bits, grid and bytes; totals and compression ratio.
+    """A compressed model's plan: bits, grid, inputs and bytes of each layer; totals and ratio.
 
     Example: sottovoce inspect small
     """
     from sottovoce.artifact.packed_model import plan_of
     from sottovoce.artifact.sizing import artifact_bytes, float_bytes
     from sottovoce.errors import InputError
-    from sottovoce.models.checkpoint import is_artifact, load
+    from sottovoce.models.checkpoint import is_artifact, load, refuse_export
     from sottovoce.pipelines.measured import cnn_rows, layer_rows
     from sottovoce.report import numbers
     from sottovoce.report.tables import plan_table
 
+    refuse_export(folder)
     if not is_artifact(folder):
         raise InputError(f"{folder} is not a folder that `sottovoce compress` wrote")
     recogniser = load(folder)

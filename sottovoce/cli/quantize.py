@@ -45,15 +45,18 @@ def quantize(
         bool,
         typer.Option(
             "--inputs",
-            help="With mixed: what goes into the layers takes 8 bits too; not where the weights "
-            "have offsets or blocks, which 8-bit kernels cannot multiply.",
+            help="With mixed: what goes into the layers takes 8 bits too, as with the other "
+            "methods; not where the weights have offsets or blocks, which 8-bit kernels cannot "
+            "multiply.",
         ),
     ] = False,
     float_inputs: Annotated[
         bool,
         typer.Option(
-            help="With stablequant: layers that stay sensitive keep their inputs in floating "
-            "point, and are named."
+            " /--no-float-inputs",
+            help="With stablequant: round the inputs of layers that stay sensitive too, which "
+            "otherwise keep floating point and are named.",
+            show_default=False,
         ),
     ] = True,
     dev: Annotated[

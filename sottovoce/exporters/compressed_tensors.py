@@ -21,6 +21,7 @@ from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.errors import InputError
 from sottovoce.exporters.whole_numbers import WholeNumbers
 from sottovoce.models.recogniser import Recogniser
+from sottovoce.wording import counted
 
 
 def write_compressed_tensors(recogniser: Recogniser, folder: Path) -> tuple[str, ...]:
@@ -140,12 +141,12 @@ def _notes(
     notes = []
     if floating:
         notes.append(
-            f"{len(floating)} layers go out in floating point, convolutions and the feature "
-            f"projection, which compressed-tensors does not hold: {floating[0]} and so on"
+            f"in floating point: {counted(len(floating), 'layer')}, convolutions and the feature "
+            f"projection, which compressed-tensors does not hold; the first is {floating[0]}"
         )
     if wider:
         notes.append(
-            f"{len(wider)} layers take more bits there, one more on a grid of halves, 2 where they "
-            f"are ternary: {wider[0]} and so on"
+            f"wider there: {counted(len(wider), 'layer')}, by one bit on a grid of halves, with 2 "
+            f"bits for ternary weights; the first is {wider[0]}"
         )
     return tuple(notes)

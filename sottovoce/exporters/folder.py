@@ -20,9 +20,8 @@ from sottovoce.exporters.example import readme
 from sottovoce.exporters.interface import Interface
 from sottovoce.exporters.targets import TARGETS
 from sottovoce.files import new_folder
+from sottovoce.models.checkpoint import EXPORT_FACTS
 from sottovoce.models.recogniser import Recogniser
-
-_FACTS = "export.json"
 
 
 def write_export(recogniser: Recogniser, target: str, folder: Path) -> tuple[str, ...]:
@@ -60,14 +59,11 @@ def new_export(
     with new_folder(folder, size) as partial:
         notes = TARGETS[target].write(recogniser, partial)
         recogniser.processor.save_pretrained(partial)
-        (partial / _FACTS).write_text(json.dumps(facts, indent=1, ensure_ascii=False), "utf-8")
+        (partial / EXPORT_FACTS).write_text(
+            json.dumps(facts, indent=1, ensure_ascii=False), "utf-8"
+        )
         (partial / "README.md").write_text(readme(target, interface), "utf-8")
         yield partial, notes
-
-
-def is_export(folder: str | Path) -> bool:
-    """Whether a folder was exported."""
-    return (Path(folder) / _FACTS).is_file()
 
 
 def read_facts(folder: Path) -> tuple[str, str, Interface]:
@@ -77,11 +73,11 @@ def read_facts(folder: Path) -> tuple[str, str, Interface]:
         InputError: the folder is damaged.
     """
     try:
-        facts: dict[str, Any] = json.loads((folder / _FACTS).read_text("utf-8"))
+        facts: dict[str, Any] = json.loads((folder / EXPORT_FACTS).read_text("utf-8"))
         target, model_type = facts.pop("target"), facts.pop("model_type")
         interface = Interface(**{**facts, "written": tuple(facts["written"])})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{folder / _FACTS} is damaged: {error}; export the model again"
+            f"{folder / EXPORT_FACTS} is damaged: {error}; export the model again"
         ) from error
     return target, model_type, interface

@@ -155,8 +155,9 @@ def _codes(add: Nodes, matrix: _Matrix) -> ir.Value:
     for width in (one for one in _PLANES if int(bits) & one):
         part = (codes.flatten() >> below) & (2**width - 1)
         plane = _plane(add, f"{name}.codes.{below}", part, width)
-        shift = add.constant(np.uint32(below))
-        planes.append(add("BitShift", plane, shift, direction="LEFT") if below else plane)
+        if below:
+            plane = add("BitShift", plane, add.constant(np.uint32(below)), direction="LEFT")
+        planes.append(plane)
         below += width
     joined = planes[0] if len(planes) == 1 else add("BitwiseOr", *planes)
     return add("Reshape", joined, add.constant(codes.shape))

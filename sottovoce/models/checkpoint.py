@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 import transformers
-from huggingface_hub.errors import StrictDataclassError
+from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import HfHubHTTPError, StrictDataclassError
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
@@ -21,6 +22,8 @@ from sottovoce.models.families import family_of
 from sottovoce.models.family import Family
 from sottovoce.models.recogniser import Recogniser
 
+EXPORT_FACTS = "export.json"
+"""In a folder that was exported: how it is run."""
 _MASK_EMBEDDING = "masked_spec_embed"
 _TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model")
 
@@ -111,17 +114,45 @@ def is_artifact(source: str | Path) -> bool:
     return bool(method == "sottovoce")
 
 
+def is_export(source: str | Path) -> bool:
+    """Whether `source` is a folder that was exported for another program."""
+    return (Path(source) / EXPORT_FACTS).is_file()
+
+
+def refuse_export(source: str | Path) -> None:
+    """Raises InputError where `source` was exported."""
+    if is_export(source):
+        raise InputError(
+            f"{source} is an export, which only evaluate, compare and transcribe run; give the "
+            "checkpoint or the compressed folder that it was made from"
+        )
+
+
 def has_ctc_head(source: str | Path) -> bool:
     """Whether the checkpoint says that it was saved with a CTC head."""
     return any("ForCTC" in name for name in _read_config(source).architectures or [])
 
 
 def _read_config(source: str | Path) -> Any:
-    config = _read(lambda: AutoConfig.from_pretrained(source), source)
+    if not (Path(source) / "config.json").is_file():  # it has one if transformers runs it
+        refuse_export(source)
+    config = _read(lambda: _config_of(source), source)
     family_of(config.model_type)
     if getattr(config, "add_adapter", False):
         raise InputError(f"{source} has an adapter behind its encoder, which is not supported")
     return config
+
+
+def _config_of(source: str | Path) -> Any:
+    """The configuration; an OSError at once where there is neither a folder nor a hub."""
+    if not Path(source).exists() and try_to_load_from_cache(str(source), "config.json") is None:
+        try:
+            get_hf_file_metadata(hf_hub_url(str(source), "config.json"))
+        except HfHubHTTPError:  # the hub answers, and transformers says what
+            pass
+        except Exception as error:  # of whichever HTTP client: transformers would try six times
+            raise OSError(f"the hub cannot be reached ({_first_line(error)})") from error
+    return AutoConfig.from_pretrained(source)
 
 
 def _complete(config: Any) -> None:

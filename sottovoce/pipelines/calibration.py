@@ -19,7 +19,7 @@ from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.artifact.writer import rewrite_artifact
 from sottovoce.errors import InputError
 from sottovoce.exporters.whole_numbers import int8_obstacle
-from sottovoce.models.checkpoint import is_artifact, load
+from sottovoce.models.checkpoint import is_artifact, load, refuse_export
 from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.pipelines.delivery import (
     MEASURED_ON_CALIBRATION,
@@ -116,6 +116,7 @@ def _unfinished(out: Path) -> Iterator[Path]:
 
 
 def _refuse(source: str | Path, out: Path, rule: str) -> None:
+    refuse_export(source)
     if not is_artifact(source):
         raise InputError(f"{source} is not compressed; `sottovoce quantize` takes full precision")
     if out.exists():

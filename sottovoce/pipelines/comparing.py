@@ -1,12 +1,11 @@
-"""Two systems compared: models, or hypotheses that were saved earlier."""
+"""Two systems compared: whatever an engine runs, or hypotheses that were saved earlier."""
 
 from pathlib import Path
 
 from rich.console import Console
 
 from sottovoce.errors import InputError
-from sottovoce.models.checkpoint import load
-from sottovoce.models.recogniser import best_device
+from sottovoce.runtime.engines import AUTO, engine_of
 from sottovoce.runtime.recognition import recognise, references
 from sottovoce.scoring import MatchedPairs, Transcripts, matched_pairs, score
 from sottovoce.speech.corpora import read_corpus
@@ -14,16 +13,23 @@ from sottovoce.speech.corpus import Corpus
 
 
 def compare_systems(
-    a: str | Path, b: str | Path, data: str | Path, console: Console | None = None
+    a: str | Path,
+    b: str | Path,
+    data: str | Path,
+    console: Console | None = None,
+    *,
+    runtime: str = AUTO,
 ) -> MatchedPairs:
     """The matched-pairs test of candidate `b` against baseline `a` on the same utterances.
 
     Args:
-        a, b: a model, or a `.trn` file of hypotheses.
+        a, b: a model as `evaluate` takes it, or a `.trn` file of hypotheses.
         data: a corpus, or a `.trn` file of references where both systems are `.trn` files.
+        runtime: of the models, as `engine_of` takes it.
 
     Raises:
-        InputError: something cannot be read, or the utterances differ.
+        InputError: something cannot be read, the utterances differ, or the runtime cannot run a
+            model.
     """
     hypotheses: list[Transcripts] = []
     reference = Transcripts.read_trn(Path(data)) if _is_trn(data) else None
@@ -33,14 +39,12 @@ def compare_systems(
             continue
         if reference is not None and _is_trn(data):
             raise InputError(f"{system} is a model, so --data must be speech, not {data}")
-        recogniser, corpus = load(system).to(best_device()), read_corpus(data)
-        own = references(recogniser, corpus)
+        engine, corpus = engine_of(system, runtime), read_corpus(data)
+        own = references(engine, corpus)
         if reference is not None and own.utterances != reference.utterances:
             raise InputError(f"{a} and {b} write in different characters or case: no fair test")
         reference = own
-        hypotheses.append(
-            recognise(recogniser, corpus, name=str(system), console=console).transcripts
-        )
+        hypotheses.append(recognise(engine, corpus, name=str(system), console=console).transcripts)
     if reference is None:
         reference = _as_written(read_corpus(data))
     baseline, candidate = (score(reference, hypothesis) for hypothesis in hypotheses)

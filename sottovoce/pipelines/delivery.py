@@ -42,6 +42,7 @@ from sottovoce.runtime.recognition import references
 from sottovoce.scoring import Score, Transcripts
 from sottovoce.speech.corpus import Corpus
 from sottovoce.version import __version__
+from sottovoce.wording import counted
 
 MEASURED_ON_CALIBRATION = (
     "Measured on the calibration speech itself; give --dev for speech that chose nothing."
@@ -171,4 +172,4 @@ def _command_line() -> str:
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{device.type}, {torch.get_num_threads()} threads"
+    return f"{device.type}, {counted(torch.get_num_threads(), 'thread')}"

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.errors import InputError
-from sottovoce.exporters.folder import is_export, new_export
-from sottovoce.models.checkpoint import load
+from sottovoce.exporters.folder import new_export
+from sottovoce.models.checkpoint import load, refuse_export
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.runtime.engine import Engine
 from sottovoce.runtime.engines import engine_of
@@ -63,8 +63,7 @@ def export(
         InputError: a layer cannot be expressed (it is named), a package is missing, or something
             given cannot be used, or the export computes something else; nothing is written then.
     """
-    if is_export(model):
-        raise InputError(f"{model} is an export; give the folder that it was made from")
+    refuse_export(model)
     recogniser, out = load(model), Path(out)
     corpus = None if check is None else read_corpus(check, transcribed=False)
     with new_export(recogniser, target, out) as (unfinished, notes):

@@ -7,6 +7,7 @@ from sottovoce.exporters.whole_numbers import int8_obstacle
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.posttraining.arithmetic import multiply_adds
 from sottovoce.posttraining.sweep import CHANGES_AT_MOST
+from sottovoce.wording import counted
 
 _FEW = 8
 
@@ -27,17 +28,17 @@ def notes_on_float_inputs(recogniser: Recogniser) -> tuple[str, ...]:
     sensitive = [name for name in floating if name not in unfit and name not in uncalled]
     share = sum(work[name] for name in sensitive) / sum(work.values())
     changed = (
-        f"would change more than {100 * CHANGES_AT_MOST:g}% of the words "
+        f"rounding would change more than {100 * CHANGES_AT_MOST:g}% of the words "
         f"({100 * share:.1f}% of the layers' multiply-adds)"
     )
     reasons = (
         (sensitive, changed, len(sensitive)),
-        (unfit, "have weights that 8-bit kernels cannot multiply", _FEW),
-        (uncalled, "are never called as layers", _FEW),
+        (unfit, "8-bit kernels cannot multiply the weights", _FEW),
+        (uncalled, "the model never calls a layer there", _FEW),
     )
     return tuple(_note(names, why, most) for names, why, most in reasons if names)
 
 
 def _note(names: Sequence[str], why: str, most: int) -> str:
     told = ", ".join(names[:most]) + (" and so on" if len(names) > most else "")
-    return f"{len(names)} layer(s) keep floating-point inputs, since they {why}: {told}."
+    return f"Floating-point inputs in {counted(len(names), 'layer')}, since {why}: {told}."

@@ -32,6 +32,7 @@ from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.full_precision import FullPrecision
 from sottovoce.training.loop import train
 from sottovoce.training.state import WorkFolder
+from sottovoce.wording import counted
 
 
 def finetune(
@@ -111,4 +112,4 @@ def _with_new_head(source: str | Path, corpus: Corpus) -> Recogniser:
 
 def _letters(recogniser: Recogniser) -> str:
     written: Sequence[str] = [one for one in recogniser.labels.written.values() if one.strip()]
-    return f"{len(written)} characters ({''.join(written)})"
+    return f"{counted(len(written), 'character')} ({''.join(written)})"

@@ -130,6 +130,7 @@ def layer_rows(
                 grid=precision.grid,
                 granularity=precision.scale_per,
                 bytes=precision.stored_bytes(shape),
+                input_bits=precision.input_bits,
                 expected_bits=expected_bits[matrix.name] if expected_bits else None,
             )
         )
@@ -147,6 +148,7 @@ def cnn_rows(recogniser: Recogniser, plan: Plan) -> tuple[StoredLayer, ...]:
             grid=plan[name].grid,
             granularity=plan[name].scale_per,
             bytes=plan[name].stored_bytes(layer.matrix_shape),
+            input_bits=plan[name].input_bits,
         )
         for name, layer in packed_layers(recogniser.model).items()
         if name not in encoder

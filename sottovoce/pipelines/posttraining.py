@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -43,8 +43,13 @@ from sottovoce.speech.corpus import Corpus
 from sottovoce.training.state import WorkFolder
 
 METHODS = ("stablequant", *RULES, "mixed")
-CANDIDATES: Candidates = (2, 3, 4, 6, 8)
+CANDIDATES: Candidates = ("2", "3", "4", "6", "8")
 _BITS = 8
+_DIALS = {
+    "mixed": ("bits", "candidates", "scale_bits", "inputs"),
+    "stablequant": ("float_inputs",),
+}
+"""Those that one method alone has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +78,15 @@ class PostTraining:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise InputError(f"method is {self.method!r}; it must be one of {METHODS}")
-        if self.method != "mixed" and self.bits != _BITS:
-            raise InputError(f"method {self.method} has 8 bits; give --method mixed for others")
-        others = [str(one) for one in self.candidates] != [str(one) for one in CANDIDATES]
-        if self.method != "mixed" and (others or self.scale_bits):
-            raise InputError(f"candidates and scale_bits are dials of mixed, not of {self.method}")
-        if self.method != "stablequant" and not self.float_inputs:
-            raise InputError(f"float_inputs is a dial of stablequant, not of {self.method}")
+        object.__setattr__(self, "candidates", tuple(map(str, self.candidates)))
+        unturned = {spec.name: spec.default for spec in fields(self)}
+        for method, dials in _DIALS.items():
+            for name in dials:
+                if self.method != method and getattr(self, name) != unturned[name]:
+                    raise InputError(
+                        f"{name} is a dial of {method}, and {self.method} would not use it; leave "
+                        f"it out or give --method {method}"
+                    )
         low, high = min(self.precisions), max(self.precisions)
         if not low <= self.bits <= high:
             raise InputError(f"bits is {self.bits}; it must lie in {low} to {high}")

@@ -30,6 +30,7 @@ from sottovoce.training.loop import train
 from sottovoce.training.spent import Spent, stopwatch
 from sottovoce.training.state import WorkFolder
 from sottovoce.training.teacher import CachedTeacher
+from sottovoce.wording import counted
 
 _COSTS = "costs.json"
 
@@ -58,7 +59,7 @@ def sensitive_plan(
     if not costs_file.exists():
         matrices, spent = {}, Spent()
         for bits, candidate in zip(recipe.widths, recipe.candidates, strict=True):
-            console.print(f"uniform {bits} bits")
+            console.print(f"uniform {counted(bits, 'bit')}")
             alone = recipe.replaced({**_alone(recipe), "candidates": (candidate,), "bits": bits})
             uniform = Recogniser(deepcopy(start.model), start.processor, start.family)
             objective = JointObjective(uniform, alone, accelerator, teacher)

@@ -27,6 +27,7 @@ from sottovoce.posttraining.refitting import Fitted, can_be_fitted, refitted
 from sottovoce.posttraining.sweep import CHANGES_AT_MOST, changes
 from sottovoce.quantizers.activations import Histogram, mse_range
 from sottovoce.speech.corpus import Corpus
+from sottovoce.wording import counted
 
 SENSITIVE_ABOVE = 0.0025
 _WHOLE = "the whole model"
@@ -58,7 +59,7 @@ def adapted(
     alone = {name: {name: one} for name, one in wide.items()}
     found = changes(recogniser, layers, alone, corpus, work / "alone.json", console)
     sensitive = [name for name in alone if found[name] > SENSITIVE_ABOVE]
-    console.print(f"{len(sensitive)} of {len(layers)} layers are sensitive: {sensitive}")
+    console.print(f"{len(sensitive)} of {counted(len(layers), 'layer')} sensitive: {sensitive}")
 
     harms: dict[str, float] = {}
     made: dict[str, Quantized] = {}

@@ -12,6 +12,7 @@ from sottovoce.report.markdown import fenced, table, text
 from sottovoce.report.record import RunRecord
 from sottovoce.report.system_cells import HEADINGS, cells_of
 from sottovoce.report.verdict import headline
+from sottovoce.wording import counted
 
 LOADING = """\
 import sottovoce  # first: this teaches transformers to read the packed weights
@@ -48,7 +49,7 @@ def card(record: RunRecord, model_folder_name: str) -> str:
         fenced(LOADING.format(folder=model_folder_name), "python"),
         WARNING,
         "## Size and word error rate",
-        f"Evaluated on {text(record.evaluated_on)}, {numbers.count(compressed.words)} words; "
+        f"Evaluated on {text(record.evaluated_on)}, {counted(compressed.words, 'word')}; "
         f"intervals resampled by {text(compressed.resampled_by)}.",
         _systems(record),
         "## Bits per layer",

@@ -21,6 +21,7 @@ from sottovoce.report.page_tables import (
     tried_table,
 )
 from sottovoce.report.record import RunRecord
+from sottovoce.wording import counted
 
 MOST_UTTERANCES = 40
 
@@ -45,8 +46,8 @@ def page(record: RunRecord) -> str:
 
 
 def _byline(record: RunRecord) -> Markup:
-    words = numbers.count(record.systems[-1].words)
-    return tag("p", f"Evaluated on {record.evaluated_on}, {words} words", class_="byline")
+    words = counted(record.systems[-1].words, "word")
+    return tag("p", f"Evaluated on {record.evaluated_on}, {words}", class_="byline")
 
 
 def _sections(record: RunRecord) -> tuple[Markup | None, ...]:
@@ -115,7 +116,7 @@ def _training(record: RunRecord) -> Markup:
     last = record.history[-1]
     return _section(
         "Training",
-        _lead(f"{numbers.count(last.step)} steps in {numbers.duration(last.seconds)}."),
+        _lead(f"{counted(last.step, 'step')} in {numbers.duration(last.seconds)}."),
         training_curves(record.history),
     )
 
@@ -130,7 +131,7 @@ def _got_worse(record: RunRecord) -> Markup:
         heading,
         word_diff.legend(),
         *map(word_diff.change_diff, shown),
-        _lead(f"{numbers.count(left_out)} more are in metrics.json.") if left_out else None,
+        _lead(f"{numbers.count(left_out)} more in metrics.json.") if left_out else None,
     )
 
 

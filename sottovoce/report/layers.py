@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sottovoce.plan import mean_bits
 from sottovoce.report import numbers
 from sottovoce.report.record import LayerRow, RunRecord, StoredLayer
+from sottovoce.wording import counted
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ def cnns_sentence(record: RunRecord) -> str:
         return "Everything else is in floating point."
     whole = share_of(record.cnns)
     return (
-        f"Convolutions, feature projection and head: {whole.layers} layers, "
-        f"{numbers.count(whole.weights)} weights in {numbers.size(whole.bytes)}, "
+        f"Convolutions, feature projection and head: {counted(whole.layers, 'layer')}, "
+        f"{counted(whole.weights, 'weight')} in {numbers.size(whole.bytes)}, "
         f"{numbers.bits(whole.nominal_bits)} bits a weight. Norms and biases are in floating point."
     )
 

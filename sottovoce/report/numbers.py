@@ -10,6 +10,8 @@
 | ratio(4.4754)            | 4.48×        |
 | bits(4.3542)             | 4.35         |
 | bits(8)                  | 8            |
+| input_bits(8)            | 8            |
+| input_bits(None)         | float        |
 | count(52_576)            | 52,576       |
 | duration(48.2)           | 48 s         |
 | duration(725)            | 12 min 5 s   |
@@ -49,6 +51,11 @@ def ratio(times: float) -> str:
 def bits(width: float) -> str:
     """Whole widths without a point, means with two digits after it."""
     return f"{width:.2f}".removesuffix(".00")
+
+
+def input_bits(width: int | None) -> str:
+    """Of what goes into a layer."""
+    return "float" if width is None else str(width)
 
 
 def count(number: int) -> str:

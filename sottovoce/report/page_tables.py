@@ -54,7 +54,7 @@ def detectable(loss: float | None) -> str:
 def layers_table(layers: Sequence[StoredLayer]) -> Markup:
     """The plan, layer by layer."""
     return table(
-        ("layer", "!shape", "!bits", "grid", "a scale per", "!size"),
+        ("layer", "!shape", "!bits", "grid", "a scale per", "!input bits", "!size"),
         (
             (
                 tag("code", row.layer),
@@ -62,6 +62,7 @@ def layers_table(layers: Sequence[StoredLayer]) -> Markup:
                 row.bits,
                 row.grid,
                 row.granularity,
+                numbers.input_bits(row.input_bits),
                 numbers.size(row.bytes),
             )
             for row in layers

@@ -40,7 +40,8 @@ class System:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredLayer:
-    """One quantized layer; `shape` is (rows, columns), all taps of a convolution in a row."""
+    """One quantized layer; `shape` is (rows, columns), all taps of a convolution in a row.
+    `input_bits` is of what goes into it; None leaves that in floating point."""
 
     layer: str
     shape: tuple[int, int]
@@ -48,6 +49,7 @@ class StoredLayer:
     grid: str
     granularity: str
     bytes: int
+    input_bits: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from sottovoce.report import numbers
 from sottovoce.report.layers import share_of
 from sottovoce.report.record import RunRecord, SizeTried, StoredLayer
 from sottovoce.report.verdict import MARKS
+from sottovoce.wording import counted
 
 COLOURS = {"worse": "red", "inconclusive": "yellow", "lossless": "green", "better": "blue"}
 
@@ -53,11 +54,12 @@ def tried_table(tried: Sequence[SizeTried]) -> Table:
 def plan_table(layers: Sequence[StoredLayer]) -> Table:
     """A line a layer, and below them the sums: weights, mean nominal bits and bytes."""
     whole = share_of(layers)
-    table = _table("layer", footer=f"{whole.layers} layers")
-    table.add_column("shape", justify="right", footer=f"{numbers.count(whole.weights)} weights")
+    table = _table("layer", footer=counted(whole.layers, "layer"))
+    table.add_column("shape", justify="right", footer=counted(whole.weights, "weight"))
     table.add_column("bits", justify="right", footer=numbers.bits(whole.nominal_bits))
     table.add_column("grid")
     table.add_column("a scale per")
+    table.add_column("inputs", justify="right")
     table.add_column("size", justify="right", footer=numbers.size(whole.bytes))
     table.caption = f"{numbers.bits(whole.effective_bits)} bits with scales and padding counted"
     for row in layers:
@@ -67,6 +69,7 @@ def plan_table(layers: Sequence[StoredLayer]) -> Table:
             numbers.bits(row.bits),
             Text(row.grid),
             Text(row.granularity),
+            numbers.input_bits(row.input_bits),
             numbers.size(row.bytes),
         )
     return table

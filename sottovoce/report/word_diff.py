@@ -6,6 +6,7 @@ from itertools import zip_longest
 
 from sottovoce.report.markup import Markup, tag
 from sottovoce.report.record import Change, Pairs
+from sottovoce.wording import counted
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def change_diff(change: Change) -> Markup:
             "h3",
             change.utterance,
             tag("span", f"speaker {change.speaker}"),
-            tag("span", f"{change.errors_before} → {change.errors_after} errors"),
+            tag("span", f"{change.errors_before} → {counted(change.errors_after, 'error')}"),
         ),
         tag(
             "div",

@@ -140,7 +140,7 @@ def _begin(given: _Inputs, start: Recogniser, training: Corpus) -> None:
         different = [name for name, value in settings.items() if found.get(name) != value]
         if different:
             raise InputError(
-                f"{given.out} was begun with another {', '.join(different)}; "
+                f"{given.out} was not begun with the same {', '.join(different)}; "
                 "name another --out or delete it"
             )
         return

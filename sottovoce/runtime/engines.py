@@ -17,8 +17,8 @@ from transformers import AutoModelForCTC, PreTrainedModel
 
 from sottovoce.artifact.packed_model import plan_of
 from sottovoce.errors import InputError
-from sottovoce.exporters.folder import is_export, read_facts, write_export
-from sottovoce.models.checkpoint import load, read_processor
+from sottovoce.exporters.folder import read_facts, write_export
+from sottovoce.models.checkpoint import is_export, load, read_processor
 from sottovoce.models.families import family_of
 from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.runtime.engine import Engine

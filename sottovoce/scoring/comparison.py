@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from sottovoce.wording import counted
+
 MAPSSWE = "MAPSSWE"
 SIGN_TEST = "exact sign test"
 FEWEST_SEGMENTS = 30
@@ -60,12 +62,12 @@ class MatchedPairs:
         """The verdict, and the figures that led to it, for a person to read."""
         if self.segments == 0:
             return (
-                f"Inconclusive: neither system errs in {self.words:,} words, so there is nothing "
-                f"to test."
+                f"Inconclusive: neither system errs in {counted(self.words, 'word')}, so there is "
+                f"nothing to test."
             )
         found = (
-            f"{self.errors_b:,} errors against {self.errors_a:,} ({_p(self.p)}, {self.test} over "
-            f"{self.segments:,} segment{'s' * (self.segments != 1)})"
+            f"{counted(self.errors_b, 'error')} against {self.errors_a:,} ({_p(self.p)}, "
+            f"{self.test} over {counted(self.segments, 'segment')})"
         )
         if self.verdict == "lossless":
             return (

@@ -6,6 +6,7 @@ from pathlib import Path
 from sottovoce.errors import InputError
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.utterance import Utterance
+from sottovoce.wording import counted
 
 _SHOWN = 3
 
@@ -26,7 +27,7 @@ def overlap_told(training: Corpus, test: Corpus) -> tuple[str, ...]:
         return ()
     named = ", ".join(found[:_SHOWN]) + (", ..." if len(found) > _SHOWN else "")
     return (
-        f"{len(found)} utterances of {test.name} are in {training.name} too: {named}; "
+        f"{training.name} holds {counted(len(found), 'utterance')} of {test.name} too: {named}; "
         "test on speech that was not trained on",
     )
 

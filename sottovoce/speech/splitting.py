@@ -5,6 +5,7 @@ from collections import defaultdict
 from sottovoce.errors import InputError
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.utterance import Utterance
+from sottovoce.wording import counted
 
 FEWEST_UTTERANCES = 20
 _FEWEST_SPEAKERS = 4
@@ -21,8 +22,8 @@ def halves(corpus: Corpus) -> tuple[Corpus, Corpus]:
     """
     if len(corpus.utterances) < FEWEST_UTTERANCES:
         raise InputError(
-            f"{corpus.name} has {len(corpus.utterances)} utterances, too few to decide on some and "
-            f"give the verdict on others; {FEWEST_UTTERANCES} are the fewest"
+            f"{corpus.name} has {counted(len(corpus.utterances), 'utterance')}, too few to decide "
+            f"on some and give the verdict on others; {FEWEST_UTTERANCES} are the fewest"
         )
     groups: dict[str, list[Utterance]] = defaultdict(list)
     for one in corpus.utterances:

@@ -66,8 +66,8 @@ class WorkFolder:
             different = [key for key in wanted if found.get(key) != wanted[key]]
             if different:
                 raise InputError(
-                    f"{path} was started with another {', '.join(different)}; "
-                    "resume with the same or delete it"
+                    f"{path} was not started with the same {', '.join(different)}; "
+                    "resume with what it was started with or delete it"
                 )
         else:
             path.mkdir(parents=True, exist_ok=True)

@@ -5,10 +5,11 @@ from dataclasses import fields
 
 import pytest
 import typer
-from program import sottovoce
+from program import Ended, sottovoce
 
 from sottovoce.cli.app import app
 from sottovoce.recipe import Recipe, Training
+from sottovoce.version import __version__
 
 COMMANDS = typer.main.get_command(app).commands
 
@@ -78,3 +79,8 @@ def test_wrong_usage_is_explained(words: tuple[str, ...], named: str) -> None:
 
 def test_the_program_alone_shows_its_help() -> None:
     assert "Usage: " in sottovoce().out
+
+
+def test_the_program_tells_its_version() -> None:
+    assert sottovoce("--version") == Ended(0, f"sottovoce {__version__}\n", "")
+    assert "--version" in _help()

@@ -2,18 +2,21 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 import transformers
+from huggingface_hub.errors import RepositoryNotFoundError
 from safetensors.torch import load_file, save_file
 from tiny import VOCABULARY, noise
 from torch import Tensor
-from transformers import Wav2Vec2FeatureExtractor
+from transformers import AutoConfig, Wav2Vec2FeatureExtractor, WavLMConfig
 
 from sottovoce.artifact.writer import write_artifact
 from sottovoce.errors import InputError
+from sottovoce.models import checkpoint
 from sottovoce.models.checkpoint import (
     has_ctc_head,
     is_artifact,
@@ -203,6 +206,35 @@ def test_a_truncated_file_is_refused(make_checkpoint: MakeCheckpoint, kept: floa
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot read the checkpoint .*nowhere"):
         load_checkpoint(tmp_path / "nowhere")
+
+
+def _raises(error: Exception) -> Callable[..., Any]:
+    def raising(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return raising
+
+
+def test_a_hub_that_cannot_be_reached_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "get_hf_file_metadata", _raises(ConnectionError("no route")))
+    monkeypatch.setattr(AutoConfig, "from_pretrained", _raises(AssertionError("asked again")))
+    with pytest.raises(InputError, match=r"no such folder.* hub cannot be reached \(no route\)"):
+        load("nobody/mistyped")
+
+
+def test_what_the_hub_answers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = RepositoryNotFoundError("404", response=SimpleNamespace(headers={}, request=None))
+    monkeypatch.setattr(checkpoint, "get_hf_file_metadata", _raises(answer))
+    monkeypatch.setattr(AutoConfig, "from_pretrained", _raises(OSError("not a valid identifier")))
+    with pytest.raises(InputError, match=r"no such folder.* as a hub id: not a valid identifier"):
+        load("nobody/mistyped")
+
+
+def test_what_is_cached_needs_no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "try_to_load_from_cache", lambda *_: str(tmp_path))
+    monkeypatch.setattr(checkpoint, "get_hf_file_metadata", _raises(AssertionError("asked")))
+    monkeypatch.setattr(AutoConfig, "from_pretrained", lambda _: WavLMConfig())
+    assert not has_ctc_head("somebody/cached")
 
 
 def test_a_folder_without_weights_is_refused(make_checkpoint: MakeCheckpoint) -> None:

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 import soundfile
 import torch
-from program import save_speech, sottovoce
+from program import save_checkpoint, save_speech, sottovoce
 from tiny import RATE, noise, tiny_model, tiny_processor
 from transformers import AutoModelForCTC
 
@@ -161,6 +161,15 @@ def test_weights_stay_packed_in_the_file(folders):
     assert binary < 1.1 * sum(stored.values()) + 2000
 
 
+@pytest.mark.parametrize("kind", ["weights", "inputs"])
+def test_nothing_is_in_the_file_that_no_operator_reads(folders, kind):
+    """ONNX Runtime warns of each."""
+    graph = onnx.load(folders[kind, "onnx"] / "model.onnx").graph
+    read = {name for node in graph.node for name in node.input} | {"logits"}
+    assert {name for node in graph.node for name in node.output} <= read
+    assert {one.name for one in graph.initializer} <= read
+
+
 def test_a_batch_of_one_length(folders):
     session = onnxruntime.InferenceSession(folders["weights", "onnx"] / "model.onnx")
     both = np.stack([noise(0.5, seed) for seed in (0, 1)])
@@ -197,10 +206,24 @@ def test_stock_transformers_computes_the_same_bits(folders):
 
 
 @pytest.mark.parametrize("exported", [("weights", "onnx"), ("linear", "compressed-tensors")])
-def test_an_export_is_no_model_to_export(folders, tmp_path, exported):
-    ended = sottovoce("export", folders[exported], "--out", tmp_path / "again")
-    assert ended.status == 2
-    assert "is an export; give the folder that it was made from" in ended.err
+def test_an_export_is_only_run(folders, tmp_path, exported):
+    speech, out = save_speech(tmp_path / "speech"), ("--out", tmp_path / "out")
+    given, calibration = folders[exported], ("--calibration", speech)
+    of_packed = [
+        ("inspect", given),
+        ("export", given, *out),
+        ("calibrate", given, *calibration, *out),
+    ]
+    for words in of_packed:
+        ended = sottovoce(*words)
+        assert (ended.status, ended.out, len(ended.err.splitlines())) == (2, "", 1)
+        assert f"{given} is an export, which only evaluate, compare and transcribe run" in ended.err
+    kind = {"onnx": "an export", "compressed-tensors": "compressed already"}[exported[1]]
+    learning = ("--train", speech, "--dev", speech)
+    for words in (("compress", *learning), ("finetune", *learning), ("quantize", *calibration)):
+        ended = sottovoce(words[0], given, *words[1:], *out)
+        assert (ended.status, ended.out, len(ended.err.splitlines())) == (2, "", 1)
+        assert f"{given} is {kind}" in ended.err, words
 
 
 def test_what_another_quantizer_packed_is_no_start_point(folders):
@@ -213,7 +236,7 @@ def test_what_another_quantizer_packed_is_no_start_point(folders):
 def test_convolutions_go_out_in_floating_point_and_it_is_said(folders, tmp_path):
     packed = artifact(tmp_path / "packed", (Precision(8),))
     notes = write_export(load(packed), "compressed-tensors", tmp_path / "exported")
-    assert any("go out in floating point, convolutions and" in note for note in notes)
+    assert any(note.startswith("in floating point: 4 layers, convolutions and") for note in notes)
     found = AutoModelForCTC.from_pretrained(tmp_path / "exported").eval()
     inputs = torch.from_numpy(noise(0.5))[None]
     with torch.inference_mode():
@@ -271,6 +294,27 @@ def test_a_graph_is_traced_once_for_the_same_weights(folders, kept_graphs, tmp_p
     assert [run.out.rstrip().rsplit(" ", 1)[1] for run in runs] == ["cpu", "onnx", "openvino"]
     assert len(traces) == 1
     assert len(list((kept_graphs / "sottovoce").iterdir())) == 1
+
+
+def test_compare_takes_what_evaluate_takes(folders, kept_graphs, tmp_path):
+    """A checkpoint against exported folders, and one runtime for both."""
+    start, speech = save_checkpoint(tmp_path / "start"), save_speech(tmp_path / "speech")
+    data = ("--data", speech)
+    for kind, target in (("weights", "openvino"), ("linear", "compressed-tensors")):
+        scores = tmp_path / kind
+        assert sottovoce("evaluate", folders[kind], *data, "--out", scores).status == 0
+        expected = sottovoce("compare", start, scores / "hypothesis.trn", *data)
+        assert expected.status == 0 and " 0 segments" not in expected.out
+        found = sottovoce("compare", start, folders[kind, target], *data)
+        assert (found.status, found.out) == (0, expected.out), found.err
+
+    assert not kept_graphs.exists()
+    words = ("compare", start, folders["weights"], *data)
+    assert sottovoce(*words, "--runtime", "onnx").out == sottovoce(*words).out
+    assert len(list((kept_graphs / "sottovoce").iterdir())) == 2
+    ended = sottovoce("compare", start, folders["weights", "openvino"], *data, "--runtime", "onnx")
+    assert ended.status == 2
+    assert "was exported to openvino, which is run by openvino" in ended.err
 
 
 def test_transcribe_runs_an_exported_folder(folders, tmp_path):

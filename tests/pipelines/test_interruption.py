@@ -69,7 +69,7 @@ def test_an_interrupted_compression_goes_on_and_ends_as_one_that_was_not(
     assert "give --resume to go on" in refused.err
     other = sottovoce(*command(out), "--resume", "--seed", 1)
     assert other.status == 2
-    assert "another recipe" in other.err
+    assert "not started with the same recipe;" in other.err
 
     work = WorkFolder(unfinished)
     saved = work.load()

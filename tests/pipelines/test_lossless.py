@@ -166,7 +166,7 @@ def test_what_cannot_be_asked_is_refused(place: _Place, tmp_path: Path) -> None:
         (("--detectable", 1.5), "detectable is 1.5"),
         (("--candidates", 1.6, "--bits", 1.6), "(1.6,) allow none of the sizes (1.5, 2.0"),
         (("--baseline", tmp_path / "none"), "none"),
-        (("--dev", place.train), "are in train/speech too"),
+        (("--dev", place.train), "train/speech holds 8 utterances of"),
         (("--dev", save_speech(tmp_path / "few", 11)), "utterances"),
     ):
         ended = place.run(*dials)

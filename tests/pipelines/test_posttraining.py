@@ -70,11 +70,14 @@ def test_stablequant_stores_a_byte_a_weight_and_a_range_a_layer(
     with_ranges = {name.removesuffix(".input_scale") for name in tensors if "input_scale" in name}
     never = NEVER_CALLED.get(family)
     assert with_ranges == {row.layer for row in layers if not never or never not in row.layer}
-    assert any("never called as layers" in note for note in record.notes) == bool(never)
+    assert any("never calls a layer" in note for note in record.notes) == bool(never)
     assert any("calibration speech itself" in note for note in record.notes)
     assert place.record.history == ()
     assert "input_bits=8" in repr(load(place.out).model)
-    assert sottovoce("inspect", place.out).status == 0
+    assert {row.layer for row in layers if row.input_bits == 8} == with_ranges
+    inspected = sottovoce("inspect", place.out)
+    assert inspected.status == 0
+    assert ("float" in inspected.out) == bool(never)
     evaluated = sottovoce("evaluate", place.out, "--data", place.speech)
     assert f"WER {100 * record.systems[-1].wer:.2f}%" in evaluated.out
 
@@ -96,10 +99,11 @@ def test_layers_that_keep_floating_point_inputs_are_named(
     ended = place.run()
     assert ended.status == 0, ended.err
     # 99 frames of 16 x 16 weights by 10 taps, where most are in the first convolution
-    (note,) = (note for note in place.record.notes if "floating-point inputs" in note)
-    assert re.match(
-        r"1 layer\(s\) .* 0\.25% of the words \(\d+\.\d% of .* multiply-adds\): " + name, note
+    (note,) = (note for note in place.record.notes if "Floating-point inputs" in note)
+    told = (
+        r"Floating-point inputs in 1 layer, .* 0\.25% of the words \(\d+\.\d% of .* multiply-adds\)"
     )
+    assert re.match(f"{told}: {name}", note)
     assert note in (place.out / "README.md").read_text().replace("\\", "")
     assert name in (place.out / "report.html").read_text().replace("<wbr>", "")
     assert f"Note: {note}" in ended.out
@@ -183,7 +187,7 @@ def test_inputs_that_no_kernel_multiplies_stay_floating_point(place: _Place) -> 
     assert with_ranges == {row.layer for row in record.cnns}
     assert {row.grid for row in record.layers} == {"symmetric", "asymmetric"}
     (note,) = (note for note in record.notes if "8-bit kernels cannot multiply" in note)
-    assert note.startswith(f"{len(record.layers)} layer(s)") and f"Note: {note}" in ended.out
+    assert f" in {len(record.layers)} layers, since" in note and f"Note: {note}" in ended.out
     assert sottovoce("export", place.out, "--out", place.folder / "graph").status == 0
 
 
@@ -235,7 +239,12 @@ def test_an_interrupted_sweep_goes_on(place: _Place, monkeypatch: pytest.MonkeyP
     ("dials", "told"),
     [
         (("--method", "magic"), "method is 'magic'; it must be one of"),
-        (("--method", "mse", "--bits", 4), "give --method mixed"),
+        (("--method", "mse", "--bits", 4), "bits is a dial of mixed, and mse would not use it"),
+        (("--inputs",), "inputs is a dial of mixed, and stablequant would not use it"),
+        (("--candidates", "2,4"), "candidates is a dial of mixed"),
+        (("--method", "minmax", "--scale-bits", 16), "leave it out or give --method mixed"),
+        (("--method", "mixed", "--no-float-inputs"), "float_inputs is a dial of stablequant"),
+        (("--method", "entropy", "--no-float-inputs"), "leave it out or give --method stablequant"),
         (("--method", "mixed", "--bits", 1), "bits is 1.0; it must lie in 2 to 8"),
         (("--calibration", "nowhere"), "nowhere does not exist"),
     ],

@@ -197,7 +197,7 @@ def test_only_the_worst_utterances_are_shown_and_the_rest_counted(record):
     many = got_worse() * 30
     root = read_page(page(replace(record, got_worse=many)))
     assert len(root.all("article")) == MOST_UTTERANCES
-    assert f"{60 - MOST_UTTERANCES} more are in metrics.json." in root.one("main").text
+    assert f"{60 - MOST_UTTERANCES} more in metrics.json." in root.one("main").text
 
 
 def test_recipe_and_command_are_whole(root, record):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from io import StringIO
 
 from example_record import example_record, with_verdict
@@ -50,6 +51,13 @@ def test_plan_has_a_line_a_layer_and_the_sums_below():
     assert f"{sum(row.bytes for row in layers) / 1e6:.1f} MB" in sums
     assert f"{whole.nominal_bits:.2f}".removesuffix(".00") in sums
     assert f"{round(whole.effective_bits, 2):g} bits with scales" in printed(plan_table(layers))
+
+
+def test_plan_says_what_goes_into_a_layer():
+    first, second, *_ = example_record(depth=1).layers
+    lines = printed(plan_table((first, replace(second, input_bits=8)))).splitlines()
+    assert "inputs" in lines[0]
+    assert [line.split()[-3] for line in lines[1:3]] == ["float", "8"]
 
 
 def test_a_narrow_terminal_cuts_no_layers_name():

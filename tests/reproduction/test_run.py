@@ -125,7 +125,7 @@ def test_a_table_is_run_once_and_told_beside_the_papers(
 
     refused = place.run("--seed", 1)
     assert refused.status == 2
-    assert "begun with another recipes" in refused.err
+    assert "was not begun with the same recipes;" in refused.err
 
     shutil.rmtree(out / "rows" / "N1")
     shutil.copytree(out / "rows" / "O1", out / "rows" / "N1")

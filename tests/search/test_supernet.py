@@ -14,10 +14,6 @@ from sottovoce.plan import Precision
 from sottovoce.quantizers.fake import fake_quantize
 from sottovoce.search.supernet import FULL, MIXED, PLAN, QuantizedStep, Supernet, groups_of
 
-pytestmark = pytest.mark.filterwarnings(  # WavLM with padding, inside transformers
-    "ignore:Support for mismatched key_padding_mask"
-)
-
 FAMILIES = ("wav2vec2", "hubert", "wavlm", "wav2vec2-conformer", "wav2vec2-bert", "parakeet_ctc")
 CANDIDATES = (Precision(2, "half"), Precision(4), Precision(8, "full", "tensor"))
 WAVEFORMS = [noise(0.3), noise(0.2, seed=1)]

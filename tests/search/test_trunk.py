@@ -14,10 +14,6 @@ from sottovoce.plan import Precision
 from sottovoce.search.supernet import FULL, Supernet
 from sottovoce.search.trunk import SharedTrunk
 
-pytestmark = pytest.mark.filterwarnings(  # WavLM with padding, inside transformers
-    "ignore:Support for mismatched key_padding_mask"
-)
-
 WAVEFORMS = [noise(0.3), noise(0.2, seed=1)]
 NETWORKS = (2, FULL, 8)
 NOISY = {

@@ -39,7 +39,7 @@ def test_an_unfinished_run_needs_resume(tmp_path: Path) -> None:
 def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
     WorkFolder.open(tmp_path / "out", SETTINGS, resume=False)
     other = {**SETTINGS, "recipe": {"steps": 4, "candidates": (2, 4)}}
-    with pytest.raises(InputError, match="another recipe"):
+    with pytest.raises(InputError, match="not started with the same recipe;"):
         WorkFolder.open(tmp_path / "out", other, resume=True)
 
 
