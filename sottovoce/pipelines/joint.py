@@ -81,6 +81,8 @@ def compress(
         InputError: something given cannot be used; nothing has been written then.
     """
     recipe, out = recipe or Recipe(), Path(out)
+    if recipe.bits is None and recipe.eta is None:
+        raise InputError("the recipe has no size: give bits (a target) or eta (P1's size weight)")
     console = console or Console(stderr=True)
     started = time.monotonic()
 

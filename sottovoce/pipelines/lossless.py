@@ -1,6 +1,6 @@
 """The autopilot: the smallest model that is not significantly worse.
 
-The sizes of `LADDER` are searched by bisection, a whole compression from the same start point at
+The sizes of a `ladder` are searched by bisection, a whole compression from the same start point at
 each that is tried. It is decided on one part of the evaluation speech; the verdict is given on the
 other, which can only send the search back to a larger size.
 """
@@ -38,7 +38,8 @@ from sottovoce.speech.splitting import halves
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.state import WorkFolder
 
-LADDER = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)
+_SIZES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0)
+"""Bits; nearer to one another where a step is a larger share of the size."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def compress_lossless(
 
     Args:
         evaluate_on: a corpus of at least 20 utterances; it shares none with `train_on`.
-        recipe: its `bits` are not used.
+        recipe: its size (`bits`, `eta`) is not used, and may be None.
         baseline: another recogniser to hold the sizes against, such as U1.
         cache: as in `compress`; None shares among the sizes alone.
         resume: go on with an interrupted search; sizes that are finished are not trained again.
@@ -100,15 +101,9 @@ def compress_lossless(
     Raises:
         InputError: something given cannot be used, or no size passes.
     """
-    recipe, question, out = recipe or Recipe(), question or Question(), Path(out)
-    console = console or Console(stderr=True)
-    low, high = recipe.widths[0], recipe.widths[-1]
-    rungs = [bits for bits in LADDER if low <= bits <= high]
-    if not rungs:
-        raise InputError(
-            f"the candidates {recipe.candidates} allow none of the sizes {LADDER} that are "
-            "searched; add a wider one"
-        )
+    recipe = (recipe or Recipe()).replaced({"bits": None, "eta": None})
+    question, out = question or Question(), Path(out)
+    console, rungs = console or Console(stderr=True), ladder(recipe.widths)
     start, evaluation = load_checkpoint(source).to(best_device()), read_corpus(evaluate_on)
     training = read_corpus(train_on, transcribed=not recipe.unlabelled)
     refuse_overlap(training, evaluation)
@@ -140,7 +135,7 @@ def compress_lossless(
                 train_on,
                 decide_on,
                 folder,
-                recipe.replaced({"bits": bits, "eta": None}),
+                recipe.replaced({"bits": bits}),
                 cache=cache or work.path / "shared",
                 resume=folder.with_name(folder.name + ".unfinished").exists(),
                 console=console,
@@ -179,6 +174,16 @@ def compress_lossless(
     os.replace(finished, out)
     shutil.rmtree(work.path)
     return record
+
+
+def ladder(widths: Sequence[float]) -> tuple[float, ...]:
+    """The sizes to search, in bits, smallest first.
+
+    Args:
+        widths: of the candidates, ascending; the narrowest and the widest alone are sizes too.
+    """
+    low, high = float(widths[0]), float(widths[-1])
+    return tuple(sorted({low, *(bits for bits in _SIZES if low < bits < high), high}))
 
 
 def bisected(rungs: Sequence[float], tried: Callable[[float], SizeTried]) -> tuple[SizeTried, ...]:
