@@ -29,6 +29,7 @@ from sottovoce.pipelines.two_stage import sensitive_plan
 from sottovoce.plan import Plan
 from sottovoce.recipe import Recipe
 from sottovoce.report.record import RunRecord, TrainingPoint
+from sottovoce.scoring.foresight import nothing_told
 from sottovoce.search.joint import JointObjective
 from sottovoce.search.second_pass import second_pass
 from sottovoce.speech.corpora import read_corpus
@@ -113,7 +114,10 @@ def compress(
         console.print(f"input checkpoint: WER {100 * before.wer:.2f}%")
         if baseline is not None:
             baselines.append(baseline_of(baseline, evaluation, before.reference, console))
-        notes = overlap_told(speech.corpus, evaluation)
+        notes = (
+            *overlap_told(speech.corpus, evaluation),
+            *nothing_told(before, source, evaluation.name),
+        )
         for note in notes:
             console.out(f"warning: {note}", highlight=False)
 

@@ -31,6 +31,7 @@ from sottovoce.recipe import Recipe
 from sottovoce.report.record import RunRecord, SizeTried
 from sottovoce.runtime.recognition import references
 from sottovoce.scoring import Score, Transcripts, matched_pairs, score
+from sottovoce.scoring.foresight import nothing_told, too_few_told
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.overlap import refuse_overlap
@@ -99,7 +100,8 @@ def compress_lossless(
         What `metrics.json` holds; `tried` is the way to the size.
 
     Raises:
-        InputError: something given cannot be used, or no size passes.
+        InputError: something given cannot be used, the start point recognises nothing, or no size
+            passes.
     """
     recipe = (recipe or Recipe()).replaced({"bits": None, "eta": None})
     question, out = question or Question(), Path(out)
@@ -125,6 +127,19 @@ def compress_lossless(
     work = WorkFolder.open(out, settings, resume)
     with work.forgotten_while_empty():
         before = [scored(one.recogniser, decide_on, one.name, console) for one in held]
+        for told in nothing_told(before[0], source, decide_on.name):
+            raise InputError(told)
+        beside = [
+            measured(
+                *(one.name, one.model, one.recogniser),
+                scored(one.recogniser, judge_on, one.name, console),
+            )
+            for one in held
+        ]
+        for told in too_few_told(
+            beside[0].score, judge_on.name, question.alpha, question.detectable
+        ):
+            console.out(f"warning: {told}", highlight=False)
 
     def tried(bits: float) -> SizeTried:
         folder = _folder(work, bits)
@@ -151,13 +166,6 @@ def compress_lossless(
             f"no size passes: {walked[-1].sentence}; train longer (--steps), or allow a larger "
             f"loss (--detectable). What was trained is in {work.path}"
         )
-    beside = [
-        measured(
-            *(one.name, one.model, one.recogniser),
-            scored(one.recogniser, judge_on, one.name, console),
-        )
-        for one in held
-    ]
     for bits in rungs[rungs.index(min(passed)) :]:
         if bits not in [one.bits for one in walked]:
             walked = (*walked, tried(bits))

@@ -19,20 +19,28 @@ from sottovoce.pipelines.measured import scored
 from sottovoce.plan import STORABLE_BITS
 from sottovoce.recipe import Recipe
 from sottovoce.report.record import RunRecord, SizeTried
+from sottovoce.runtime.recognition import recognise
 from sottovoce.scoring import matched_pairs, score
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.splitting import halves
 
-QUICK = ("--steps", 2, "--evaluations", 1, "--seconds-per-batch", 1, "--learning-rate", 1e-3)
+QUICK = ("--steps", 2, "--evaluations", 1, "--seconds-per-batch", 1, "--learning-rate", 1e-6)
 
 
 class _Place:
+    """A start point, and dev speech of which it recognises one utterance in three."""
+
     def __init__(self, folder: Path) -> None:
         self.start = save_checkpoint(folder / "start")
         self.train = save_speech(folder / "train", 8)
         path = save_speech(folder / "dev", 25)
-        records = [json.loads(line) for line in path.read_text().splitlines()]
-        self.dev = write_manifest(path, [{**one, "id": f"dev-{one['id']}"} for one in records[1:]])
+        records = [json.loads(line) for line in path.read_text().splitlines()][1:]
+        records = [{**one, "id": f"dev-{one['id']}"} for one in records]
+        self.unheard = write_manifest(path, records)
+        heard = recognise(load(self.start), read_corpus(path)).transcripts.utterances
+        for one in records[::3]:
+            one["text"] = " ".join(heard[one["id"]][1])
+        self.dev = write_manifest(path.with_name("dev.jsonl"), records)
         self.out = folder / "small"
 
     def run(self, *changes: object) -> Ended:
@@ -208,6 +216,40 @@ def test_where_no_size_passes_it_says_so(place: _Place, monkeypatch: pytest.Monk
     assert ended.status == 2
     assert "no size passes: 8 bits" in ended.err
     assert not place.out.exists()
+
+
+def test_a_start_point_that_recognises_nothing_is_refused_before_any_training(
+    place: _Place, updates: list[int]
+) -> None:
+    ended = place.run("--dev", place.unheard)
+    assert ended.status == 2
+    assert f"{place.start} recognises nothing of dev/speech, first part (WER 1" in ended.err
+    assert "fine-tune it first" in ended.err
+    assert (updates, place.out.with_name("small.unfinished").exists()) == ([], False)
+
+
+def test_a_plain_compression_of_it_warns_and_its_papers_say_so(place: _Place) -> None:
+    ended = sottovoce(
+        *("compress", place.start, "--train", place.train, "--dev", place.unheard),
+        *("--out", place.out, *QUICK),
+    )
+    assert ended.status == 0, ended.err
+    (note,) = place.record.notes
+    assert "recognises nothing of dev/speech (WER 1" in note
+    assert f"warning: {note}\n" in ended.err
+
+
+def test_too_few_words_are_told_of_before_any_training(
+    place: _Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*given: Any, **named: Any) -> RunRecord:
+        raise Interrupted("interrupted")
+
+    monkeypatch.setattr(lossless, "compress", interrupted)
+    ended = place.run()
+    assert ended.status == 130
+    assert "warning: dev/dev, second part has " in ended.err
+    assert "by experience 197 are the fewest to detect a loss of 10.0%" in ended.err
 
 
 def test_what_cannot_be_asked_is_refused(place: _Place, tmp_path: Path) -> None:
