@@ -213,6 +213,7 @@ class Recipe(Training):
             *("search_pace", "kl_mixed", "kl_frozen", "kl_students", "kl_finetune"),
         )
         object.__setattr__(self, "candidates", tuple(self._precisions()))
+        object.__setattr__(self, "fused", self.fused or None)  # off is one recipe, however said
         if self.bits is not None and self.eta is not None:
             raise InputError("give either bits (a target size) or eta (P1's size weight), not both")
         if self.eta is not None:

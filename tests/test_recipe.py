@@ -141,6 +141,13 @@ def test_a_size_may_be_left_open() -> None:
     assert not {"bits", "eta"} & recipe.to_record().keys()
 
 
+def test_quantizers_that_are_not_compiled_are_one_recipe_however_that_is_said() -> None:
+    """A run resumes and a stage is shared only under the same recipe."""
+    assert Recipe().replaced({"fused": False}) == Recipe()
+    assert "fused" not in Recipe(fused=False).to_record()
+    assert Recipe(fused=True).to_record()["fused"] is True
+
+
 def test_a_candidate_without_words_takes_the_recipes_own() -> None:
     recipe = Recipe(
         candidates=(1, "2/asymmetric/64", "3/full", 4),
