@@ -217,7 +217,7 @@ def _decided(folder: Path, before: Sequence[Score], bits: float, question: Quest
     hardest = min(before, key=lambda one: one.errors)
     pairs = [matched_pairs(one, own, question.alpha, question.detectable) for one in before]
     told = pairs[before.index(hardest)]
-    change = own.errors / max(1, hardest.errors) - 1
+    change = (own.errors - hardest.errors) / max(1, hardest.errors)
     return SizeTried(
         bits=bits,
         bytes=record.systems[-1].bytes,

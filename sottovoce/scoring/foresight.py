@@ -49,12 +49,12 @@ def too_few_told(
     needed = fewest_errors(alpha, detectable)
     if baseline.errors >= needed:
         return ()
-    found = f"{speech} has {baseline.errors} errors of the input checkpoint"
+    found = f"{speech} has {baseline.errors:,} errors of the input checkpoint"
     if baseline.errors == 0:
         return (f"{found}, so no relative loss can be told; add speech that it finds harder",)
     words = rounded_up(math.ceil(baseline.words * needed / baseline.errors))
     return (
-        f"{found}; by experience {needed} are the fewest to detect a loss of {detectable:.1%} by, "
-        f"so the verdict will hardly be lossless: it takes about {words:,} words of such speech at "
-        f"least (these are {baseline.words:,})",
+        f"{found}; by experience {needed:,} are the fewest to detect a loss of {detectable:.1%} "
+        f"by, so the verdict will hardly be lossless: it takes about {words:,} words of such "
+        f"speech at least (these are {baseline.words:,})",
     )

@@ -18,9 +18,9 @@ from sottovoce.pipelines.lossless import Question, bisected, ladder
 from sottovoce.pipelines.measured import scored
 from sottovoce.plan import STORABLE_BITS
 from sottovoce.recipe import Recipe
-from sottovoce.report.record import RunRecord, SizeTried
+from sottovoce.report.record import RunRecord, SizeTried, System
 from sottovoce.runtime.recognition import recognise
-from sottovoce.scoring import matched_pairs, score
+from sottovoce.scoring import Transcripts, matched_pairs, score
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.splitting import halves
 
@@ -166,6 +166,23 @@ def test_sizes_are_held_against_the_baseline_too(
     ended = place.run("--baseline", save_checkpoint(tmp_path / "faultless"))
     assert ended.status == 2
     assert "no size passes" in ended.err
+
+
+def test_one_error_more_than_none_is_a_loss(tmp_path: Path) -> None:
+    reference = {"a": ("", ("b", "c")), "b": ("", ("c",))}
+    faultless = score(*[Transcripts("system", reference)] * 2)
+    Transcripts("compressed", {**reference, "b": ("", ("b",))}).write_trn(
+        tmp_path / "compressed.trn"
+    )
+    system = System("compressed", 100, 4.0, 4.1, 0.1, 0.05, 0.15, "speaker", 1, 0, 0, 10)
+    record = RunRecord(
+        **dict.fromkeys(("version", "created", "command", "source", "evaluated_on", "device"), ""),
+        **dict.fromkeys(("comparisons", "layers", "history", "got_worse"), ()),
+        **{"systems": (system,), "recipe": {}, "seconds": 1.0},
+    )
+    (tmp_path / "metrics.json").write_text(json.dumps(record.to_json()))
+    found = lossless._decided(tmp_path, [faultless], 4.0, Question())
+    assert (found.change, found.passed) == (1.0, False)
 
 
 def test_an_interrupted_search_goes_on(place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:

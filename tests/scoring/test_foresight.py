@@ -48,6 +48,8 @@ def test_too_few_errors_name_the_words_that_it_takes() -> None:
     )
     (told,) = too_few_told(_scored(np.zeros(50, dtype=int), "system"), "dev")
     assert "no relative loss can be told" in told
+    (told,) = too_few_told(_scored(np.full(50, 2), "system"), "dev", alpha=1e-20)
+    assert "by experience 2,590 are" in told
     (told,) = too_few_told(_scored(np.full(29, 1), "system"), "dev", detectable=0.9)
     assert "30 are the fewest" in told  # segments
 
