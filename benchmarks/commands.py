@@ -9,7 +9,6 @@ on with the next row, and an unfinished training where it stopped. Trained model
 
 import argparse
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -123,7 +122,7 @@ def _u1(out: Path, recipe: Training) -> Mapping[str, Any]:
         "interval": [system["low"], system["high"]],
         "bytes": system["bytes"],
         "words": system["words"],
-        "cpu_minutes": facts["history"][-1]["cpu_seconds"] / 60,  # over all interruptions
+        **_cpu_minutes(facts["history"][-1]["cpu_seconds"]),
     }
 
 
@@ -133,7 +132,6 @@ def _compressing(
     def measure() -> Mapping[str, Any]:
         out = RUNS / folder
         console.rule(folder)
-        started = time.process_time()
         if not out.exists():  # else: finished, and its row was lost
             compress(
                 CHECKPOINT,
@@ -147,12 +145,9 @@ def _compressing(
                 resume=_unfinished(out),
                 console=console,
             )
-            minutes = {"cpu_minutes": (time.process_time() - started) / 60}
-        else:
-            minutes = {}
         record = RunRecord.from_json(json.loads((out / "metrics.json").read_text()))
         _refuse_another(out, record.recipe, recipe)
-        return {**_facts(record), **minutes, "kl": _dev_kl(out)}
+        return {**_facts(record), "kl": _dev_kl(out)}
 
     return measure
 
@@ -184,7 +179,13 @@ def _facts(record: RunRecord) -> Mapping[str, Any]:
         "plan": [row.bits for row in record.layers],
         "preference": [row.expected_bits for row in record.layers],
         "recipe": record.recipe,
+        **_cpu_minutes(record.training_cpu_seconds),
     }
+
+
+def _cpu_minutes(seconds: float | None) -> Mapping[str, float]:
+    """Of training, over all interruptions; nothing where another device trained."""
+    return {} if seconds is None else {"cpu_minutes": seconds / 60}
 
 
 def _unfinished(out: Path) -> bool:

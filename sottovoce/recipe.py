@@ -108,6 +108,7 @@ class Training:
 class Recipe(Training):
     """The dials of joint mixed-precision learning (P1, Pass 1 and Pass 2).
 
+    With neither `bits` nor `eta` it has no size, which is then searched for (`compress_lossless`).
     `paper` is P1's reading; these defaults are the `default` recipe's.
     """
 
@@ -212,7 +213,8 @@ class Recipe(Training):
             *("search_pace", "kl_mixed", "kl_frozen", "kl_students", "kl_finetune"),
         )
         object.__setattr__(self, "candidates", tuple(self._precisions()))
-        if (self.bits is None) == (self.eta is None):
+        object.__setattr__(self, "fused", self.fused or None)  # off is one recipe, however said
+        if self.bits is not None and self.eta is not None:
             raise InputError("give either bits (a target size) or eta (P1's size weight), not both")
         if self.eta is not None:
             self._refuse_below_zero("eta")
@@ -232,7 +234,7 @@ class Recipe(Training):
             if getattr(self, name) and self.teacher == "none":
                 raise InputError(f"{name} needs a teacher: set teacher to live or cached")
         self._refuse_zero("sensitivity_batches")
-        if self.plan_by != "joint" and self.bits is None:
+        if self.plan_by != "joint" and self.eta is not None:
             raise InputError(f"plan_by {self.plan_by} needs a target size: give bits, not eta")
         if not 0 < self.search_share <= 1:
             raise InputError(f"search_share is {self.search_share}; it must lie in (0, 1]")

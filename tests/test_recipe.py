@@ -119,7 +119,7 @@ def test_flags_and_tables_are_read(dial: str, text: Any, value: Any) -> None:
         ({"bits": 8.1}, r"bits is 8\.1"),
         ({"candidates": [4, 8], "bits": 3}, "allow 4 to 8"),
         ({"eta": 1e-5}, "either bits .* or eta"),
-        ({"bits": None}, "either bits .* or eta"),
+        ({"eta": 1e-5, "bits": None, "plan_by": "kl"}, "needs a target size"),
         ({"bits": None, "eta": -1}, "eta is -1.0; it must be 0 or more"),
         ({"bits": "four"}, "bits is 'four'; it must be a number"),
         ({"teacher": "none", "students": "all"}, "set teacher to"),
@@ -134,6 +134,18 @@ def test_every_width_that_a_target_can_name_is_allowed() -> None:
     assert Recipe(bits=2).bits == 2
     assert Recipe(bits=8).bits == 8
     assert Recipe(bits=4, candidates=(4,)).candidates == (4,)
+
+
+def test_a_size_may_be_left_open() -> None:
+    recipe = Recipe().replaced({"bits": None, "candidates": "1,1.6", "plan_by": "kl"})
+    assert not {"bits", "eta"} & recipe.to_record().keys()
+
+
+def test_quantizers_that_are_not_compiled_are_one_recipe_however_that_is_said() -> None:
+    """A run resumes and a stage is shared only under the same recipe."""
+    assert Recipe().replaced({"fused": False}) == Recipe()
+    assert "fused" not in Recipe(fused=False).to_record()
+    assert Recipe(fused=True).to_record()["fused"] is True
 
 
 def test_a_candidate_without_words_takes_the_recipes_own() -> None:

@@ -20,8 +20,8 @@ def section() -> str:
         "U1 is full-precision fine-tuning with the same updates, data and seed. Dials of the "
         "recipe (the KL weights and the share of the search) were set after looking at these dev "
         "speakers, so the verdicts are for development, not a final measurement. CPU-minutes are "
-        "of the whole run, on one thread beside another run. The second seed at 4 bits, whose plan "
-        "is the same, shows how far the luck of a run goes."
+        "of training, in the rows so far of the whole run, on one thread beside another run. The "
+        "second seed at 4 bits, whose plan is the same, shows how far the luck of a run goes."
     )
     if not rows:
         return f"{title}\n\n{NOT_MEASURED}"

@@ -35,7 +35,7 @@ def compress(
         bool,
         typer.Option(
             "--lossless",
-            help="Search for the smallest size without a significant loss; --bits is not used. "
+            help="Search for the smallest size without a significant loss, in place of --bits. "
             "Half of --dev decides, the other half gives the verdict.",
         ),
     ] = False,
@@ -66,6 +66,11 @@ def compress(
     from sottovoce.pipelines.joint import compress as run
     from sottovoce.pipelines.lossless import Question, compress_lossless
 
+    if lossless:
+        sized = sorted(dials.keys() & {"bits", "eta"})
+        if sized:
+            raise InputError(f"--lossless searches for the size that --{sized[0]} sets: give one")
+        dials |= {"bits": None, "eta": None}
     for turned, replaced in (("bits", "eta"), ("eta", "bits")):
         if turned in dials:
             dials.setdefault(replaced, None)

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from transformers import set_seed
 
+from sottovoce.errors import naming
 from sottovoce.files import write_text
 from sottovoce.models.checkpoint import (
     has_ctc_head,
@@ -33,6 +34,8 @@ from sottovoce.training.full_precision import FullPrecision
 from sottovoce.training.loop import train
 from sottovoce.training.state import WorkFolder
 from sottovoce.wording import counted
+
+_SHOWN = 100
 
 
 def finetune(
@@ -64,12 +67,14 @@ def finetune(
     speech_corpus, evaluation = read_corpus(train_on), read_corpus(evaluate_on)
     set_seed(recipe.seed)  # the start of a new head
     if has_ctc_head(source):
-        recogniser = load_checkpoint(source)
+        recogniser, head = load_checkpoint(source), str(source)
     else:
         recogniser = _with_new_head(source, speech_corpus)
-        console.out(f"{source} has no CTC head: a new one over {_letters(recogniser)}")
+        head = f"a new head over {_letters(recogniser)} of {speech_corpus.name}"
+        console.out(f"{source} has no CTC head: it gets {head}")
     speech = TrainingSpeech(speech_corpus, recogniser)
-    references(recogniser, evaluation)  # refuses now what the first evaluation would refuse
+    with naming(head):
+        references(recogniser, evaluation)  # refuses now what the first evaluation would refuse
     settings = {
         "source": str(source),
         "training speech": speech_corpus.fingerprint,
@@ -112,4 +117,5 @@ def _with_new_head(source: str | Path, corpus: Corpus) -> Recogniser:
 
 def _letters(recogniser: Recogniser) -> str:
     written: Sequence[str] = [one for one in recogniser.labels.written.values() if one.strip()]
-    return f"{counted(len(written), 'character')} ({''.join(written)})"
+    more = "..." if len(written) > _SHOWN else ""
+    return f"{counted(len(written), 'character')} ({''.join(written[:_SHOWN])}{more})"

@@ -29,6 +29,7 @@ from sottovoce.pipelines.two_stage import sensitive_plan
 from sottovoce.plan import Plan
 from sottovoce.recipe import Recipe
 from sottovoce.report.record import RunRecord, TrainingPoint
+from sottovoce.scoring.foresight import nothing_told
 from sottovoce.search.joint import JointObjective
 from sottovoce.search.second_pass import second_pass
 from sottovoce.speech.corpora import read_corpus
@@ -81,6 +82,8 @@ def compress(
         InputError: something given cannot be used; nothing has been written then.
     """
     recipe, out = recipe or Recipe(), Path(out)
+    if recipe.bits is None and recipe.eta is None:
+        raise InputError("the recipe has no size: give bits (a target) or eta (P1's size weight)")
     console = console or Console(stderr=True)
     started = time.monotonic()
 
@@ -111,7 +114,10 @@ def compress(
         console.print(f"input checkpoint: WER {100 * before.wer:.2f}%")
         if baseline is not None:
             baselines.append(baseline_of(baseline, evaluation, before.reference, console))
-        notes = overlap_told(speech.corpus, evaluation)
+        notes = (
+            *overlap_told(speech.corpus, evaluation),
+            *nothing_told(before, source, evaluation.name),
+        )
         for note in notes:
             console.out(f"warning: {note}", highlight=False)
 

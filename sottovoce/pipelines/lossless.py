@@ -1,6 +1,6 @@
 """The autopilot: the smallest model that is not significantly worse.
 
-The sizes of `LADDER` are searched by bisection, a whole compression from the same start point at
+The sizes of a `ladder` are searched by bisection, a whole compression from the same start point at
 each that is tried. It is decided on one part of the evaluation speech; the verdict is given on the
 other, which can only send the search back to a larger size.
 """
@@ -31,6 +31,7 @@ from sottovoce.recipe import Recipe
 from sottovoce.report.record import RunRecord, SizeTried
 from sottovoce.runtime.recognition import references
 from sottovoce.scoring import Score, Transcripts, matched_pairs, score
+from sottovoce.scoring.foresight import nothing_told, too_few_told
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.overlap import refuse_overlap
@@ -38,7 +39,8 @@ from sottovoce.speech.splitting import halves
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.state import WorkFolder
 
-LADDER = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)
+_SIZES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0)
+"""Bits; nearer to one another where a step is a larger share of the size."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def compress_lossless(
 
     Args:
         evaluate_on: a corpus of at least 20 utterances; it shares none with `train_on`.
-        recipe: its `bits` are not used.
+        recipe: its size (`bits`, `eta`) is not used, and may be None.
         baseline: another recogniser to hold the sizes against, such as U1.
         cache: as in `compress`; None shares among the sizes alone.
         resume: go on with an interrupted search; sizes that are finished are not trained again.
@@ -98,17 +100,12 @@ def compress_lossless(
         What `metrics.json` holds; `tried` is the way to the size.
 
     Raises:
-        InputError: something given cannot be used, or no size passes.
+        InputError: something given cannot be used, the start point recognises nothing, or no size
+            passes.
     """
-    recipe, question, out = recipe or Recipe(), question or Question(), Path(out)
-    console = console or Console(stderr=True)
-    low, high = recipe.widths[0], recipe.widths[-1]
-    rungs = [bits for bits in LADDER if low <= bits <= high]
-    if not rungs:
-        raise InputError(
-            f"the candidates {recipe.candidates} allow none of the sizes {LADDER} that are "
-            "searched; add a wider one"
-        )
+    recipe = (recipe or Recipe()).replaced({"bits": None, "eta": None})
+    question, out = question or Question(), Path(out)
+    console, rungs = console or Console(stderr=True), ladder(recipe.widths)
     start, evaluation = load_checkpoint(source).to(best_device()), read_corpus(evaluate_on)
     training = read_corpus(train_on, transcribed=not recipe.unlabelled)
     refuse_overlap(training, evaluation)
@@ -130,6 +127,19 @@ def compress_lossless(
     work = WorkFolder.open(out, settings, resume)
     with work.forgotten_while_empty():
         before = [scored(one.recogniser, decide_on, one.name, console) for one in held]
+        for told in nothing_told(before[0], source, decide_on.name):
+            raise InputError(told)
+        beside = [
+            measured(
+                *(one.name, one.model, one.recogniser),
+                scored(one.recogniser, judge_on, one.name, console),
+            )
+            for one in held
+        ]
+        for told in too_few_told(
+            beside[0].score, judge_on.name, question.alpha, question.detectable
+        ):
+            console.out(f"warning: {told}", highlight=False)
 
     def tried(bits: float) -> SizeTried:
         folder = _folder(work, bits)
@@ -140,7 +150,7 @@ def compress_lossless(
                 train_on,
                 decide_on,
                 folder,
-                recipe.replaced({"bits": bits, "eta": None}),
+                recipe.replaced({"bits": bits}),
                 cache=cache or work.path / "shared",
                 resume=folder.with_name(folder.name + ".unfinished").exists(),
                 console=console,
@@ -156,13 +166,6 @@ def compress_lossless(
             f"no size passes: {walked[-1].sentence}; train longer (--steps), or allow a larger "
             f"loss (--detectable). What was trained is in {work.path}"
         )
-    beside = [
-        measured(
-            *(one.name, one.model, one.recogniser),
-            scored(one.recogniser, judge_on, one.name, console),
-        )
-        for one in held
-    ]
     for bits in rungs[rungs.index(min(passed)) :]:
         if bits not in [one.bits for one in walked]:
             walked = (*walked, tried(bits))
@@ -179,6 +182,16 @@ def compress_lossless(
     os.replace(finished, out)
     shutil.rmtree(work.path)
     return record
+
+
+def ladder(widths: Sequence[float]) -> tuple[float, ...]:
+    """The sizes to search, in bits, smallest first.
+
+    Args:
+        widths: of the candidates, ascending; the narrowest and the widest alone are sizes too.
+    """
+    low, high = float(widths[0]), float(widths[-1])
+    return tuple(sorted({low, *(bits for bits in _SIZES if low < bits < high), high}))
 
 
 def bisected(rungs: Sequence[float], tried: Callable[[float], SizeTried]) -> tuple[SizeTried, ...]:
@@ -204,7 +217,7 @@ def _decided(folder: Path, before: Sequence[Score], bits: float, question: Quest
     hardest = min(before, key=lambda one: one.errors)
     pairs = [matched_pairs(one, own, question.alpha, question.detectable) for one in before]
     told = pairs[before.index(hardest)]
-    change = own.errors / max(1, hardest.errors) - 1
+    change = (own.errors - hardest.errors) / max(1, hardest.errors)
     return SizeTried(
         bits=bits,
         bytes=record.systems[-1].bytes,

@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from sottovoce.errors import InputError
+from sottovoce.errors import InputError, naming
 from sottovoce.runtime.engine import Engine
 from sottovoce.scoring import Transcripts
 from sottovoce.speech.batching import EVALUATION_SECONDS, evaluation_order
@@ -83,9 +83,16 @@ def refuse_short(
 
 
 def references(engine: Engine, corpus: Corpus) -> Transcripts:
-    """The corpus's own transcripts, normalised to the engine's vocabulary."""
-    words = {
-        one.id: (one.speaker, tuple(engine.labels.normalise(one.text, one.id).split()))
-        for one in corpus.utterances
-    }
+    """The corpus's own transcripts, normalised to the engine's vocabulary.
+
+    Raises:
+        InputError: one has characters outside it, or none has a word.
+    """
+    with naming(corpus.name):
+        words = {
+            one.id: (one.speaker, tuple(engine.labels.normalise(one.text, one.id).split()))
+            for one in corpus.utterances
+        }
+    if not any(spoken for _, spoken in words.values()):
+        raise InputError(f"{corpus.name} has no words in its transcripts to score by; add them")
     return Transcripts("reference", words)

@@ -83,7 +83,7 @@ class MatchedPairs:
         if self.detectable is None or self.words_needed is None:
             alike = "the segments all differ alike" if self.mean else "no segment differs"
             return f"{alike}, so what loss the test could detect is unknown"
-        enough = f"about {_rounded_up(self.words_needed):,} words of such speech"
+        enough = f"about {rounded_up(self.words_needed):,} words of such speech"
         have = f"(these are {self.words:,})"
         if self.segments < FEWEST_SEGMENTS and self.detectable <= self.tolerated:
             return f"{FEWEST_SEGMENTS} segments are the fewest to tell by, it takes {enough} {have}"
@@ -110,7 +110,7 @@ def _p(p: float) -> str:
     return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
-def _rounded_up(number: int) -> int:
+def rounded_up(number: int) -> int:
     """To two significant digits."""
     unit = 10 ** max(0, len(str(number)) - 2)
     return math.ceil(number / unit) * unit

@@ -130,9 +130,13 @@ def _sign_test(differences: Differences) -> float:
 def _detectable_loss(sd: float, segments: int, errors: int, alpha: float) -> float | None:
     if sd == 0 or errors == 0:
         return None
+    return deviations_away(alpha) * sd * math.sqrt(segments) / errors
+
+
+def deviations_away(alpha: float) -> float:
+    """From 0, in deviations of the mean, where a loss must lie to be found with 80% power."""
     normal = NormalDist()
-    away = normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(POWER)
-    return away * sd * math.sqrt(segments) / errors
+    return normal.inv_cdf(POWER) - normal.inv_cdf(alpha / 2)  # 1 - alpha / 2 may round to 1
 
 
 def _words_needed(words: int, segments: int, times_too_large: float) -> int:

@@ -1,6 +1,7 @@
 """A corpus in two parts that share no speaker: one to decide on, one for the verdict."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from sottovoce.errors import InputError
 from sottovoce.speech.corpus import Corpus
@@ -9,13 +10,14 @@ from sottovoce.wording import counted
 
 FEWEST_UTTERANCES = 20
 _FEWEST_SPEAKERS = 4
+_LEAST_SHARE = 1 / 3
 
 
 def halves(corpus: Corpus) -> tuple[Corpus, Corpus]:
     """Two parts of about as many words, each in the corpus's order.
 
-    Speakers stay whole where there are four or more of them; with fewer, every speaker's
-    utterances go to both parts by turns.
+    Speakers stay whole where there are four or more of them and neither part then has less than a
+    third of the words; else every speaker's utterances go to both parts by turns.
 
     Raises:
         InputError: there are fewer than 20 utterances.
@@ -28,25 +30,29 @@ def halves(corpus: Corpus) -> tuple[Corpus, Corpus]:
     groups: dict[str, list[Utterance]] = defaultdict(list)
     for one in corpus.utterances:
         groups[one.speaker].append(one)
-    if len(groups) >= _FEWEST_SPEAKERS:
-        parts = list(groups.values())
-    else:
-        parts = [[one] for one in corpus.utterances]
-    parts.sort(key=_words, reverse=True)  # the largest first, each to the smaller half
-    first: set[str] = set()
-    words = [0, 0]
-    for part in parts:
-        smaller = words.index(min(words))
-        words[smaller] += _words(part)
-        if smaller == 0:
-            first |= {one.id for one in part}
+    first, second = _dealt(list(groups.values()))
+    smaller = min(_words(first), _words(second))
+    if len(groups) < _FEWEST_SPEAKERS or smaller < _LEAST_SHARE * _words(corpus.utterances):
+        first, second = _dealt([[one] for one in corpus.utterances])
+    chosen = {one.id for one in first}
     return (
-        Corpus(f"{corpus.name}, first part", tuple(u for u in corpus.utterances if u.id in first)),
+        Corpus(f"{corpus.name}, first part", tuple(u for u in corpus.utterances if u.id in chosen)),
         Corpus(
-            f"{corpus.name}, second part", tuple(u for u in corpus.utterances if u.id not in first)
+            f"{corpus.name}, second part", tuple(u for u in corpus.utterances if u.id not in chosen)
         ),
     )
 
 
-def _words(utterances: list[Utterance]) -> int:
+def _dealt(parts: list[list[Utterance]]) -> tuple[list[Utterance], list[Utterance]]:
+    """The largest part first, each to the half that has fewer words so far."""
+    halves: tuple[list[Utterance], list[Utterance]] = ([], [])
+    words = [0, 0]
+    for part in sorted(parts, key=_words, reverse=True):
+        smaller = words.index(min(words))
+        halves[smaller].extend(part)
+        words[smaller] += _words(part)
+    return halves
+
+
+def _words(utterances: Sequence[Utterance]) -> int:
     return sum(len(one.text.split()) for one in utterances)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sottovoce.errors import InputError
+from sottovoce.errors import InputError, naming
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.recipe import Training
 from sottovoce.speech.augmentation import augmented
@@ -51,8 +51,8 @@ class TrainingSpeech:
         self.labels: dict[str, tuple[int, ...]] = {}
         for utterance in corpus.utterances:
             text = utterance.text if transcribed else ""
-            encoded = recogniser.labels.encode(text, utterance.id)
-            self.labels[utterance.id] = tuple(encoded)
+            with naming(corpus.name):
+                self.labels[utterance.id] = tuple(recogniser.labels.encode(text, utterance.id))
             self._refuse_too_short(utterance, round(utterance.duration * self.sampling_rate))
 
     def _refuse_too_short(self, utterance: Utterance, samples: int) -> None:

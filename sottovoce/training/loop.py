@@ -22,7 +22,13 @@ from sottovoce.report.record import TrainingPoint
 from sottovoce.training.batch import Batch, TrainingSpeech
 from sottovoce.training.memory import memory_kept
 from sottovoce.training.spent import Spent, stopwatch
-from sottovoce.training.state import Saved, WorkFolder, optimizer_tensors, restore_optimizer
+from sottovoce.training.state import (
+    GOES_ON,
+    Saved,
+    WorkFolder,
+    optimizer_tensors,
+    restore_optimizer,
+)
 
 _SAVE_EVERY_SECONDS = 120.0
 
@@ -136,8 +142,8 @@ def train(
             except InputError as error:
                 save()
                 raise InputError(
-                    f"{error}; update {index} of {total} is kept in {work.path}, and the same "
-                    "command with --resume goes on once this is mended"
+                    f"{error}; update {index} of {total} is kept in {work.path}, and once this is "
+                    f"mended {GOES_ON}"
                 ) from error
             told = make_update(objective, groups, optimizer, batch, Update(index, total), recipe)
             point = TrainingPoint(index + 1, **asdict(spent()), **told)

@@ -19,6 +19,8 @@ from torch import Tensor
 from sottovoce.errors import InputError
 from sottovoce.files import write_text
 
+GOES_ON = "the same command goes on (with --resume where it has that flag)"
+
 _STATE = "state.safetensors"
 
 
@@ -115,8 +117,7 @@ class WorkFolder:
             lock = FileLock(self.path / "lock").acquire(timeout=0)
         except Timeout as error:
             raise InputError(
-                f"another process is training in {self.path}; give the same command with --resume "
-                "once it is through, and this run uses what is shared"
+                f"another process is training in {self.path}; once it is through, {GOES_ON}"
             ) from error
         with lock:
             yield

@@ -6,10 +6,12 @@ small file (16-bit, 50 frames a second). It sees the speech unmasked and without
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import track
 from safetensors import safe_open
@@ -50,31 +52,53 @@ class CachedTeacher:
     ) -> "CachedTeacher":
         """Run the recogniser over the training speech; what is there already is kept.
 
+        Where another process is at it, this one waits, and takes what that one made.
+
         Args:
             seconds: of padded audio in a batch.
             folder: may serve several recognisers and corpora; each pair has a subfolder.
         """
         folder = folder / _fingerprint(recogniser, speech)
         folder.mkdir(parents=True, exist_ok=True)
-        utterances = speech.corpus.utterances
-        starts = range(0, len(utterances), _UTTERANCES_A_SHARD)
-        recogniser.model.eval()
-        for start in track(starts, "teacher", console=console, disable=len(starts) < 2):
-            path = folder / f"{start:08d}.safetensors"
-            if path.exists():
-                continue
-            shard = utterances[start : start + _UTTERANCES_A_SHARD]
-            chosen = iter(evaluation_order(shard, seconds))
-            results: dict[str, Tensor] = {}
-            for batch in prefetched(chosen, speech.sampling_rate):
-                with torch.inference_mode():
-                    features = recogniser.features([waveform for _, waveform in batch])
-                    scores = recogniser.logits(features).log_softmax(2).half().cpu()
-                frames = features.frames.tolist()
-                for (one, _), rows, length in zip(batch, scores, frames, strict=True):
-                    results[one.id] = rows[:length].clone()
-            save_tensors(path, results)
+        with _alone(folder, console):
+            _compute(recogniser, speech, seconds, folder, console)
         return cls(folder)
+
+
+@contextmanager
+def _alone(folder: Path, console: Console) -> Iterator[None]:
+    """Inside, no other process computes here. One that died keeps nobody waiting."""
+    lock = FileLock(folder / "lock")
+    try:
+        held = lock.acquire(timeout=0)
+    except Timeout:
+        console.out(f"another process computes the teacher's outputs in {folder}: waiting for it")
+        held = lock.acquire()
+    with held:
+        yield
+
+
+def _compute(
+    recogniser: Recogniser, speech: TrainingSpeech, seconds: float, folder: Path, console: Console
+) -> None:
+    utterances = speech.corpus.utterances
+    starts = range(0, len(utterances), _UTTERANCES_A_SHARD)
+    recogniser.model.eval()
+    for start in track(starts, "teacher", console=console, disable=len(starts) < 2):
+        path = folder / f"{start:08d}.safetensors"
+        if path.exists():
+            continue
+        shard = utterances[start : start + _UTTERANCES_A_SHARD]
+        chosen = iter(evaluation_order(shard, seconds))
+        results: dict[str, Tensor] = {}
+        for batch in prefetched(chosen, speech.sampling_rate):
+            with torch.inference_mode():
+                features = recogniser.features([waveform for _, waveform in batch])
+                scores = recogniser.logits(features).log_softmax(2).half().cpu()
+            frames = features.frames.tolist()
+            for (one, _), rows, length in zip(batch, scores, frames, strict=True):
+                results[one.id] = rows[:length].clone()
+        save_tensors(path, results)
 
 
 def _fingerprint(recogniser: Recogniser, speech: TrainingSpeech) -> str:

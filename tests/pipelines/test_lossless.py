@@ -3,32 +3,44 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
 from program import Ended, save_checkpoint, save_speech, sottovoce, write_manifest
 
-from sottovoce.errors import Interrupted
+from sottovoce.errors import InputError, Interrupted
 from sottovoce.models.checkpoint import load
 from sottovoce.pipelines import lossless
-from sottovoce.pipelines.lossless import LADDER, Question
+from sottovoce.pipelines.joint import compress
+from sottovoce.pipelines.lossless import Question, bisected, ladder
 from sottovoce.pipelines.measured import scored
-from sottovoce.report.record import RunRecord, SizeTried
-from sottovoce.scoring import matched_pairs, score
+from sottovoce.plan import STORABLE_BITS
+from sottovoce.recipe import Recipe
+from sottovoce.report.record import RunRecord, SizeTried, System
+from sottovoce.runtime.recognition import recognise
+from sottovoce.scoring import Transcripts, matched_pairs, score
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.splitting import halves
 
-QUICK = ("--steps", 2, "--evaluations", 1, "--seconds-per-batch", 1, "--learning-rate", 1e-3)
+QUICK = ("--steps", 2, "--evaluations", 1, "--seconds-per-batch", 1, "--learning-rate", 1e-6)
 
 
 class _Place:
+    """A start point, and dev speech of which it recognises one utterance in three."""
+
     def __init__(self, folder: Path) -> None:
         self.start = save_checkpoint(folder / "start")
         self.train = save_speech(folder / "train", 8)
         path = save_speech(folder / "dev", 25)
-        records = [json.loads(line) for line in path.read_text().splitlines()]
-        self.dev = write_manifest(path, [{**one, "id": f"dev-{one['id']}"} for one in records[1:]])
+        records = [json.loads(line) for line in path.read_text().splitlines()][1:]
+        records = [{**one, "id": f"dev-{one['id']}"} for one in records]
+        self.unheard = write_manifest(path, records)
+        heard = recognise(load(self.start), read_corpus(path)).transcripts.utterances
+        for one in records[::3]:
+            one["text"] = " ".join(heard[one["id"]][1])
+        self.dev = write_manifest(path.with_name("dev.jsonl"), records)
         self.out = folder / "small"
 
     def run(self, *changes: object) -> Ended:
@@ -60,6 +72,34 @@ def _passing(monkeypatch: pytest.MonkeyPatch, passes: Callable[[float], bool]) -
     return asked
 
 
+@pytest.mark.parametrize(
+    ("widths", "sizes"),
+    [
+        ((2, 4, 8), (2, 2.25, 2.5, 2.75, 3, 3.5, 4, 5, 6, 7, 8)),
+        ((1.6, 2, 4), (1.6, 1.75, 2, 2.25, 2.5, 2.75, 3, 3.5, 4)),
+        ((1, 1.6), (1, 1.25, 1.5, 1.6)),
+        ((4,), (4,)),
+        ((1.6,), (1.6,)),
+    ],
+)
+def test_the_sizes_suit_the_candidates(widths: tuple[float, ...], sizes: tuple[float, ...]) -> None:
+    assert ladder(widths) == sizes
+
+
+def test_whatever_the_candidates_four_compressions_are_enough() -> None:
+    for low, high in combinations(STORABLE_BITS, 2):
+        rungs = ladder((low, high))
+        for least in rungs:
+            walked = bisected(rungs, lambda bits, least=least: _tried(bits, bits >= least))
+            assert len(walked) <= 4
+            assert least in [one.bits for one in walked]
+
+
+def _tried(bits: float, passed: bool) -> SizeTried:
+    figures = {"bytes": 1, "wer": 0.1, "change": 0.0, "p": 1.0, "seconds": 1.0}
+    return SizeTried(bits=bits, verdict="inconclusive", passed=passed, **figures)
+
+
 @pytest.mark.parametrize("least", [2.0, 3.5, 8.0])
 def test_the_smallest_size_that_passes_is_delivered(
     place: _Place, monkeypatch: pytest.MonkeyPatch, least: float
@@ -68,7 +108,7 @@ def test_the_smallest_size_that_passes_is_delivered(
     ended = place.run()
     assert ended.status == 0, ended.err
     assert least in asked
-    assert len(asked) <= 4 == len(LADDER).bit_length()
+    assert len(asked) <= 4
     record = place.record
     assert [one.bits for one in record.tried] == asked
     assert [one.passed for one in record.tried] == [bits >= least for bits in asked]
@@ -106,12 +146,12 @@ def test_a_size_that_the_other_part_calls_worse_is_given_up(
 
     def compared(baseline: Any, after: Any, *question: float) -> Any:
         told = original(baseline, after, *question)
-        return replace(told, verdict="worse" if len(asked) < 4 else "inconclusive")
+        return replace(told, verdict="worse" if len(asked) < 5 else "inconclusive")
 
     monkeypatch.setattr(lossless, "comparison", compared)
     assert place.run().status == 0
-    assert asked == [3.5, 2.5, 2.0, 3.0]  # 2.5 is refused, and 3 was not tried before
-    assert place.record.recipe["bits"] == 3.0
+    assert asked == [3.5, 2.5, 2.0, 2.25, 2.75]  # 2.5 is refused, and 2.75 was not tried before
+    assert place.record.recipe["bits"] == 2.75
     assert [one.bits for one in place.record.tried] == asked
 
 
@@ -126,6 +166,23 @@ def test_sizes_are_held_against_the_baseline_too(
     ended = place.run("--baseline", save_checkpoint(tmp_path / "faultless"))
     assert ended.status == 2
     assert "no size passes" in ended.err
+
+
+def test_one_error_more_than_none_is_a_loss(tmp_path: Path) -> None:
+    reference = {"a": ("", ("b", "c")), "b": ("", ("c",))}
+    faultless = score(*[Transcripts("system", reference)] * 2)
+    Transcripts("compressed", {**reference, "b": ("", ("b",))}).write_trn(
+        tmp_path / "compressed.trn"
+    )
+    system = System("compressed", 100, 4.0, 4.1, 0.1, 0.05, 0.15, "speaker", 1, 0, 0, 10)
+    record = RunRecord(
+        **dict.fromkeys(("version", "created", "command", "source", "evaluated_on", "device"), ""),
+        **dict.fromkeys(("comparisons", "layers", "history", "got_worse"), ()),
+        **{"systems": (system,), "recipe": {}, "seconds": 1.0},
+    )
+    (tmp_path / "metrics.json").write_text(json.dumps(record.to_json()))
+    found = lossless._decided(tmp_path, [faultless], 4.0, Question())
+    assert (found.change, found.passed) == (1.0, False)
 
 
 def test_an_interrupted_search_goes_on(place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,6 +209,24 @@ def test_an_interrupted_search_goes_on(place: _Place, monkeypatch: pytest.Monkey
     assert len(set(made)) == len(made) - 1
 
 
+@pytest.mark.parametrize(("candidates", "least"), [("4", 4.0), ("1,1.6,2", 1.0)])
+def test_candidates_need_no_size_beside_them(
+    place: _Place, monkeypatch: pytest.MonkeyPatch, candidates: str, least: float
+) -> None:
+    """Also where the default size lies outside them."""
+    asked = _passing(monkeypatch, lambda bits: True)
+    ended = place.run("--candidates", candidates)
+    assert ended.status == 0, ended.err
+    assert asked[-1] == place.record.recipe["bits"] == least
+    assert place.record.systems[-1].nominal_bits == least
+
+
+def test_a_recipe_without_a_size_is_for_the_search_alone(place: _Place) -> None:
+    with pytest.raises(InputError, match="no size: give bits"):
+        compress(place.start, place.train, place.dev, place.out, Recipe(bits=None))
+    assert not list(place.out.parent.glob("small*"))
+
+
 def test_where_no_size_passes_it_says_so(place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
     _passing(monkeypatch, lambda bits: False)
     ended = place.run()
@@ -160,11 +235,46 @@ def test_where_no_size_passes_it_says_so(place: _Place, monkeypatch: pytest.Monk
     assert not place.out.exists()
 
 
+def test_a_start_point_that_recognises_nothing_is_refused_before_any_training(
+    place: _Place, updates: list[int]
+) -> None:
+    ended = place.run("--dev", place.unheard)
+    assert ended.status == 2
+    assert f"{place.start} recognises nothing of dev/speech, first part (WER 1" in ended.err
+    assert "fine-tune it first" in ended.err
+    assert (updates, place.out.with_name("small.unfinished").exists()) == ([], False)
+
+
+def test_a_plain_compression_of_it_warns_and_its_papers_say_so(place: _Place) -> None:
+    ended = sottovoce(
+        *("compress", place.start, "--train", place.train, "--dev", place.unheard),
+        *("--out", place.out, *QUICK),
+    )
+    assert ended.status == 0, ended.err
+    (note,) = place.record.notes
+    assert "recognises nothing of dev/speech (WER 1" in note
+    assert f"warning: {note}\n" in ended.err
+
+
+def test_too_few_words_are_told_of_before_any_training(
+    place: _Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*given: Any, **named: Any) -> RunRecord:
+        raise Interrupted("interrupted")
+
+    monkeypatch.setattr(lossless, "compress", interrupted)
+    ended = place.run()
+    assert ended.status == 130
+    assert "warning: dev/dev, second part has " in ended.err
+    assert "by experience 197 are the fewest to detect a loss of 10.0%" in ended.err
+
+
 def test_what_cannot_be_asked_is_refused(place: _Place, tmp_path: Path) -> None:
     for dials, told in (
         (("--alpha", 0), "alpha is 0"),
         (("--detectable", 1.5), "detectable is 1.5"),
-        (("--candidates", 1.6, "--bits", 1.6), "(1.6,) allow none of the sizes (1.5, 2.0"),
+        (("--bits", 3), "--lossless searches for the size that --bits sets"),
+        (("--eta", 0.1), "--lossless searches for the size that --eta sets"),
         (("--baseline", tmp_path / "none"), "none"),
         (("--dev", place.train), "train/speech holds 8 utterances of"),
         (("--dev", save_speech(tmp_path / "few", 11)), "utterances"),

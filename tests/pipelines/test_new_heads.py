@@ -1,10 +1,12 @@
 """`finetune` on backbones without a CTC head, of families with processors of their own."""
 
+import json
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import pytest
-from program import save_speech, sottovoce
+from program import Ended, save_speech, sottovoce, write_manifest
 from tiny import noise, tiny_model
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2FeatureExtractor
 
@@ -35,6 +37,42 @@ def test_a_backbone_gets_a_head_over_the_transcripts_characters(
     assert sorted(found.labels.written.values()) == ["", "", " ", "a", "b", "c"]
     assert type(found.processor).__name__ == found.family.processor
     assert set(found.recognise([noise(0.4)])[0]) <= set(" abc")
+
+
+def _dev(folder: Path, *texts: str) -> Path:
+    records = [json.loads(line) for line in save_speech(folder, 8).read_text().splitlines()]
+    changed = zip(records, cycle(texts), strict=False)
+    return write_manifest(folder / "dev.jsonl", [{**one, "text": text} for one, text in changed])
+
+
+def _finetuned(tmp_path: Path, dev: Path) -> Ended:
+    tiny_model("wav2vec2").base_model.save_pretrained(tmp_path / "backbone")
+    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path / "backbone")
+    speech = ("--train", save_speech(tmp_path / "train"), "--dev", dev)
+    return sottovoce("finetune", tmp_path / "backbone", *speech, "--out", tmp_path / "out", *QUICK)
+
+
+def test_dev_transcripts_may_be_in_another_case_and_with_punctuation(tmp_path: Path) -> None:
+    ended = _finetuned(tmp_path, _dev(tmp_path / "dev", "AB, C!", "Ca–b…", "B'a"))
+    assert ended.status == 0, ended.err
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("ab 7é", "has '7', 'é', which the model's vocabulary cannot write"),
+        ("", "has no words in its transcripts"),
+    ],
+)
+def test_dev_transcripts_that_a_new_head_cannot_write_are_refused_before_training(
+    tmp_path: Path, updates: list[int], text: str, told: str
+) -> None:
+    ended = _finetuned(tmp_path, _dev(tmp_path / "dev", text))
+    assert ended.status == 2
+    last = ended.err.splitlines()[-1]
+    assert "error: a new head over 3 characters (abc) of train/speech: dev/dev" in last
+    assert told in last
+    assert (updates, list(tmp_path.glob("out*"))) == ([], [])
 
 
 def test_an_encoder_of_its_own_type_is_refused_by_name(tmp_path: Path) -> None:

@@ -72,6 +72,7 @@ def test_two_runs_do_not_train_one_stage_at_once(folder: Path, updates: list[int
         other.kill()
     assert ended.status == 2
     assert "another process is training in" in ended.err
+    assert "the same command goes on (with --resume where it has that flag)" in ended.err
     assert len(updates) == 2
     _run(folder, "twice", "--cache", cache, "--resume")
     assert len(updates) == 2

@@ -1,5 +1,6 @@
 """A corpus in two."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,16 @@ def test_the_halves_are_all_of_it_and_alike(speakers: int) -> None:
     else:
         assert who[0] == who[1]
     assert halves(corpus) == (first, second)
+
+
+def test_a_speaker_with_nearly_all_of_the_words_is_in_both_halves() -> None:
+    """The verdict would be given on a handful of utterances else."""
+    corpus = _corpus(1)
+    few = [replace(one, speaker=f"t{k}") for k, one in enumerate(corpus.utterances[:6])]
+    corpus = Corpus("speech", (*few, *corpus.utterances[6:]))
+    first, second = halves(corpus)
+    assert abs(_words(first) - _words(second)) <= 5
+    assert "s0" in {u.speaker for u in first.utterances} & {u.speaker for u in second.utterances}
 
 
 def test_too_few_utterances_are_refused() -> None:

@@ -1,4 +1,7 @@
+import subprocess
+import sys
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -65,6 +68,39 @@ def test_shards_that_are_there_are_kept_and_missing_ones_made(
     assert torch.equal(again, before)
     kept = _shards(tmp_path)
     assert {path for path in shards if kept[path] == shards[path]} == shards.keys() - {lost}
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from filelock import FileLock
+folder = Path(sys.argv[1])
+with FileLock(folder / "lock"):
+    print(flush=True)
+    time.sleep(1)
+    (folder / "let go").touch()
+"""
+
+
+def test_a_second_process_waits_for_the_first(
+    make_recogniser: MakeRecogniser, corpus: Corpus, tmp_path: Path
+) -> None:
+    recogniser, told = make_recogniser(), StringIO()
+    console = Console(file=told)
+    speech = TrainingSpeech(corpus, recogniser)
+    made = CachedTeacher.computed(recogniser, speech, 1.0, tmp_path, console)
+    assert told.getvalue() == ""
+    (folder,) = {path.parent for path in _shards(tmp_path)}
+    expected = made.log_probabilities(["u1"], CPU)
+    for path in _shards(tmp_path):
+        path.unlink()
+    with subprocess.Popen([sys.executable, "-c", HOLDER, folder], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        found = CachedTeacher.computed(recogniser, speech, 1.0, tmp_path, console)
+        assert (folder / "let go").exists()
+    assert f"another process computes the teacher's outputs in {folder}" in told.getvalue()
+    assert torch.equal(found.log_probabilities(["u1"], CPU), expected)
 
 
 def test_another_model_or_other_speech_shares_nothing(

@@ -1,0 +1,60 @@
+"""What a test of a compressed recogniser will be worth, told before there is one.
+
+    detectable = (z_(1 - alpha / 2) + z_0.80) sqrt(q / errors of A)        q = n sd^2 / errors of A
+
+is MAPSSWE's smallest detectable loss with the variance counted for each error of A. Only q is
+unknown beforehand, and it varies little.
+"""
+
+import math
+from pathlib import Path
+
+from sottovoce.scoring.comparison import FEWEST_SEGMENTS, rounded_up
+from sottovoce.scoring.mapsswe import deviations_away
+from sottovoce.scoring.wer import Score
+
+LEAST_VARIANCE = 0.25
+"""q: 0.26 to 0.52 over the 20 tests of `benchmarks/results/commands.json`, more where the
+compressed model was trained for longer."""
+
+
+def nothing_told(own: Score, model: str | Path, speech: str) -> tuple[str, ...]:
+    """A sentence, where a start point recognises no more than silence would; else none."""
+    if own.wer < 1:
+        return ()
+    return (
+        f"{model} recognises nothing of {speech} (WER {own.wer:.2%}), so it has nothing to lose; "
+        "fine-tune it first (sottovoce finetune), or give speech of its language",
+    )
+
+
+def fewest_errors(alpha: float, detectable: float) -> int:
+    """Errors of A without which the verdict will hardly be "lossless".
+
+    Args:
+        alpha, detectable: as in `matched_pairs`.
+    """
+    needed = LEAST_VARIANCE * (deviations_away(alpha) / detectable) ** 2
+    return max(FEWEST_SEGMENTS, math.ceil(needed))
+
+
+def too_few_told(
+    baseline: Score, speech: str, alpha: float = 0.05, detectable: float = 0.10
+) -> tuple[str, ...]:
+    """A sentence, where the baseline errs too little on this speech for a "lossless"; else none.
+
+    Args:
+        speech: what the evaluation speech is called.
+    """
+    needed = fewest_errors(alpha, detectable)
+    if baseline.errors >= needed:
+        return ()
+    found = f"{speech} has {baseline.errors:,} errors of the input checkpoint"
+    if baseline.errors == 0:
+        return (f"{found}, so no relative loss can be told; add speech that it finds harder",)
+    words = rounded_up(math.ceil(baseline.words * needed / baseline.errors))
+    return (
+        f"{found}; by experience {needed:,} are the fewest to detect a loss of {detectable:.1%} "
+        f"by, so the verdict will hardly be lossless: it takes about {words:,} words of such "
+        f"speech at least (these are {baseline.words:,})",
+    )
