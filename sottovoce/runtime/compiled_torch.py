@@ -12,15 +12,15 @@ from sottovoce.compiler import compiler_needed
 from sottovoce.exporters.interface import Interface
 from sottovoce.exporters.quiet import quiet
 from sottovoce.exporters.whole_model import traceable
-from sottovoce.models.recogniser import Recogniser, best_device
+from sottovoce.models.recogniser import Recogniser
 from sottovoce.runtime.graph_engine import GraphEngine, Run
 from sottovoce.runtime.integer_layers import round_inputs
 
 _SECONDS = 3  # of silence, to compile with
 
 
-def compiled(recogniser: Recogniser) -> GraphEngine:
-    """A recogniser on the best device, compiled for utterances of any length.
+def compiled(recogniser: Recogniser, device: torch.device) -> GraphEngine:
+    """A recogniser on a device, compiled for utterances of any length.
 
     Args:
         recogniser: has its model's dtype changed; not to be used any more.
@@ -28,7 +28,6 @@ def compiled(recogniser: Recogniser) -> GraphEngine:
     Raises:
         InputError: there is no compiler.
     """
-    device = best_device()
     interface, labels = Interface.of(recogniser), recogniser.labels
     front_end, extractor = recogniser.family.front_end, recogniser.processor.feature_extractor
     prepare = partial(front_end.graph_inputs, extractor)

@@ -15,7 +15,6 @@ from sottovoce.models.weight_norm import fold_weight_norm
 from sottovoce.plan import Precision
 from sottovoce.quantizers.activations import Range
 from sottovoce.quantizers.ranges import initial_affine
-from sottovoce.runtime import compiled_torch
 from sottovoce.runtime.compiled_torch import compiled, precision_on, runnable
 from sottovoce.runtime.integer_layers import round_inputs
 
@@ -146,15 +145,14 @@ def test_the_device_says_what_is_computed_in():
 
 
 @needs_a_compiler
-def test_one_compilation_serves_utterances_of_all_lengths(make_recogniser, monkeypatch):
-    monkeypatch.setattr(compiled_torch, "best_device", lambda: torch.device("cpu"))
+def test_one_compilation_serves_utterances_of_all_lengths(make_recogniser):
     recogniser = packed(
         make_recogniser(num_hidden_layers=1, feat_extract_norm="layer"), WITH_INPUTS + WEIGHTS_ONLY
     )
     expected, shortest = utterances(recogniser), recogniser.shortest
     torch._dynamo.reset()
     counters.clear()
-    engine = compiled(recogniser)
+    engine = compiled(recogniser, torch.device("cpu"))
     for (waveform, logits), found in zip(
         expected, engine.frame_logits([one for one, _ in expected]), strict=True
     ):
@@ -170,6 +168,6 @@ def test_one_compilation_serves_utterances_of_all_lengths(make_recogniser, monke
 def test_a_cuda_device_computes_what_the_packed_model_computes(make_recogniser, family, precisions):
     recogniser = packed(make_recogniser(family), precisions)
     expected = utterances(recogniser)
-    found = compiled(recogniser).frame_logits([one for one, _ in expected])
+    found = compiled(recogniser, torch.device("cuda")).frame_logits([one for one, _ in expected])
     for (_, logits), one in zip(expected, found, strict=True):
         np.testing.assert_allclose(one, logits, rtol=0, atol=8e-2)
