@@ -5,17 +5,22 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from program import save_checkpoint
 from tiny import noise
 from torch import nn
 from torch._dynamo.utils import counters
 
 from sottovoce.artifact.packed_layers import PackedLinear, empty_packed
 from sottovoce.artifact.packed_model import packed_layers
+from sottovoce.models.checkpoint import load
+from sottovoce.models.recogniser import best_device
 from sottovoce.models.weight_norm import fold_weight_norm
 from sottovoce.plan import Precision
 from sottovoce.quantizers.activations import Range
 from sottovoce.quantizers.ranges import initial_affine
+from sottovoce.runtime import engines
 from sottovoce.runtime.compiled_torch import compiled, precision_on, runnable
+from sottovoce.runtime.engines import engine_of
 from sottovoce.runtime.integer_layers import round_inputs
 
 FAMILIES = (
@@ -160,6 +165,14 @@ def test_one_compilation_serves_utterances_of_all_lengths(make_recogniser):
         assert engine.frames_of(len(waveform)) == len(logits)
     assert counters["stats"]["unique_graphs"] == 1
     assert (engine.place, engine.shortest) == ("cpu, compiled", shortest)
+
+
+def test_it_is_asked_for_by_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(engines, "compiled", lambda recogniser, device: (recogniser, device))
+    start = save_checkpoint(tmp_path / "start", "wav2vec2")
+    recogniser, device = engine_of(start, "torch-compiled")
+    assert recogniser.fingerprint() == load(start).fingerprint()
+    assert device == best_device()
 
 
 @needs_cuda
