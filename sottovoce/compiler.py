@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from torch._dynamo.exc import BackendCompilerFailed
+from torch._dynamo.exc import ShortenTraceback
 from torch._inductor.exc import InvalidCxxCompiler
 
 from sottovoce.errors import InputError
@@ -22,7 +22,7 @@ def compiler_needed(what: str, instead: str) -> Iterator[None]:
     """
     try:
         yield
-    except (BackendCompilerFailed, InvalidCxxCompiler) as error:
+    except (ShortenTraceback, InvalidCxxCompiler) as error:
         raise InputError(
             f"{what} cannot be compiled; install a C++ compiler such as g++ (on CUDA, Triton) or "
             f"{instead}: {str(error).splitlines()[0]}"
