@@ -29,7 +29,6 @@ from sottovoce.version import __version__
 
 AUTO = "auto"
 TORCH = "torch"
-TORCH_COMPILED = "torch-compiled"
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ RUNTIMES = {
 """By name; of those that compute in float32 what has no 8 bits, the fastest first."""
 IN_TORCH: Mapping[str, Callable[[Recogniser], Engine]] = {
     TORCH: lambda recogniser: recogniser.to(best_device()),
-    TORCH_COMPILED: lambda recogniser: compiled(recogniser, best_device()),
+    "torch-compiled": lambda recogniser: compiled(recogniser, best_device()),
 }
 """What PyTorch makes of a recogniser that was just read."""
 CHOICES = (AUTO, *IN_TORCH, *RUNTIMES)
