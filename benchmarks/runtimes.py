@@ -15,7 +15,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -67,6 +67,7 @@ def systems() -> list[System]:
     ]
     return [
         System("PyTorch fp32, eager", "float", "PyTorch"),
+        System("PyTorch fp32, compiled", "float", "PyTorch compiled"),
         System("ONNX Runtime fp32", "float.onnx", "ONNX Runtime"),
         System("ONNX Runtime int8, dynamic", "dynamic.onnx", "ONNX Runtime"),
         System("OpenVINO fp32", "stock.xml", "OpenVINO f32"),
@@ -74,6 +75,7 @@ def systems() -> list[System]:
         System("NNCF 8 bits, OpenVINO f32", "nncf.xml", "OpenVINO f32"),
         System("NNCF 8 bits, OpenVINO bf16", "nncf.xml", "OpenVINO bf16"),
         *ours,
+        System("sottovoce 8 bits, 8-bit inputs, PyTorch compiled", "int8-8", "PyTorch compiled"),
         System("sottovoce 4 bits, OpenVINO f32", "weights-4.onnx", "OpenVINO f32"),
         System("sottovoce 4 bits, ONNX Runtime", "weights-4.onnx", "ONNX Runtime"),
         System("sottovoce 4 bits, packed in memory", "nbits-4.onnx", "ONNX Runtime"),
@@ -123,15 +125,17 @@ def _times(folder: Path, seconds: int) -> dict[str, Any]:
     medians: dict[str, float] = {}
     for group in (False, True):
         together = [one for one in present if one.rounds_inputs == group]
-        medians |= _taking_turns(folder, together, seconds)
+        medians |= taking_turns(
+            {one.name: ENGINES[one.engine](folder / one.file) for one in together}, seconds
+        )
     for one in present:
         print(f"{folder.name}, {seconds} s: {medians[one.name]:.3f} {one.name}")
     return {"medians": {one.name: medians[one.name] for one in present}}
 
 
-def _taking_turns(folder: Path, together: list[System], seconds: int) -> dict[str, float]:
+def taking_turns(runs: Mapping[str, Run], seconds: int) -> dict[str, float]:
+    """Median seconds for an utterance of noise, by name."""
     waveform = np.random.default_rng(0).standard_normal((1, seconds * RATE)).astype(np.float32)
-    runs = {one.name: ENGINES[one.engine](folder / one.file) for one in together}
     found: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(ROUNDS + 1):
         for name, run in runs.items():
@@ -214,8 +218,19 @@ def _pytorch(folder: Path) -> Run:
     return lambda waveform: recogniser.frame_logits([waveform[0]])
 
 
+def _pytorch_compiled(folder: Path) -> Run:
+    import torch
+
+    from sottovoce.models.checkpoint import load
+    from sottovoce.runtime.compiled_torch import compiled
+
+    torch.set_num_threads(THREADS)
+    return compiled(load(folder), torch.device("cpu")).run
+
+
 ENGINES: dict[str, Callable[[Path], Run]] = {
     "PyTorch": _pytorch,
+    "PyTorch compiled": _pytorch_compiled,
     "ONNX Runtime": _onnx_runtime,
     "OpenVINO f32": _openvino("f32"),
     "OpenVINO bf16": _openvino("bf16"),

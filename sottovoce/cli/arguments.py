@@ -27,10 +27,11 @@ Dev = Annotated[Path, typer.Option(help=f"Speech to evaluate on: {CORPUS}.")]
 Runtime = Annotated[
     str,
     typer.Option(
-        help="auto, torch, openvino, onnx, onnx-nbits (weights stay packed in memory), or "
+        help="auto, torch, torch-compiled (bfloat16 and integer products on a CUDA device), "
+        "openvino, onnx, onnx-nbits (weights stay packed in memory), or "
         "openvino-bf16 (bfloat16 where there are no 8 bits: faster, now and then "
-        "another word). All but torch trace a model once and keep its graph; auto runs an exported "
-        "folder with the fastest that is installed, and anything else with PyTorch."
+        "another word). All but PyTorch trace a model once and keep its graph; auto runs an "
+        "exported folder with the fastest that is installed, and anything else with PyTorch."
     ),
 ]
 Data = Annotated[Path, typer.Option(help=f"Speech: {CORPUS}.")]

@@ -53,7 +53,7 @@ class _Windowed(nn.Module):
 
     def __init__(self, convolution: Any, norm: nn.Module, activation: nn.Module) -> None:
         super().__init__()
-        self.conv = _Frames(convolution)
+        self.conv = Frames(convolution)
         self.norm, self.activation = norm, activation
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -62,34 +62,40 @@ class _Windowed(nn.Module):
         return activated
 
 
-class _Frames(nn.Module):
+class Frames(nn.Module):
     """A convolution without padding; its weight is [outputs, taps * inputs], taps before inputs."""
 
     def __init__(self, convolution: Any) -> None:
         super().__init__()
         (self.taps,), (self.stride,) = convolution.kernel_size, convolution.stride
-        weight = convolution.weight.detach().transpose(1, 2).flatten(1)
-        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.weight = nn.Parameter(taps_first(convolution.weight.detach()), requires_grad=False)
         self.bias = convolution.bias
         self.rounding = Rounding.before(convolution)
 
     def windows(self, hidden: Tensor) -> Tensor:
         """[utterances, frames, inputs] -> [utterances, frames of output, taps * inputs]."""
-        frames = (hidden.shape[1] - self.taps) // self.stride + 1
-        places = (torch.arange(frames) * self.stride).unsqueeze(1) + torch.arange(self.taps)
         if self.rounding is None:
-            return _cut(hidden, places)
-        return self.rounding.values(_cut(self.rounding.codes(hidden), places))
+            return self._cut(hidden)
+        return self.rounding.values(self._cut(self.rounding.codes(hidden)))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return nn.functional.linear(self.windows(hidden), self.weight, self.bias)
+        if self.rounding is None:
+            return nn.functional.linear(self._cut(hidden), self.weight, self.bias)
+        codes = self._cut(self.rounding.codes(hidden))
+        return self.rounding.product(codes, self.weight, self.bias)
+
+    def _cut(self, hidden: Tensor) -> Tensor:
+        """Windows of numbers or of codes."""
+        frames = (hidden.shape[1] - self.taps) // self.stride + 1
+        begins = torch.arange(frames, device=hidden.device) * self.stride
+        places = begins.unsqueeze(1) + torch.arange(self.taps, device=hidden.device)
+        found = hidden.index_select(1, places.flatten())
+        return found.view(hidden.shape[0], frames, self.taps * hidden.shape[2])
 
 
-def _cut(hidden: Tensor, places: Tensor) -> Tensor:
-    """[utterances, frames, inputs] and [windows, taps] -> [utterances, windows, taps * inputs]."""
-    windows, taps = places.shape
-    found = hidden.index_select(1, places.flatten())
-    return found.view(hidden.shape[0], windows, taps * hidden.shape[2])
+def taps_first(weight: Tensor) -> Tensor:
+    """[outputs, inputs, taps] -> [outputs, taps * inputs]."""
+    return weight.transpose(1, 2).flatten(1)
 
 
 class _FoldedGroupNorm(nn.Module):
@@ -99,8 +105,8 @@ class _FoldedGroupNorm(nn.Module):
         super().__init__()
         if convolution.in_channels != 1 or norm.num_groups != norm.num_channels:
             raise TypeError("a group norm that is no norm of channels over time")
-        self.conv = _Frames(convolution)
-        self.cosines = nn.Buffer(_cosines(self.conv.taps))
+        self.conv = Frames(convolution)
+        self.cosines = nn.Buffer(_cosines(self.conv.taps).to(self.conv.weight.dtype))
         self.norm, self.activation = norm, activation
 
     def forward(self, hidden: Tensor) -> Tensor:

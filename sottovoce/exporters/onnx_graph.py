@@ -1,11 +1,5 @@
 """A recogniser traced to an ONNX graph, in floating point."""
 
-import io
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
-
 import numpy as np
 import onnx_ir as ir
 import torch
@@ -14,6 +8,7 @@ from torch.onnx.errors import OnnxExporterError
 
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.errors import InputError
+from sottovoce.exporters.quiet import quiet
 from sottovoce.exporters.whole_model import WholeModel, traceable
 from sottovoce.models.recogniser import Recogniser
 
@@ -37,7 +32,7 @@ def traced(recogniser: Recogniser) -> ir.Model:
         reads_kept = any(one is not None and one.name in kept for one in node.inputs)
         return False if reads_kept else None
 
-    with _quiet(), torch.no_grad(), traceable(recogniser) as model:
+    with quiet(), torch.no_grad(), traceable(recogniser) as model:
         front_end, extractor = recogniser.family.front_end, recogniser.processor.feature_extractor
         silence = np.zeros(recogniser.sampling_rate, np.float32)
         example = torch.from_numpy(front_end.graph_inputs(extractor, silence))
@@ -67,18 +62,3 @@ def _exported(model: WholeModel, name: str, example: torch.Tensor) -> ir.Model:
             f"a {type(model.model).__name__} cannot be traced to a graph; run it with PyTorch"
         ) from error
     return program.model  # type: ignore[union-attr]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Inside, nobody tells of packages that are not needed and of constants that stay."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "transformers")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(action="ignore"), redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -23,6 +23,7 @@ from torch import Tensor
 from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packing import PLACES, pack
 from sottovoce.errors import InputError
+from sottovoce.exporters.frames_first import taps_first
 from sottovoce.exporters.onnx_nodes import Nodes, shape_of
 from sottovoce.exporters.whole_numbers import WholeNumbers, int8_obstacle
 from sottovoce.plan import TERNARY_BITS
@@ -90,7 +91,7 @@ def columns_of(layer: PackedLayer, weight: ir.Value) -> Tensor:
     columns = torch.arange(layer.matrix_shape[1])
     if len(shape_of(weight)) == len(layer.weight_shape):
         return columns
-    return columns.view(layer.weight_shape[1:]).T.flatten()
+    return taps_first(columns.view(1, *layer.weight_shape[1:])).flatten()
 
 
 def _values(add: Nodes, matrix: _Matrix) -> ir.Value:

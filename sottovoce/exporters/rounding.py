@@ -4,6 +4,7 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 from torch.onnx.ops import symbolic
 
 from sottovoce.artifact.packed_layers import PackedLayer
@@ -36,3 +37,7 @@ class Rounding(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         return self.values(self.codes(values))
+
+    def product(self, codes: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """What codes stand for, [..., columns], by a weight [rows, columns]: [..., rows]."""
+        return linear(self.values(codes), weight, bias)

@@ -29,14 +29,16 @@ class _Positions(nn.Module):
     def __init__(self, table: Wav2Vec2ConformerRelPositionalEmbedding) -> None:
         super().__init__()
         width = table.d_model
-        self.rates = torch.exp(torch.arange(0, width, 2).float() * -(math.log(10000.0) / width))
+        rates = torch.exp(torch.arange(0, width, 2).float() * -(math.log(10000.0) / width))
+        self.rates = nn.Buffer(rates)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """[utterances, frames, width] -> [1, 2 * frames - 1, width]."""
         frames = hidden.shape[1]
-        distances = (frames - 1) - torch.arange(2 * frames - 1).float()
+        distances = (frames - 1) - torch.arange(2 * frames - 1, device=hidden.device).float()
         angles = distances.unsqueeze(1) * self.rates
-        return torch.stack((angles.sin(), angles.cos()), dim=2).flatten(1).unsqueeze(0)
+        waves = torch.stack((angles.sin(), angles.cos()), dim=2).flatten(1).unsqueeze(0)
+        return waves.to(hidden.dtype)
 
 
 class _Affine(nn.Module):
@@ -48,8 +50,9 @@ class _Affine(nn.Module):
         mean, variance, weight, bias = norm.running_mean, norm.running_var, norm.weight, norm.bias
         if mean is None or variance is None:
             raise TypeError("a batch norm without statistics")
-        self.scale = (weight * (variance + norm.eps).rsqrt()).detach().unsqueeze(1)
-        self.shift = bias.detach().unsqueeze(1) - mean.unsqueeze(1) * self.scale
+        scale = (weight * (variance + norm.eps).rsqrt()).detach().unsqueeze(1)
+        self.scale = nn.Buffer(scale)
+        self.shift = nn.Buffer(bias.detach().unsqueeze(1) - mean.unsqueeze(1) * scale)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """[utterances, channels, frames], normalised."""
@@ -73,7 +76,7 @@ def _shifted(scores: Tensor) -> Tensor:
     transformers pads and views anew, which tracing cannot follow for every length.
     """
     frames = scores.shape[2]
-    places = torch.arange(frames)
+    places = torch.arange(frames, device=scores.device)
     distances = (frames - 1) - places.unsqueeze(1) + places
     return scores.gather(3, distances.expand(scores.shape[0], scores.shape[1], -1, -1))
 

@@ -38,7 +38,7 @@ class WholeModel(nn.Module):
             centred = speech - speech.mean(1, keepdim=True)
             deviation = (centred.square().mean(1, keepdim=True) + _OF_VARIANCE).sqrt()
             speech = centred / deviation
-        logits: Tensor = self.model(speech).logits
+        logits: Tensor = self.model(speech.to(self.model.dtype)).logits
         return logits
 
 

@@ -20,8 +20,12 @@ _BINS_OF_ENTROPY = 256
 
 def fake_quantize_inputs(inputs: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
     """Inputs as 8-bit kernels see them, of any shape and in their own type."""
-    codes = torch.round(inputs / scale).add_(zero).clamp_(0, _CODES)
-    return codes.sub_(zero).mul_(scale).to(inputs.dtype)
+    return input_codes(inputs, scale, zero).sub_(zero).mul_(scale).to(inputs.dtype)
+
+
+def input_codes(inputs: Tensor, scale: Tensor | float, zero: Tensor | float) -> Tensor:
+    """The codes of inputs, whole numbers from 0 to 255 in floating point, of any shape."""
+    return torch.round(inputs / scale).add_(zero).clamp_(0, _CODES)
 
 
 @dataclass(frozen=True)

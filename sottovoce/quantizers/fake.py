@@ -30,11 +30,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._dynamo.exc import BackendCompilerFailed
-from torch._inductor.exc import InvalidCxxCompiler
 from torch.autograd.function import once_differentiable
 
-from sottovoce.errors import InputError
+from sottovoce.compiler import compiler_needed
 from sottovoce.quantizers.affine import Affine
 from sottovoce.quantizers.grids import Grid
 from sottovoce.quantizers.grouping import SUM, Grouping
@@ -242,14 +240,9 @@ def _gradients_by_tiles(
 
 def _in_one_pass(arithmetic: Callable[..., Any], wanted: Candidates, *tensors: Any) -> Any:
     """The same arithmetic, of all rows, compiled. Raises InputError where it cannot be."""
-    try:
-        with torch._dynamo.config.patch(recompile_limit=_KERNELS):
-            return _compiled(arithmetic, wanted)(*tensors)
-    except (BackendCompilerFailed, InvalidCxxCompiler) as error:
-        raise InputError(
-            "fused quantization cannot be compiled; install a C++ compiler such as g++ (on CUDA, "
-            f"Triton) or leave fused out: {str(error).splitlines()[0]}"
-        ) from error
+    compiling = compiler_needed("fused quantization", "leave fused out")
+    with compiling, torch._dynamo.config.patch(recompile_limit=_KERNELS):
+        return _compiled(arithmetic, wanted)(*tensors)
 
 
 @cache

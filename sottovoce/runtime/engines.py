@@ -7,7 +7,7 @@ import importlib.util
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from sottovoce.exporters.folder import read_facts, write_export
 from sottovoce.models.checkpoint import is_export, load, read_processor
 from sottovoce.models.families import family_of
 from sottovoce.models.recogniser import Recogniser, best_device
+from sottovoce.runtime.compiled_torch import compiled
 from sottovoce.runtime.engine import Engine
 from sottovoce.runtime.graph_engine import GraphEngine, Run
 from sottovoce.speech.subwords import labels_of
@@ -86,7 +87,12 @@ RUNTIMES = {
     "openvino-bf16": GraphRuntime(f"{_OPENVINO}.read_bfloat16", "openvino", "openvino", _GRAPHS),
 }
 """By name; of those that compute in float32 what has no 8 bits, the fastest first."""
-CHOICES = (AUTO, TORCH, *RUNTIMES)
+IN_TORCH: Mapping[str, Callable[[Recogniser], Engine]] = {
+    TORCH: lambda recogniser: recogniser.to(best_device()),
+    "torch-compiled": lambda recogniser: compiled(recogniser, best_device()),
+}
+"""What PyTorch makes of a recogniser that was just read."""
+CHOICES = (AUTO, *IN_TORCH, *RUNTIMES)
 
 
 def engine_of(model: str | Path, runtime: str = AUTO) -> Engine:
@@ -95,8 +101,8 @@ def engine_of(model: str | Path, runtime: str = AUTO) -> Engine:
     Args:
         model: a checkpoint (hub id, folder), a compressed folder or an exported one.
         runtime: one of `CHOICES`. "auto" takes what is ready: for an exported folder the fastest
-            installed runtime that reads it, else PyTorch. Any other makes a graph of a folder
-            that is not exported, and keeps it for the next time.
+            installed runtime that reads it, else PyTorch. Any other than PyTorch makes a graph
+            of a folder that is not exported, and keeps it for the next time.
 
     Raises:
         InputError: the runtime is unknown, not installed or cannot run this model.
@@ -105,8 +111,9 @@ def engine_of(model: str | Path, runtime: str = AUTO) -> Engine:
         raise InputError(f"runtime is {runtime!r}; it must be one of {', '.join(CHOICES)}")
     if is_export(model):
         return _exported(Path(model), runtime)
-    if runtime in (AUTO, TORCH):
-        return load(model).to(best_device())
+    in_torch = IN_TORCH.get(TORCH if runtime == AUTO else runtime)
+    if in_torch is not None:
+        return in_torch(load(model))
     RUNTIMES[runtime].check()
     recogniser, target = load(model), next(iter(RUNTIMES[runtime].files))
     folder = _graph_of(recogniser, target)

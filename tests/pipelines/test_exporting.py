@@ -332,6 +332,7 @@ def test_transcribe_runs_an_exported_folder(folders, tmp_path):
     [
         (["--runtime", "tensorrt"], "runtime is 'tensorrt'; it must be one of auto, torch"),
         (["--runtime", "torch"], "was exported to openvino, which is run by openvino"),
+        (["--runtime", "torch-compiled"], "was exported to openvino, which is run by openvino"),
         (["--runtime", "onnx"], "was exported to openvino, which is run by openvino"),
     ],
 )
