@@ -1,15 +1,19 @@
 """Packed layers in an ONNX graph: weights as packed bytes, inputs through 8 bits.
 
 A weight becomes a chain of operators that unpacks it. They read constants only, so a runtime runs
-them once, when it loads the model; what is stored is what sottovoce stores, `bits` bits a weight. A
-width that is no power of two is stored in planes of 4, 2 and 1 bits, none of which crosses a byte;
-ternary codes are five digits in a byte, which division takes apart:
+them once, when it loads the model; what is stored is what sottovoce stores, `bits` bits a weight:
 
-    bytes -> shift, mask -> codes, planes joined -> [rows, columns] -> the numbers they stand for
+    bytes -> their codes, looked up -> planes added -> int8 [rows, columns] -> times scales
 
-Where the layer's inputs have 8 bits, the codes become int8 in front of a DequantizeLinear: with the
-QuantizeLinear and DequantizeLinear of the inputs, which tracing has made, the form that runtimes
-turn into int8 kernels.
+A runtime keeps what every operator makes until all weights are unpacked, so operators are few, and
+int8 as far as they can be (docs/decisions/0022). A table has the codes of every byte, on the grid.
+A width that is no power of two is stored in planes of 4, 2 and 1 bits, none of which crosses a
+byte; codes of 4 bits have a type of their own and need no table. Halves become odd numbers of half
+the scale: the same products, bit for bit.
+
+Where the layer's inputs have 8 bits, int8 goes into a DequantizeLinear: with the QuantizeLinear and
+DequantizeLinear of the inputs, which tracing has made, the form that runtimes turn into int8
+kernels.
 """
 
 from collections.abc import Mapping
@@ -21,12 +25,13 @@ import torch
 from torch import Tensor
 
 from sottovoce.artifact.packed_layers import PackedLayer
-from sottovoce.artifact.packing import PLACES, pack
+from sottovoce.artifact.packing import pack, unpack
 from sottovoce.errors import InputError
 from sottovoce.exporters.frames_first import taps_first
 from sottovoce.exporters.onnx_nodes import Nodes, shape_of
-from sottovoce.exporters.whole_numbers import WholeNumbers, int8_obstacle
-from sottovoce.plan import TERNARY_BITS
+from sottovoce.exporters.whole_numbers import WholeNumbers, int8_obstacle, whole_range
+from sottovoce.plan import TERNARY_BITS, tenths
+from sottovoce.quantizers.grids import codes_of
 
 _PLANES = (4, 2, 1)  # two of them at most: no width is 7
 
@@ -96,17 +101,23 @@ def columns_of(layer: PackedLayer, weight: ir.Value) -> Tensor:
 
 def _values(add: Nodes, matrix: _Matrix) -> ir.Value:
     """The arithmetic of `Grid.values`."""
-    layer = matrix.layer
-    lowest = np.float32(layer.grid.lowest + layer.grid.shift)
-    values = add("Add", add.cast(_codes(add, matrix), np.float32), add.constant(lowest))
-    values = add("Mul", values, _spread(add, matrix, "scale", layer.scale))
-    if layer.grid.has_offset:
+    layer, grid = matrix.layer, matrix.layer.grid
+    step, lowest, bits = whole_range(layer.precision)
+    fits = bits <= 8  # what does not are halves of 8 bits
+    step, lowest = (step, lowest) if fits else (1, grid.lowest)
+    values = add.cast(_numbers(add, matrix, step, lowest), np.float32)
+    # The second cast does nothing, at no cost: where the product follows the first one at once,
+    # OpenVINO takes it for a compressed weight, leaves it in the graph and rounds the inputs.
+    shift = add.constant(np.float32(grid.shift))
+    values = add.cast(values, np.float32) if fits else add("Add", values, shift)
+    values = add("Mul", values, _spread(add, matrix, "scale", layer.scale, step))
+    if grid.has_offset:
         values = add("Add", values, _spread(add, matrix, "offset", layer.offset))
     return values
 
 
-def _spread(add: Nodes, matrix: _Matrix, what: str, numbers: Tensor) -> ir.Value:
-    """What belongs to groups, as it is stored, so that it broadcasts over the weight.
+def _spread(add: Nodes, matrix: _Matrix, what: str, numbers: Tensor, divisor: int = 1) -> ir.Value:
+    """What belongs to groups, stored as it is, divided so that it broadcasts over the weight.
 
     It gets the weight's dimensions here: OpenVINO moves a Reshape of the product to its factors,
     and breaks the kernels of depthwise convolutions in doing so.
@@ -117,6 +128,7 @@ def _spread(add: Nodes, matrix: _Matrix, what: str, numbers: Tensor) -> ir.Value
     shaped = groups.T if turned else groups.view(*groups.shape, *inner)
     stored = add.stored(f"{matrix.name}.{what}", shaped.numpy())
     spread = add.cast(stored, np.float32) if numbers.dtype != torch.float32 else stored
+    spread = add("Div", spread, add.constant(np.float32(divisor))) if divisor > 1 else spread
     if layer.block is None:
         return spread
     belongs = matrix.columns.numpy() // layer.block
@@ -132,12 +144,7 @@ def _for_int8(add: Nodes, matrix: _Matrix) -> ir.Value:
     whole = WholeNumbers.of(name, layer)
     scales = whole.scale.flatten().numpy()
     scale = add.stored(f"{name}.scale", scales if len(scales) > 1 else scales[0])
-    if layer.precision.bits == 8:
-        found = add.stored(f"{name}.codes", whole.signed(matrix.codes).numpy())
-    else:
-        found = add.cast(_codes(add, matrix), np.int32)
-        found = add("Mul", found, add.constant(np.int32(whole.step)))
-        found = add.cast(add("Add", found, add.constant(np.int32(whole.lowest))), np.int8)
+    found = add.cast(_numbers(add, matrix, whole.step, whole.lowest), np.int8)
     # Zeros, one for each scale: without them ONNX Runtime cannot rewrite a graph for CPUs that have
     # no VNNI.
     zeros = np.zeros(scales.shape if len(scales) > 1 else (), np.int8)
@@ -145,45 +152,30 @@ def _for_int8(add: Nodes, matrix: _Matrix) -> ir.Value:
     return add("DequantizeLinear", found, scale, zero, axis=1 if matrix.turned else 0)
 
 
-def _codes(add: Nodes, matrix: _Matrix) -> ir.Value:
-    """Codes stored in their bits and unpacked again, whole numbers."""
-    name, bits, codes = matrix.name, matrix.layer.precision.bits, matrix.codes
-    if bits == 8:
-        return add.stored(f"{name}.codes", codes.numpy())
-    if bits == TERNARY_BITS:
-        return add("Reshape", _digits(add, f"{name}.codes", codes), add.constant(codes.shape))
+def _numbers(add: Nodes, matrix: _Matrix, step: int, lowest: int) -> ir.Value:
+    """stored code * step + lowest, as int8 or INT4; stored in the codes' bits."""
+    name, bits, codes = f"{matrix.name}.codes", matrix.layer.precision.bits, matrix.codes
+    if bits == 8 or (bits == 4 and step == 1):
+        numbers = codes.int().mul(step).add(lowest).to(torch.int8)
+        return add.stored(name, numbers.numpy(), ir.DataType.INT4 if bits == 4 else None)
+    widths = [bits] if bits == TERNARY_BITS else [one for one in _PLANES if int(bits) & one]
     planes, below = list[ir.Value](), 0
-    for width in (one for one in _PLANES if int(bits) & one):
-        part = (codes.flatten() >> below) & (2**width - 1)
-        plane = _plane(add, f"{name}.codes.{below}", part, width)
-        if below:
-            plane = add("BitShift", plane, add.constant(np.uint32(below)), direction="LEFT")
-        planes.append(plane)
-        below += width
-    joined = planes[0] if len(planes) == 1 else add("BitwiseOr", *planes)
-    return add("Reshape", joined, add.constant(codes.shape))
+    for width in widths:
+        part = (codes >> below) % codes_of(width)
+        numbers = (torch.arange(codes_of(width)) << below).mul(step).add(0 if below else lowest)
+        planes.append(_looked_up(add, f"{name}.{below}", part, width, numbers.to(torch.int8)))
+        below += int(width)
+    return planes[0] if len(planes) == 1 else add("Add", *planes)
 
 
-def _digits(add: Nodes, name: str, codes: Tensor) -> ir.Value:
-    """Ternary codes, [codes] of int32: five in a byte."""
-    stored = add.stored(name, pack(codes.reshape(1, -1), TERNARY_BITS).view(-1, 1).numpy())
-    places = add.constant(np.array(PLACES, dtype=np.int32))
-    found = add("Div", add.cast(stored, np.int32), places)
-    found = add("Reshape", add("Mod", found, add.constant(np.int32(3))), add.constant([-1]))
-    if codes.numel() % len(PLACES):
+def _looked_up(add: Nodes, name: str, codes: Tensor, width: float, numbers: Tensor) -> ir.Value:
+    """numbers[codes] in the codes' shape, from bytes of codes of `width` bits."""
+    held = 80 // tenths(width)
+    every_byte = torch.arange(codes_of(width) ** held, dtype=torch.uint8).view(-1, 1)
+    table = numbers[unpack(every_byte, width, held).int()]
+    stored = add.stored(name, pack(codes.reshape(1, -1), width)[0].numpy())
+    found = add("Gather", add.constant(table.numpy()), add.cast(stored, np.int32))
+    if codes.numel() % held:
+        found = add("Reshape", found, add.constant([-1]))
         found = add("Slice", found, add.constant([0]), add.constant([codes.numel()]))
-    return found
-
-
-def _plane(add: Nodes, name: str, part: Tensor, width: int) -> ir.Value:
-    """Some bits of every code, [codes] of uint32: 8 / width of them in a byte."""
-    stored = add.stored(name, pack(part.unsqueeze(0), width).view(-1, 1).numpy())
-    # Not on bytes: what leads from bytes to floats, OpenVINO takes for a compressed weight, leaves
-    # it in the graph and computes it wrongly.
-    words, shifts = add.cast(stored, np.uint32), np.arange(0, 8, width, dtype=np.uint32)
-    found = add("BitShift", words, add.constant(shifts), direction="RIGHT")
-    found = add("BitwiseAnd", found, add.constant(np.uint32(2**width - 1)))
-    found = add("Reshape", found, add.constant([-1]))
-    if len(part) * width % 8:
-        found = add("Slice", found, add.constant([0]), add.constant([len(part)]))
-    return found
+    return add("Reshape", found, add.constant(codes.shape))

@@ -9,7 +9,6 @@ _TYPES = {
     np.dtype(np.float32): ir.DataType.FLOAT,
     np.dtype(np.int8): ir.DataType.INT8,
     np.dtype(np.int32): ir.DataType.INT32,
-    np.dtype(np.uint32): ir.DataType.UINT32,
 }
 
 
@@ -48,8 +47,8 @@ class Nodes:
         """A small array inside an operator."""
         return self("Constant", value=ir.tensor(np.asarray(values)))
 
-    def stored(self, name: str, values: Any) -> ir.Value:
-        """An initializer."""
-        value = ir.val(name, const_value=ir.tensor(np.array(values), name=name))
+    def stored(self, name: str, values: Any, kind: ir.DataType | None = None) -> ir.Value:
+        """An initializer; of the array's type if no other is given."""
+        value = ir.val(name, const_value=ir.tensor(np.array(values), kind, name=name))
         self.graph.register_initializer(value)
         return value

@@ -39,7 +39,7 @@ class WholeNumbers:
         why = obstacle(layer.precision)
         if why:
             raise InputError(f"layer {name!r} {why}; quantize it on the symmetric grid")
-        step, lowest, bits = _range(layer.precision)
+        step, lowest, bits = whole_range(layer.precision)
         return cls(step, lowest, bits, layer.affine.scale.detach().cpu() / step)
 
     def signed(self, codes: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ def obstacle(precision: Precision) -> str | None:
     """Why weights of this precision are no whole numbers in int8 times a scale, if they are not."""
     if precision.quantizer.grid.has_offset:
         return "has offsets, which formats of whole numbers cannot hold"
-    if _range(precision)[2] > 8:
+    if whole_range(precision)[2] > 8:
         return (
             f"has {precision.bits}-bit codes on the {precision.grid} grid, which int8 cannot hold"
         )
@@ -67,7 +67,7 @@ def int8_obstacle(precision: Precision, shape: Shape) -> str | None:
     return obstacle(precision)
 
 
-def _range(precision: Precision) -> tuple[int, int, int]:
+def whole_range(precision: Precision) -> tuple[int, int, int]:
     """Step and lowest number, as `WholeNumbers` has them, and the bits of all of them."""
     grid = precision.quantizer.grid
     step = 2 if grid.shift else 1
