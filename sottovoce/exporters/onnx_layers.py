@@ -103,13 +103,15 @@ def _values(add: Nodes, matrix: _Matrix) -> ir.Value:
     """The arithmetic of `Grid.values`."""
     layer, grid = matrix.layer, matrix.layer.grid
     step, lowest, bits = whole_range(layer.precision)
-    fits = bits <= 8  # what does not are halves of 8 bits
-    step, lowest = (step, lowest) if fits else (1, grid.lowest)
-    values = add.cast(_numbers(add, matrix, step, lowest), np.float32)
-    # The second cast does nothing, at no cost: where the product follows the first one at once,
-    # OpenVINO takes it for a compressed weight, leaves it in the graph and rounds the inputs.
-    shift = add.constant(np.float32(grid.shift))
-    values = add.cast(values, np.float32) if fits else add("Add", values, shift)
+    if bits > 8:  # twice the codes of 8 bits
+        step = 1
+        values = add.cast(_numbers(add, matrix, step, grid.lowest), np.float32)
+        values = add("Add", values, add.constant(np.float32(grid.shift)))
+    else:
+        values = add.cast(_numbers(add, matrix, step, lowest), np.float32)
+        # This one costs nothing and does nothing, but where the product follows int8 at once,
+        # OpenVINO takes it for a compressed weight, leaves it in the graph and rounds its inputs.
+        values = add.cast(values, np.float32)
     values = add("Mul", values, _spread(add, matrix, "scale", layer.scale, step))
     if grid.has_offset:
         values = add("Add", values, _spread(add, matrix, "offset", layer.offset))
@@ -117,7 +119,7 @@ def _values(add: Nodes, matrix: _Matrix) -> ir.Value:
 
 
 def _spread(add: Nodes, matrix: _Matrix, what: str, numbers: Tensor, divisor: int = 1) -> ir.Value:
-    """What belongs to groups, stored as it is, divided so that it broadcasts over the weight.
+    """What belongs to groups, as it is stored, divided, so that it broadcasts over the weight.
 
     It gets the weight's dimensions here: OpenVINO moves a Reshape of the product to its factors,
     and breaks the kernels of depthwise convolutions in doing so.
@@ -153,7 +155,7 @@ def _for_int8(add: Nodes, matrix: _Matrix) -> ir.Value:
 
 
 def _numbers(add: Nodes, matrix: _Matrix, step: int, lowest: int) -> ir.Value:
-    """stored code * step + lowest, as int8 or INT4; stored in the codes' bits."""
+    """code * step + lowest, of the matrix's shape, int8 or INT4; stored in the codes' bits."""
     name, bits, codes = f"{matrix.name}.codes", matrix.layer.precision.bits, matrix.codes
     if bits == 8 or (bits == 4 and step == 1):
         numbers = codes.int().mul(step).add(lowest).to(torch.int8)

@@ -16,11 +16,11 @@ from torch.optim import AdamW
 from transformers import set_seed
 
 from sottovoce.errors import InputError, Interrupted
+from sottovoce.memory import memory_kept
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.recipe import Training
 from sottovoce.report.record import TrainingPoint
 from sottovoce.training.batch import Batch, TrainingSpeech
-from sottovoce.training.memory import memory_kept
 from sottovoce.training.spent import Spent, stopwatch
 from sottovoce.training.state import (
     GOES_ON,

@@ -1,15 +1,19 @@
+from collections import Counter
+from math import prod
+
 import numpy as np
+import onnx
 import onnx_ir as ir
 import onnxruntime
 import openvino
 import pytest
 import torch
-from precisions import EVERY_PRECISION, described
+from precisions import EVERY_PRECISION, GRIDS_OF, described
 
 from sottovoce.artifact.packed_layers import PackedLinear, empty_packed
 from sottovoce.errors import InputError
 from sottovoce.exporters.onnx_layers import store_packed
-from sottovoce.plan import STORABLE_BITS, Precision
+from sottovoce.plan import Precision
 from sottovoce.quantizers.activations import Range
 from sottovoce.quantizers.ranges import initial_affine
 
@@ -98,12 +102,99 @@ def test_a_weight_unpacks_bit_for_bit(precision, read):
     np.testing.assert_array_equal(found, expected.T if read is turned else expected)
 
 
-@pytest.mark.parametrize("bits", STORABLE_BITS)
-def test_codes_take_their_bits(bits):
-    graph = graph_of({"layer": packed(Precision(bits, "asymmetric"), 16, 20)}, turned)
+@pytest.mark.parametrize(("grid", "bits"), GRIDS_OF)
+def test_codes_take_their_bits(grid, bits):
+    graph = graph_of({"layer": packed(Precision(bits, grid), 16, 20)}, turned)
     stored = [one for name, one in graph.initializers.items() if name.startswith("layer.codes")]
     assert sum(one.const_value.nbytes for one in stored) == 2 * 20 * bits
     assert "layer.weight" not in graph.initializers
+
+
+@pytest.mark.parametrize(
+    ("precision", "most"),
+    [
+        (Precision(1, "half"), 10.5),
+        (Precision(1.6, "symmetric"), 10.8),
+        (Precision(2, "half"), 11),
+        (Precision(3, "symmetric"), 14.5),
+        (Precision(4, "symmetric"), 8),
+        (Precision(4, "half"), 12),
+        (Precision(4, "asymmetric"), 16),
+        (Precision(6, "symmetric"), 16),
+        (Precision(8, "symmetric"), 8),
+        (Precision(2, "half", input_bits=8), 3),
+        (Precision(3, "symmetric", input_bits=8), 6.5),
+        (Precision(4, "symmetric", input_bits=8), 1),
+        (Precision(8, "symmetric", input_bits=8), 0),
+    ],
+    ids=str,
+)
+def test_unpacking_makes_few_bytes_of_a_weight(precision, most):
+    """ONNX Runtime holds what all operators make at once; the last float weight is among it."""
+    graph = graph_of({"layer": packed(precision, 400, COLUMNS)}, as_it_is)
+    model = onnx.shape_inference.infer_shapes(ir.to_proto(ir.Model(graph, ir_version=10)))
+    made = {one.name: one.type.tensor_type for one in model.graph.value_info}
+    unpacking = [
+        node
+        for node in model.graph.node
+        if node.op_type not in ("Constant", "DequantizeLinear", "Identity")
+        and not _does_nothing(node, made)
+    ]
+    assert sum(_bytes_of(made[node.output[0]]) for node in unpacking) / 8000 <= most + 0.25
+
+
+def _does_nothing(node, made):
+    kinds = [made[name].elem_type for name in (*node.input, *node.output) if name in made]
+    return node.op_type == "Cast" and len(kinds) == 2 and len(set(kinds)) == 1
+
+
+def _bytes_of(found):
+    kind = onnx.helper.tensor_dtype_to_np_dtype(found.elem_type)
+    return kind.itemsize * prod(one.dim_value for one in found.shape.dim)
+
+
+PLAIN = [
+    Precision(bits, grid, input_bits=inputs)
+    for grid, bits in GRIDS_OF
+    for inputs in (None, 8)
+    if not inputs or (grid != "asymmetric" and (grid, bits) != ("half", 8))
+]
+
+
+@pytest.mark.parametrize("precision", PLAIN, ids=str)
+def test_onnx_runtime_is_left_with_the_product_alone(precision, tmp_path):
+    read = multiplied_in_8_bits if precision.input_bits else multiplied
+    model = ir.Model(graph_of({"layer": packed(precision)}, read), ir_version=10)
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "left.onnx")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(ir.to_proto(model).SerializeToString(), options)
+    left = onnx.load(tmp_path / "left.onnx").graph
+    operators = Counter(node.op_type for node in left.node)
+    if precision.input_bits:
+        assert operators == {"QuantizeLinear": 1, "MatMulIntegerToFloat": 1}
+    else:
+        assert operators == {"MatMul": 1}
+        assert [one.data_type for one in left.initializer] == [onnx.TensorProto.FLOAT]
+
+
+@pytest.mark.parametrize("precision", PLAIN, ids=str)
+def test_openvino_is_left_with_the_product_alone(precision):
+    read = multiplied_in_8_bits if precision.input_bits else multiplied
+    model = ir.Model(graph_of({"layer": packed(precision)}, read), ir_version=10)
+    compiled = _in_openvino(ir.to_proto(model).SerializeToString())
+    operators = [one.get_rt_info() for one in compiled.get_runtime_model().get_ordered_ops()]
+    products = [one for one in operators if one["layerType"].value == "FullyConnected"]
+    kernels = [one["runtimePrecision"].value for one in products]
+    assert kernels == ["u8" if precision.input_bits else "f32"]
+    kinds = {one["layerType"].value for one in operators}
+    assert not kinds & {"Gather", "Convert", "Reshape", "StridedSlice"}
+
+
+def _in_openvino(content):
+    core = openvino.Core()
+    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    return core.compile_model(core.read_model(content), "CPU", settings)
 
 
 @pytest.mark.parametrize("granularity", ["tensor", "channel"])
@@ -183,9 +274,6 @@ def test_openvino_multiplies_by_what_was_stored(precision):
     layer, inputs = packed(precision), noise()
     read = multiplied_in_8_bits if precision.input_bits else multiplied
     model = ir.to_proto(ir.Model(graph_of({"layer": layer}, read), ir_version=10))
-    core = openvino.Core()
-    compiled = core.compile_model(
-        core.read_model(model.SerializeToString()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
-    )
+    compiled = _in_openvino(model.SerializeToString())
     expected = layer(torch.from_numpy(inputs)).detach().numpy()
     np.testing.assert_allclose(compiled([inputs])["layer"], expected, rtol=1e-4, atol=1e-4)

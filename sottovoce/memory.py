@@ -1,4 +1,4 @@
-"""Keeps freed memory in the process for the next update.
+"""Freed memory: kept in the process for the next update, or given back to the system.
 
 A training update on a CPU frees and takes gigabytes of activations. The C library hands large
 blocks back to the system at once, which then has to clear every page of them again: a third of an
@@ -37,4 +37,10 @@ def memory_kept() -> Iterator[None]:
         libc.mallopt(_M_MMAP_MAX, _MMAP_MAX)
         libc.mallopt(_M_MMAP_THRESHOLD, 32 * _MEBIBYTE)
         libc.mallopt(_M_TRIM_THRESHOLD, 64 * _MEBIBYTE)
-        libc.malloc_trim(0)
+        give_back_freed()
+
+
+def give_back_freed() -> None:
+    """Hands all freed memory back to the system. Without glibc, nothing."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)

@@ -2,11 +2,12 @@
 
 import platform
 import resource
+from pathlib import Path
 
 import pytest
 import torch
 
-from sottovoce.training.memory import memory_kept
+from sottovoce.memory import give_back_freed, memory_kept
 
 BYTES = 2**27
 
@@ -37,3 +38,18 @@ def test_it_ends_when_what_is_inside_fails() -> None:
         _page_faults()
         raise RuntimeError("inside")
     assert _page_faults() > FRESH / 2
+
+
+def test_what_was_freed_between_blocks_in_use_is_given_back() -> None:
+    blocks = [torch.ones(BYTES // 2**12, dtype=torch.uint8) for _ in range(2**12)]
+    held = blocks[::64]
+    full = _resident()
+    del blocks
+    give_back_freed()
+    assert _resident() < full - BYTES / 2
+    assert all(one.all() for one in held)
+
+
+def _resident() -> int:
+    """Bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
