@@ -178,6 +178,17 @@ def test_onnx_runtime_is_left_with_the_product_alone(precision, tmp_path):
         assert [one.data_type for one in left.initializer] == [onnx.TensorProto.FLOAT]
 
 
+@pytest.mark.parametrize("block", [None, 8])
+@pytest.mark.parametrize(("grid", "bits"), GRIDS_OF)
+def test_a_weight_unpacks_bit_for_bit_in_openvino(grid, bits, block):
+    """It has made w * s + o * s of (w + o) * s, which rounds otherwise."""
+    layer = packed(Precision(bits, grid, "block" if block else "channel", block))
+    model = ir.Model(graph_of({"layer": layer}, multiplied), ir_version=10)
+    compiled = _in_openvino(ir.to_proto(model).SerializeToString())
+    found = compiled([np.eye(COLUMNS, dtype=np.float32)])["layer"]
+    np.testing.assert_array_equal(found, layer.weight.numpy().T)
+
+
 @pytest.mark.parametrize("precision", PLAIN, ids=str)
 def test_openvino_is_left_with_the_product_alone(precision):
     read = multiplied_in_8_bits if precision.input_bits else multiplied
