@@ -30,12 +30,12 @@ import torch
 from rows import RESULTS, Row, machine, row_of
 from torch import Tensor
 
+from sottovoce.memory import memory_kept
 from sottovoce.plan import Precision
 from sottovoce.quantizers.affine import Affine
 from sottovoce.quantizers.fake import Candidates, quantize_candidates
 from sottovoce.quantizers.quantizer import Quantizer
 from sottovoce.quantizers.ranges import initial_affine
-from sottovoce.training.memory import memory_kept
 
 BASE = ((768, 768), (768, 768), (768, 768), (768, 768), (3072, 768), (768, 3072)) * 12
 TINY = ((16, 24), (24, 16))

@@ -44,6 +44,7 @@ from rich.table import Column, Table
 from rows import RESULTS, Row, machine, row_of
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from sottovoce.memory import memory_kept
 from sottovoce.models.features import Features
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.recipe import Training, read_recipe
@@ -51,7 +52,6 @@ from sottovoce.search.joint import JointObjective
 from sottovoce.training.batch import Batch
 from sottovoce.training.full_precision import FullPrecision
 from sottovoce.training.loop import Objective, Update, make_update, optimizer_of
-from sottovoce.training.memory import memory_kept
 from sottovoce.training.teacher import CachedTeacher
 
 MOST_MEMORY = 1.5
