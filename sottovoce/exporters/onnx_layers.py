@@ -173,11 +173,18 @@ def _numbers(add: Nodes, matrix: _Matrix, step: int, lowest: int) -> ir.Value:
 def _looked_up(add: Nodes, name: str, codes: Tensor, width: float, numbers: Tensor) -> ir.Value:
     """numbers[codes] in the codes' shape, from bytes of codes of `width` bits."""
     held = 80 // tenths(width)
-    every_byte = torch.arange(codes_of(width) ** held, dtype=torch.uint8).view(-1, 1)
-    table = numbers[unpack(every_byte, width, held).int()]
     stored = add.stored(name, pack(codes.reshape(1, -1), width)[0].numpy())
-    found = add("Gather", add.constant(table.numpy()), add.cast(stored, np.int32))
+    found = add("Gather", _table(add, width, held, numbers), add.cast(stored, np.int32))
     if codes.numel() % held:
         found = add("Reshape", found, add.constant([-1]))
         found = add("Slice", found, add.constant([0]), add.constant([codes.numel()]))
     return add("Reshape", found, add.constant(codes.shape))
+
+
+def _table(add: Nodes, width: float, held: int, numbers: Tensor) -> ir.Value:
+    """What every byte stands for, [bytes, held] of evenly spaced numbers; one for all layers."""
+    name = f"{width:g} bits from {numbers[0]} to {numbers[-1]}"
+    if name in add.graph.initializers:
+        return add.graph.initializers[name]
+    every_byte = torch.arange(codes_of(width) ** held, dtype=torch.uint8).view(-1, 1)
+    return add.stored(name, numbers[unpack(every_byte, width, held).int()].numpy())

@@ -189,12 +189,13 @@ def test_compiled_training_multiplies_by_what_is_stored(precision: Precision) ->
     assert torch.equal(compiled, PackedLinear.from_weight(weight, affine, precision).weight)
 
 
-def test_without_a_compiler_the_mend_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inductor.cpp, "cxx", ("no-such-compiler",))
-    monkeypatch.setattr(inductor, "force_disable_caches", True)
+def test_without_a_compiler_the_mend_is_named() -> None:
     quantizer = Precision(6).quantizer
     wanted = Candidates((quantizer,), alone=(0,), fused=True)
-    with pytest.raises(InputError, match="install a C\\+\\+ compiler.*leave fused out"):
+    # Its own way of patching: monkeypatch leaves the settings unreadable.
+    nowhere = inductor.patch({"cpp.cxx": ("no-such-compiler",), "force_disable_caches": True})
+    needed = pytest.raises(InputError, match="install a C\\+\\+ compiler.*leave fused out")
+    with nowhere, needed:
         quantize_candidates(_drawn(0), (Affine(torch.ones(13, 1)),), None, wanted)
 
 
