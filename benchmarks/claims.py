@@ -69,14 +69,19 @@ CLAIMS = (
     Claim(
         "an offset helps 2 bits",
         TABLE_P2,
-        tuple((f"2A-{by}-clip", f"2S-{by}-clip") for by in SHARED_BY),
+        tuple(
+            (f"2A-{by}{clipped}", f"2S-{by}{clipped}")
+            for clipped in ("", "-clip")
+            for by in SHARED_BY
+        ),
     ),
     Claim(
         "smaller blocks help 2 bits",
         TABLE_P2,
         tuple(
-            (f"2{grid}-{small}-clip", f"2{grid}-{large}-clip")
+            (f"2{grid}-{small}{clipped}", f"2{grid}-{large}{clipped}")
             for grid in "SA"
+            for clipped in ("", "-clip")
             for large, small in pairwise(SHARED_BY)
         ),
     ),
