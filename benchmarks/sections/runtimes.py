@@ -16,8 +16,7 @@ def section() -> str:
         "`python benchmarks/runtimes.py`: seconds for one utterance, random weights in published "
         "shapes, two threads, batch 1; medians of rounds in which all systems take turns. In "
         "brackets: times the first NNCF row's of the same precision for the rest. `8-bit inputs` "
-        "runs on int8 kernels, whatever the bits of the stored weights; the rest is f32 or bf16. "
-        "Short other work fell into some rounds of wav2vec2-base: read its ratios, not its seconds."
+        "runs on int8 kernels, whatever the bits of the stored weights; the rest is f32 or bf16."
     )
     if not times:
         return f"{title}\n\n{NOT_MEASURED}"
@@ -34,7 +33,7 @@ def section() -> str:
     headings = ["system", *(f"{row['shape']}, {row['seconds']} s" for row in times)]
     peak = next(row for row in rows if row["table"] == "peak")
     told = (
-        f"Matrix peaks in the same run, {_PEAK_SIZE} squared: int8 {peak['int8']:.0f}, bf16 "
+        f"Matrix peaks of the same machine, {_PEAK_SIZE} squared: int8 {peak['int8']:.0f}, bf16 "
         f"{peak['bf16']:.0f}, f32 {peak['f32']:.0f} GOP/s; {peak['machine']['processor']}."
     )
     return f"{title}\n\n{table(headings, lines)}\n\n{told}"
