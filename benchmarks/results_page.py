@@ -11,6 +11,7 @@ from sections import (
     claims,
     fake_quant,
     footprints,
+    main_rows,
     peers,
     plans,
     posttraining,
@@ -35,6 +36,7 @@ HEADING = (
 )
 SECTIONS = (
     sizes,
+    main_rows,
     claims,
     tables,
     plans,

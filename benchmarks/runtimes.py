@@ -367,10 +367,13 @@ def build(shape: str) -> None:
 
 
 def _pack(recogniser: Any, folder: Path, bits: int, *, inputs: bool) -> None:
-    """All layers packed: encoder matrices at `bits`, the rest at 8."""
+    """All layers packed: encoder matrices at `bits`, the rest at 8; with `inputs`, what goes into
+    layers and attention's products takes 8 bits."""
+    from sottovoce.artifact.attention import round_operands
     from sottovoce.artifact.packed_layers import empty_packed
     from sottovoce.artifact.writer import write_artifact
     from sottovoce.plan import Plan, Precision
+    from sottovoce.posttraining.attention import find_ranges
     from sottovoce.posttraining.layers import quantizable
     from sottovoce.posttraining.observing import input_histograms
     from sottovoce.quantizers.activations import max_range
@@ -380,6 +383,9 @@ def _pack(recogniser: Any, folder: Path, bits: int, *, inputs: bool) -> None:
     random = np.random.default_rng(0)
     speech = [random.standard_normal(3 * RATE).astype(np.float32) for _ in range(CALIBRATION)]
     histograms = input_histograms(recogniser, layers, lambda: iter([speech])) if inputs else {}
+    if inputs:
+        round_operands(recogniser.model, recogniser.family.attentions(recogniser.model))
+        find_ranges(recogniser, iter([speech]))
     plan, packed = {}, {}
     for name, layer in layers.items():
         width = bits if name in matrices else 8

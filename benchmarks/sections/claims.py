@@ -12,10 +12,10 @@ def section() -> str:
     """Of RESULTS.md."""
     title = (
         "## Claims, one by one\n\n`python benchmarks/claims.py`: pairs of rows of the tables "
-        "below, same start point, data and seed, by the matched-pairs test on dev. One run each: "
-        "luck moves these error rates by half a point (see the second seed above), which a test of "
-        "two given models does not know. Time: of training, the first over the second, where both "
-        "rows had the machine to themselves."
+        "below, same start point, data and seed, by the matched-pairs test on dev. Luck moves "
+        "these error rates by half a point (see the seeds above), which a test of two given models "
+        "does not know: where there is one seed only, a yes is of that run. Time: of training, the "
+        "first over the second, where it is known of both."
     )
     rows = read_rows(ROWS)
     if not rows:

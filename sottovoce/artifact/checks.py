@@ -8,6 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from sottovoce.artifact.attention import RoundedOperands
 from sottovoce.artifact.format import METADATA, STORED_TYPES
 from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packed_model import packed_layers
@@ -58,6 +59,15 @@ def check_codes(layers: Mapping[str, PackedLayer]) -> None:
                 f"layer {name!r} has a code outside its {layer.precision.bits}-bit "
                 f"{layer.precision.grid} grid"
             )
+
+
+def check_operands(attentions: Mapping[str, RoundedOperands]) -> None:
+    """Raises:
+    InputError: a scale of an attention's operands is not positive; it is named.
+    """
+    for name, operands in attentions.items():
+        if not (operands.scale > 0).all():
+            raise InputError(f"attention {name!r} has a scale of its operands that is not positive")
 
 
 def check_header(files: Sequence[str | PathLike[str]], model: nn.Module) -> None:

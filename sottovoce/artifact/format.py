@@ -2,10 +2,12 @@
 
 | file              | holds                                                                      |
 |-------------------|----------------------------------------------------------------------------|
-| config.json       | the model's config; `quantization_config`: quant_method, version, plan     |
+| config.json       | the model's config; `quantization_config`: quant_method, version, plan,    |
+|                   | and the names of attentions whose products have 8-bit operands, if any     |
 | model.safetensors | for each layer of the plan `.codes`, `.scale` and, if it has one, `.bias`, |
 |                   | on the asymmetric grid `.offset` (float16, as `.scale`, with 16-bit        |
-|                   | scales), with 8-bit inputs `.input_scale` and `.input_zero`; every other   |
+|                   | scales), with 8-bit inputs `.input_scale` and `.input_zero`; for each such |
+|                   | attention `.operands.scale`, of queries, keys and values; every other      |
 |                   | tensor of the model under its own name, float32                            |
 | the rest          | the processor's files; model card, metrics.json and report.html are extra  |
 

@@ -10,7 +10,7 @@ Every check is in a hook that `from_pretrained` calls, so both ways of loading a
 | `get_state_dict_and_metadata`           | what `save_pretrained` is about to store     |
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -25,7 +25,14 @@ from transformers.quantizers.auto import (
 from transformers.quantizers.base import HfQuantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
-from sottovoce.artifact.checks import check_codes, check_finite, check_header, check_storable
+from sottovoce.artifact.attention import round_operands, rounded_attentions
+from sottovoce.artifact.checks import (
+    check_codes,
+    check_finite,
+    check_header,
+    check_operands,
+    check_storable,
+)
 from sottovoce.artifact.format import METHOD, VERSION
 from sottovoce.artifact.packed_model import packed_layers, replace_layers
 from sottovoce.errors import InputError
@@ -43,9 +50,12 @@ class SottovoceConfig(QuantizationConfigMixin):
     Attributes:
         version: of the artifact format.
         plan: as `Plan.to_json` gives it.
+        attention: names of the attentions whose products have 8-bit operands; it is not there where
+            none have.
 
     Raises:
-        InputError: the version is unknown, the plan is not valid or a field is unknown.
+        InputError: the version is unknown, the plan or the list of attentions is not valid, or a
+            field is unknown.
     """
 
     def __init__(
@@ -53,6 +63,7 @@ class SottovoceConfig(QuantizationConfigMixin):
         plan: Mapping[str, Mapping[str, Any]] | None = None,
         version: int = VERSION,
         quant_method: str = METHOD,
+        attention: Sequence[str] = (),
         **unknown: Any,
     ) -> None:
         if version != VERSION:
@@ -66,6 +77,12 @@ class SottovoceConfig(QuantizationConfigMixin):
         self.quant_method = quant_method  # type: ignore[assignment]
         self.version = version
         self.plan = Plan.from_json(plan).to_json()
+        if not isinstance(attention, list | tuple) or not all(
+            type(one) is str for one in attention
+        ):
+            raise InputError(f"quantization_config's attention is {attention!r}, no list of names")
+        if attention:
+            self.attention = list(attention)
 
 
 @register_quantizer(METHOD)
@@ -86,12 +103,14 @@ class SottovoceQuantizer(HfQuantizer):
         **_: Any,
     ) -> None:
         replace_layers(model, Plan.from_json(self.quantization_config.plan))
+        round_operands(model, getattr(self.quantization_config, "attention", ()))
         if checkpoint_files is not None:
             check_header(checkpoint_files, model)
 
     def _process_model_after_weight_loading(self, model: PreTrainedModel, **_: Any) -> None:
         check_finite(model.state_dict())
         check_codes(packed_layers(model))
+        check_operands(rounded_attentions(model))
         # transformers 5.0 would save under the names of older checkpoints; `check_header` has seen
         # that nothing was renamed on the way in.
         model._weight_conversions = []  # type: ignore[assignment]

@@ -8,7 +8,8 @@ from safetensors.torch import save
 from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
 
-from sottovoce.artifact.checks import check_codes, check_storable
+from sottovoce.artifact.attention import rounded_attentions
+from sottovoce.artifact.checks import check_codes, check_operands, check_storable
 from sottovoce.artifact.format import METADATA, WEIGHTS
 from sottovoce.artifact.hf_quantizer import SottovoceConfig
 from sottovoce.artifact.packed_layers import PackedLayer
@@ -43,7 +44,7 @@ def write_artifact(
     content = save(state, metadata=METADATA)
 
     config = copy.deepcopy(model.config)
-    config.quantization_config = SottovoceConfig(plan.to_json())
+    config.quantization_config = _quantization(model, plan)
     config.architectures = [type(model).__name__]
     config.dtype = "float32"
 
@@ -60,11 +61,15 @@ def rewrite_artifact(folder: Path, model: PreTrainedModel, processor: ProcessorM
     Raises:
         InputError: the folder exists or cannot be written, or the disk is full.
     """
-    model.config.quantization_config = SottovoceConfig(plan_of(model).to_json())
+    model.config.quantization_config = _quantization(model, plan_of(model))
     size = sum(tensor.nbytes for tensor in model.state_dict().values())
     with new_folder(folder, size) as partial:
         model.save_pretrained(partial)
         processor.save_pretrained(partial)
+
+
+def _quantization(model: PreTrainedModel, plan: Plan) -> SottovoceConfig:
+    return SottovoceConfig(plan.to_json(), attention=list(rounded_attentions(model)))
 
 
 def packed_state(
@@ -97,4 +102,5 @@ def packed_state(
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     check_storable(state, packed)
     check_codes(packed)
+    check_operands(rounded_attentions(model))
     return state

@@ -34,6 +34,14 @@ Runtime = Annotated[
         "exported folder with the fastest that is installed, and anything else with PyTorch."
     ),
 ]
+FloatAttention = Annotated[
+    bool,
+    typer.Option(
+        "--float-attention",
+        help="Leave the products inside attention in floating point. Else they take 8 bits too, in "
+        "wav2vec 2.0 and HuBERT, in every layer where that changes no words to speak of.",
+    ),
+]
 Data = Annotated[Path, typer.Option(help=f"Speech: {CORPUS}.")]
 Out = Annotated[Path, typer.Option(help="Folder to write; it must not exist.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from sottovoce.cli.arguments import CORPUS, Out
+from sottovoce.cli.arguments import CORPUS, FloatAttention, Out
 
 
 def calibrate(
@@ -22,6 +22,7 @@ def calibrate(
     rule: Annotated[
         str, typer.Option(help="Of the ranges: minmax, percentile, mse or entropy.")
     ] = "mse",
+    float_attention: FloatAttention = False,
     dev: Annotated[
         Path | None,
         typer.Option(help=f"Speech to measure on: {CORPUS}; else the calibration speech."),
@@ -33,7 +34,8 @@ def calibrate(
     """Give a compressed model 8-bit inputs, so that it runs on integer kernels.
 
     The weights stay as they are. Layers whose rounded inputs would change words keep floating
-    point and are named. OUT is another model, with its own error rate and verdict.
+    point and are named; attention's products are rounded in the layers where that is harmless. OUT
+    is another model, with its own error rate and verdict.
 
     Example: sottovoce calibrate small --calibration some-speech --dev dev-clean --out small-int8
     """
@@ -46,6 +48,7 @@ def calibrate(
         out,
         rule=rule,
         evaluate_on=dev,
+        float_attention=float_attention,
         baseline=baseline,
         console=Console(stderr=True),
     )

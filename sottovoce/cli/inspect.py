@@ -18,6 +18,7 @@ def inspect(
     from sottovoce.artifact.sizing import artifact_bytes, float_bytes
     from sottovoce.errors import InputError
     from sottovoce.models.checkpoint import is_artifact, load, refuse_export
+    from sottovoce.pipelines.float_inputs import note_on_attention
     from sottovoce.pipelines.measured import cnn_rows, layer_rows
     from sottovoce.report import numbers
     from sottovoce.report.tables import plan_table
@@ -31,6 +32,8 @@ def inspect(
     console = Console()
     rows = (*layer_rows(recogniser, plan, shapes), *cnn_rows(recogniser, plan))
     console.print(plan_table(rows))
+    if any(row.input_bits for row in rows):
+        console.print(note_on_attention(recogniser) or "")
     console.print(
         f"{plan.nominal_bits(shapes):.2f} nominal bits, {plan.effective_bits(shapes):.2f} "
         f"effective; {numbers.size(before)} -> {numbers.size(after)}, "

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from sottovoce.cli.arguments import CORPUS, Checkpoint, Out, Resume
+from sottovoce.cli.arguments import CORPUS, Checkpoint, FloatAttention, Out, Resume
 
 
 def quantize(
@@ -59,6 +59,7 @@ def quantize(
             show_default=False,
         ),
     ] = True,
+    float_attention: FloatAttention = False,
     dev: Annotated[
         Path | None,
         typer.Option(help=f"Speech to measure on: {CORPUS}; else the calibration speech."),
@@ -91,6 +92,7 @@ def quantize(
             scale_bits=scale_bits,
             inputs=inputs,
             float_inputs=float_inputs,
+            float_attention=float_attention,
         ),
         evaluate_on=dev,
         baseline=baseline,

@@ -15,6 +15,7 @@ from compressed_tensors.compressors.pack_quantized.helpers import pack_to_int32
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from sottovoce.artifact.attention import rounded_attentions
 from sottovoce.artifact.format import METADATA, WEIGHTS
 from sottovoce.artifact.packed_layers import PackedLayer, PackedLinear
 from sottovoce.artifact.packed_model import packed_layers
@@ -49,6 +50,11 @@ def write_compressed_tensors(recogniser: Recogniser, folder: Path) -> tuple[str,
                 f"layer {name!r} has 8-bit inputs, which this form of compressed-tensors has not; "
                 "export to onnx or openvino"
             )
+    for name in rounded_attentions(model):
+        raise InputError(
+            f"attention {name!r} has 8-bit operands, which compressed-tensors has not; export to "
+            "onnx or openvino"
+        )
     for name, layer in linear.items():
         if layer.block and layer.matrix_shape[1] % layer.block:
             raise InputError(

@@ -9,6 +9,7 @@ from torch.onnx.errors import OnnxExporterError
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.errors import InputError
 from sottovoce.exporters.quiet import quiet
+from sottovoce.exporters.rounding import operands_in_a_graph
 from sottovoce.exporters.whole_model import WholeModel, traceable
 from sottovoce.models.recogniser import Recogniser
 
@@ -32,7 +33,8 @@ def traced(recogniser: Recogniser) -> ir.Model:
         reads_kept = any(one is not None and one.name in kept for one in node.inputs)
         return False if reads_kept else None
 
-    with quiet(), torch.no_grad(), traceable(recogniser) as model:
+    rounding = operands_in_a_graph(recogniser.model)
+    with quiet(), torch.no_grad(), traceable(recogniser) as model, rounding:
         front_end, extractor = recogniser.family.front_end, recogniser.processor.feature_extractor
         silence = np.zeros(recogniser.sampling_rate, np.float32)
         example = torch.from_numpy(front_end.graph_inputs(extractor, silence))

@@ -1,5 +1,7 @@
-"""8-bit inputs while a graph is traced."""
+"""8-bit inputs and operands while a graph is traced."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self
 
 import torch
@@ -7,6 +9,13 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.onnx.ops import symbolic
 
+from sottovoce.artifact.attention import (
+    MIDDLE,
+    PROBABILITY_SCALE,
+    RoundedOperands,
+    rounded_attentions,
+    set_operands,
+)
 from sottovoce.artifact.packed_layers import PackedLayer
 
 
@@ -41,3 +50,33 @@ class Rounding(nn.Module):
     def product(self, codes: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """What codes stand for, [..., columns], by a weight [rows, columns]: [..., rows]."""
         return linear(self.values(codes), weight, bias)
+
+
+class _GraphOperands(nn.Module):
+    """Rounds an attention's operands; only a graph can run it."""
+
+    def __init__(self, operands: RoundedOperands) -> None:
+        super().__init__()
+        self.roundings = nn.ModuleList(Rounding(one, MIDDLE) for one in operands.scale.tolist())
+        self.of_probabilities = Rounding(PROBABILITY_SCALE, 0)
+
+    def rounded(self, operand: int, values: Tensor) -> Tensor:
+        found: Tensor = self.roundings[operand](values)
+        return found
+
+    def rounded_probabilities(self, values: Tensor) -> Tensor:
+        found: Tensor = self.of_probabilities(values)
+        return found
+
+
+@contextmanager
+def operands_in_a_graph(model: nn.Module) -> Iterator[None]:
+    """Inside, what rounds the operands of attentions is what a graph can run."""
+    attentions = rounded_attentions(model)
+    for name, operands in attentions.items():
+        set_operands(model.get_submodule(name), _GraphOperands(operands))
+    try:
+        yield
+    finally:
+        for name, operands in attentions.items():
+            set_operands(model.get_submodule(name), operands)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
+from sottovoce.artifact.attention import attend_rounded, operands_of
 from sottovoce.artifact.packed_layers import PackedConv1d, PackedLayer
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.exporters.rounding import Rounding
@@ -84,7 +85,7 @@ class _Ordinary(nn.Module):
 
 
 def _unmasked_attention(
-    _: nn.Module,
+    module: nn.Module,
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -98,6 +99,9 @@ def _unmasked_attention(
     transformers makes no mask for an attention that it does not know. What Conformers make of
     relative positions, [utterances, heads, frames, frames], comes as either of the other two.
     """
+    operands = operands_of(module)
+    if operands is not None:
+        return attend_rounded(query, key, value, None, scaling, operands), None
     scores = query * scaling @ key.transpose(2, 3)
     for added in (attention_mask, position_bias):
         scores = scores if added is None else scores + added

@@ -6,13 +6,12 @@ verdict against the one that it was made of.
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import track
 
 from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packed_model import packed_layers
@@ -31,10 +30,11 @@ from sottovoce.pipelines.delivery import (
 )
 from sottovoce.pipelines.float_inputs import notes_on_float_inputs
 from sottovoce.pipelines.measured import scored
+from sottovoce.posttraining.attention import round_attention
 from sottovoce.posttraining.calibration import CalibrationSpeech
 from sottovoce.posttraining.layers import RoundedInputs
 from sottovoce.posttraining.observing import input_histograms
-from sottovoce.posttraining.sweep import CHANGES_AT_MOST, words_changed
+from sottovoce.posttraining.sweep import harmless, words_changed
 from sottovoce.quantizers.activations import RULES, Range
 from sottovoce.report.record import RunRecord
 from sottovoce.runtime.recognition import recognise
@@ -52,10 +52,11 @@ def calibrate(
     *,
     rule: str = _RULE,
     evaluate_on: str | Path | None = None,
+    float_attention: bool = False,
     baseline: str | Path | None = None,
     console: Console | None = None,
 ) -> RunRecord:
-    """Give every packed layer a fixed range of 8-bit inputs, where that does no harm.
+    """Give packed layers and attention's products fixed ranges of 8 bits, where that does no harm.
 
     Args:
         source: a compressed folder.
@@ -63,6 +64,7 @@ def calibrate(
         out: folder to write; it must not exist.
         rule: of the ranges, one of `RULES`.
         evaluate_on: a corpus; None measures on the calibration speech, and says so.
+        float_attention: whether attention's products keep floating point.
         baseline: another recogniser to test the result against.
 
     Returns:
@@ -85,8 +87,10 @@ def calibrate(
     layers = packed_layers(recogniser.model)
     for layer, span in spans.items():
         recogniser.model.set_submodule(layer, layers[layer].with_inputs(span))
+    if not float_attention:
+        round_attention(recogniser, CalibrationSpeech(recogniser, speech), speech, console)
     expected = probe(lambda: nullcontext(recogniser))
-    dials = {"rule": rule, "calibration": speech.name}
+    dials = {"rule": rule, "float_attention": float_attention, "calibration": speech.name}
     with _unfinished(out) as finished:
         rewrite_artifact(finished, recogniser.model, recogniser.processor)
         found = read_back(finished, recogniser.device, expected)
@@ -146,16 +150,11 @@ def _ranges(
 
     full = heard({})
 
-    def change(names: Iterable[str]) -> float:
-        return words_changed(full, heard({name: spans[name] for name in names}))
+    def change(trials: Sequence[tuple[str, ...]]) -> float:
+        return words_changed(full, heard({name: spans[name] for name in chain(*trials)}))
 
     trials = _trials(recogniser, tuple(spans))
-    changes = {names: change(names) for names in track(trials, "one at a time", console=console)}
-    rounded = sorted(
-        (one for one in trials if changes[one] <= CHANGES_AT_MOST), key=changes.__getitem__
-    )
-    while rounded and change(chain(*rounded)) > CHANGES_AT_MOST:
-        rounded.pop()  # the one that changes most by itself
+    rounded = harmless(trials, change, "inputs, one at a time", console)
     return {name: spans[name] for name in chain(*rounded)}
 
 

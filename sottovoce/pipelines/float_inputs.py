@@ -1,7 +1,8 @@
-"""Layers that keep floating-point inputs where others have 8 bits: which, and why."""
+"""What keeps floating point where inputs were to take 8 bits: which layers, and why."""
 
 from collections.abc import Sequence
 
+from sottovoce.artifact.attention import rounded_attentions
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.exporters.whole_numbers import int8_obstacle
 from sottovoce.models.recogniser import Recogniser
@@ -36,7 +37,23 @@ def notes_on_float_inputs(recogniser: Recogniser) -> tuple[str, ...]:
         (unfit, "8-bit kernels cannot multiply the weights", _FEW),
         (uncalled, "the model never calls a layer there", _FEW),
     )
-    return tuple(_note(names, why, most) for names, why, most in reasons if names)
+    attention = note_on_attention(recogniser)
+    return (
+        *(_note(names, why, most) for names, why, most in reasons if names),
+        *((attention,) if attention else ()),
+    )
+
+
+def note_on_attention(recogniser: Recogniser) -> str | None:
+    """In how many layers attention's products have 8-bit operands; None for a family where they
+    cannot have them."""
+    able = recogniser.family.attentions(recogniser.model)
+    rounded = rounded_attentions(recogniser.model)
+    if not able:
+        return None
+    return (
+        f"Attention's products: 8-bit operands in {len(rounded)} of {counted(len(able), 'layer')}."
+    )
 
 
 def _note(names: Sequence[str], why: str, most: int) -> str:

@@ -31,6 +31,7 @@ from sottovoce.pipelines.measured import (
     scored,
 )
 from sottovoce.plan import INPUT_BITS, Plan, Precision
+from sottovoce.posttraining.attention import round_attention
 from sottovoce.posttraining.calibration import CalibrationSpeech
 from sottovoce.posttraining.layers import Layer, Quantized, quantizable, replaced, rounded
 from sottovoce.posttraining.mixed import mixed_weights
@@ -66,6 +67,8 @@ class PostTraining:
             multiply that. Else it does.
         float_inputs: of "stablequant": whether layers that stay sensitive may keep their inputs in
             floating point.
+        float_attention: whether attention's products keep floating point where layers' inputs do
+            not.
     """
 
     method: str = "stablequant"
@@ -74,6 +77,7 @@ class PostTraining:
     scale_bits: int | None = None
     inputs: bool = False
     float_inputs: bool = True
+    float_attention: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -87,6 +91,11 @@ class PostTraining:
                         f"{name} is a dial of {method}, and {self.method} would not use it; leave "
                         f"it out or give --method {method}"
                     )
+        if self.float_attention and not self.rounds_inputs:
+            raise InputError(
+                "float_attention says nothing where no inputs are rounded; leave it out or give "
+                "--inputs"
+            )
         low, high = min(self.precisions), max(self.precisions)
         if not low <= self.bits <= high:
             raise InputError(f"bits is {self.bits}; it must lie in {low} to {high}")
@@ -108,6 +117,8 @@ class PostTraining:
 
     def to_record(self) -> dict[str, object]:
         dials = {"method": self.method, "bits": self.bits, "inputs": self.rounds_inputs}
+        if self.rounds_inputs:
+            dials["float_attention"] = self.float_attention
         if self.method == "stablequant":
             return {**dials, "float_inputs": self.float_inputs}
         if self.method != "mixed":
@@ -172,6 +183,10 @@ def quantize(
     plan = Plan({name: precision for name, (precision, _) in quantized.items()})
     finished = work.path / "finished"
     by = {name: one for name, (_, one) in quantized.items()}
+    if settings.rounds_inputs and not settings.float_attention:
+        with replaced(layers, by):
+            batches = CalibrationSpeech(recogniser, speech)
+            round_attention(recogniser, batches, speech, console)
     packed = _packed(recogniser, layers, by, plan, finished)
     record = documented(
         *(packed, finished, out.name, baselines, evaluation, console),

@@ -4,8 +4,9 @@ Every batch is run in full precision once; each trial then computes from its fir
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ CHANGES_AT_MOST = 0.0025
 FULL = "full precision"
 _SECONDS = 60.0
 
+T = TypeVar("T")
 Trial = Mapping[str, Quantized]
 """Layers that are quantized together."""
 
@@ -95,6 +97,25 @@ def _transcripts(name: str, texts: Mapping[str, str], corpus: Corpus) -> Transcr
     return Transcripts(
         name, {one.id: (one.speaker, tuple(texts[one.id].split())) for one in corpus.utterances}
     )
+
+
+def harmless(
+    trials: Sequence[T], change: Callable[[Sequence[T]], float], what: str, console: Console
+) -> list[T]:
+    """The trials that together change few enough words: all, or those that do alone, less the ones
+    that change most by themselves.
+
+    Args:
+        change: the share of the words that trials change together.
+        what: for the progress bar.
+    """
+    if not trials or change(trials) <= CHANGES_AT_MOST:
+        return list(trials)
+    alone = {one: change([one]) for one in track(trials, what, console=console)}
+    kept = sorted((one for one in trials if alone[one] <= CHANGES_AT_MOST), key=alone.__getitem__)
+    while kept and change(kept) > CHANGES_AT_MOST:
+        kept.pop()
+    return kept
 
 
 def words_changed(full: Transcripts, other: Transcripts) -> float:

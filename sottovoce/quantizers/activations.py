@@ -18,7 +18,7 @@ _SHRINKS = torch.logspace(0.0, -2.0, 80)
 _BINS_OF_ENTROPY = 256
 
 
-def fake_quantize_inputs(inputs: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
+def fake_quantize_inputs(inputs: Tensor, scale: Tensor, zero: Tensor | float) -> Tensor:
     """Inputs as 8-bit kernels see them, of any shape and in their own type."""
     return input_codes(inputs, scale, zero).sub_(zero).mul_(scale).to(inputs.dtype)
 

@@ -7,8 +7,10 @@ import pytest
 from program import save_checkpoint, save_speech, sottovoce
 from safetensors.numpy import load_file
 
+from sottovoce.artifact.attention import rounded_attentions
 from sottovoce.models.checkpoint import load
 from sottovoce.pipelines import calibration
+from sottovoce.posttraining import attention, sweep
 from sottovoce.report.record import RunRecord
 
 
@@ -39,17 +41,23 @@ def run(place, *more, model="small"):
 
 
 def test_weights_stay_and_inputs_get_a_range(place, monkeypatch):
-    monkeypatch.setattr(calibration, "CHANGES_AT_MOST", np.inf)
+    monkeypatch.setattr(sweep, "CHANGES_AT_MOST", np.inf)
     ended = run(place)
     assert ended.status == 0, ended.err
     before, after = (load_file(place / name / "model.safetensors") for name in ("small", "int8"))
     assert all(np.array_equal(after[name], tensor) for name, tensor in before.items())
     added = after.keys() - before.keys()
     layers = {name.removesuffix(".codes") for name in before if name.endswith(".codes")}
-    assert added == {f"{one}.input_{part}" for one in layers for part in ("scale", "zero")}
+    attentions = {f"wav2vec2.encoder.layers.{depth}.attention.operands.scale" for depth in (0, 1)}
+    assert added == attentions | {
+        f"{one}.input_{part}" for one in layers for part in ("scale", "zero")
+    }
     assert "Against input: small:" in ended.out
     record = RunRecord.from_json(json.loads((place / "int8" / "metrics.json").read_text()))
-    assert record.notes == (calibration.MEASURED_ON_CALIBRATION,)
+    assert record.notes == (
+        calibration.MEASURED_ON_CALIBRATION,
+        "Attention's products: 8-bit operands in 2 of 2 layers.",
+    )
     assert [one.name for one in record.systems] == ["input: small", "compressed"]
     assert (place / "int8" / "report.html").exists()
 
@@ -106,7 +114,7 @@ def test_bad_input_is_one_sentence(place, model, more, message):
 
 
 def test_a_second_calibration_is_refused(place, monkeypatch):
-    monkeypatch.setattr(calibration, "CHANGES_AT_MOST", np.inf)
+    monkeypatch.setattr(sweep, "CHANGES_AT_MOST", np.inf)
     assert run(place).status == 0
     ended = sottovoce(
         *("calibrate", place / "int8", "--calibration", place / "speech" / "speech.jsonl"),
@@ -121,7 +129,7 @@ def test_layers_that_change_words_only_together_are_freed_one_by_one(place, monk
 
     def changed(*_):
         heard.append(1)
-        return 1.0 if len(heard) == trials + 1 else 0.0
+        return 1.0 if len(heard) in (1, trials + 2) else 0.0
 
     monkeypatch.setattr(calibration, "words_changed", changed)
     recogniser = load(place / "small")
@@ -130,7 +138,7 @@ def test_layers_that_change_words_only_together_are_freed_one_by_one(place, monk
     ended = run(place)
     assert ended.status == 0, ended.err
     assert ", since rounding would change more than" in ended.out
-    assert len(heard) == trials + 2
+    assert len(heard) == trials + 3
 
 
 def test_an_interrupted_calibration_leaves_nothing(place, monkeypatch):
@@ -142,3 +150,23 @@ def test_an_interrupted_calibration_leaves_nothing(place, monkeypatch):
         assert run(place).status != 0
     assert not [one for one in place.iterdir() if "int8" in one.name]
     assert run(place).status == 0
+
+
+def test_attention_may_keep_floating_point(place, monkeypatch):
+    monkeypatch.setattr(sweep, "CHANGES_AT_MOST", np.inf)
+    ended = run(place, "--float-attention")
+    assert ended.status == 0, ended.err
+    assert "Attention's products: 8-bit operands in 0 of 2 layers." in ended.out
+    assert not rounded_attentions(load(place / "int8").model)
+
+
+def test_an_attention_that_changes_words_keeps_floating_point(place, monkeypatch):
+    """The first of two does: alone, and with the other."""
+    changes = iter([1.0, 1.0, 0.0, 0.0])
+    monkeypatch.setattr(attention, "words_changed", lambda *_: next(changes))
+    ended = run(place)
+    assert ended.status == 0, ended.err
+    assert list(rounded_attentions(load(place / "int8").model)) == [
+        "wav2vec2.encoder.layers.1.attention"
+    ]
+    assert "Attention's products: 8-bit operands in 1 of 2 layers." in ended.out

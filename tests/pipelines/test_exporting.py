@@ -15,6 +15,7 @@ from program import save_checkpoint, save_speech, sottovoce
 from tiny import RATE, noise, tiny_model, tiny_processor
 from transformers import AutoModelForCTC
 
+from sottovoce.artifact.attention import round_operands, rounded_attentions
 from sottovoce.artifact.packed_layers import empty_packed
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.artifact.writer import write_artifact
@@ -63,6 +64,10 @@ def artifact(folder, precisions, *, cnns=True):
         packed[name] = empty_packed(layer, precision).store(layer.weight, affine, layer.bias)
         if precision.input_bits:
             packed[name].store_range(Range(-3.0, 3.0))
+    if any(one.input_bits for one in precisions):
+        round_operands(model, family.attentions(model))
+        for operands in rounded_attentions(model).values():
+            operands.reach([1.0, 1.0, 1.0])
     write_artifact(folder, model, tiny_processor(folder.parent), packed, plan)
     return folder
 
@@ -133,8 +138,9 @@ def test_layers_with_the_same_inputs_share_their_rounding(folders):
     model = load(folders["inputs"]).model
     nodes = onnx.load(folders["inputs", "onnx"] / "model.onnx").graph.node
     roundings = sum(node.op_type == "QuantizeLinear" for node in nodes)
-    shared = 2 * model.config.num_hidden_layers  # queries, keys and values have one
-    assert roundings == len(packed_layers(model)) - shared
+    shared = 2 * model.config.num_hidden_layers  # what queries, keys and values are made of has one
+    of_attention = 4 * model.config.num_hidden_layers  # their own, and the probabilities'
+    assert roundings == len(packed_layers(model)) - shared + of_attention
 
 
 def test_frames_are_counted_as_the_model_counts_them(folders):

@@ -149,7 +149,8 @@ def test_every_method_gives_other_ranges(place: _Place) -> None:
             *("--out", place.out, "--method", method),
         )
         assert ended.status == 0, ended.err
-        assert method == "stablequant" or place.record.notes == ()
+        notes = [note for note in place.record.notes if not note.startswith("Attention's")]
+        assert method == "stablequant" or not notes
         scales = [v for name, v in sorted(place.tensors.items()) if "input_scale" in name]
         found[method] = np.concatenate(scales)
         shutil.rmtree(place.out)

@@ -8,4 +8,5 @@ FAMILY = Family(
     backbone="hubert",
     layers="encoder.layers",
     matrices=TRANSFORMER_MATRICES,
+    attention="attention",
 )

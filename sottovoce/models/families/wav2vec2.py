@@ -8,4 +8,5 @@ FAMILY = Family(
     backbone="wav2vec2",
     layers="encoder.layers",
     matrices=TRANSFORMER_MATRICES,
+    attention="attention",
 )

@@ -1,0 +1,158 @@
+"""Attention whose two products multiply 8-bit numbers: queries by keys, probabilities by values.
+
+    scores = q(Q) q(K)^T * scaling          out = q(softmax(scores)) q(V - m) + m
+
+where m is the mean of the values over the frames. Probabilities sum to one over the frames: in
+steps of 1/255, those of an attention that is spread over hundreds of frames come out as nothing.
+What is lost of them then counts as spread evenly, not as silence.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from sottovoce.errors import InputError
+from sottovoce.quantizers.activations import fake_quantize_inputs
+
+OPERANDS = ("queries", "keys", "values")
+MIDDLE = 128
+"""The code of 0 of these; their ranges lie evenly around it."""
+PROBABILITY_SCALE = 1 / 255
+_CODES_TO_AN_END = 127
+_IMPLEMENTATION = "sottovoce_rounded"
+_CHILD = "operands"
+
+
+class Rounds(Protocol):
+    """What rounds the operands of an attention's products."""
+
+    def rounded(self, operand: int, values: Tensor) -> Tensor:
+        """One of `OPERANDS`, of any shape."""
+
+    def rounded_probabilities(self, values: Tensor) -> Tensor:
+        """Of any shape."""
+
+
+class RoundedOperands(nn.Module):
+    """The 8-bit ranges of an attention's operands; a child of the attention that it belongs to.
+
+    Attributes:
+        scale: float32 [3], of queries, keys and values, whatever the model's dtype.
+    """
+
+    scale: Tensor
+
+    def __init__(self, device: torch.device | str | None = None) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.ones(len(OPERANDS), device=device))
+
+    def reach(self, greatest: Iterable[float]) -> None:
+        """Let the codes reach the greatest absolute value of each operand."""
+        scales = [one / _CODES_TO_AN_END for one in greatest]
+        self.scale = torch.tensor(scales, device=self.scale.device)
+
+    def rounded(self, operand: int, values: Tensor) -> Tensor:
+        """One of `OPERANDS`, of any shape."""
+        return fake_quantize_inputs(values, self.scale[operand : operand + 1], MIDDLE)
+
+    def rounded_probabilities(self, values: Tensor) -> Tensor:
+        """Of any shape."""
+        scale = torch.tensor([PROBABILITY_SCALE], device=values.device)
+        return fake_quantize_inputs(values, scale, 0)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "RoundedOperands":
+        exact = self.scale
+        super()._apply(fn, recurse)
+        if self.scale.dtype != exact.dtype:
+            self.scale = exact.to(self.scale.device)
+        return self
+
+
+def operands_of(attention: nn.Module) -> Any:
+    """What rounds the operands of an attention; None where its products are in floating point."""
+    return getattr(attention, _CHILD, None)
+
+
+def rounded_attentions(model: nn.Module) -> dict[str, RoundedOperands]:
+    """Attention name -> its operands, in the model's order."""
+    suffix = f".{_CHILD}"
+    return {
+        name.removesuffix(suffix): one
+        for name, one in model.named_modules()
+        if isinstance(one, RoundedOperands)
+    }
+
+
+def round_operands(model: PreTrainedModel, attentions: Iterable[str]) -> None:
+    """Give attentions operands that are rounded, their ranges not known yet.
+
+    Raises:
+        InputError: one is not in the model.
+    """
+    for name in attentions:
+        try:
+            attention = model.get_submodule(name)
+        except AttributeError as error:
+            raise InputError(f"attention {name!r} is not in {type(model).__name__}") from error
+        set_operands(attention, RoundedOperands(next(model.parameters()).device))
+        model.set_attn_implementation(_IMPLEMENTATION)
+
+
+def set_operands(attention: nn.Module, operands: nn.Module | None) -> None:
+    """Give an attention what rounds its operands, or None."""
+    if operands is None:
+        del attention._modules[_CHILD]
+    else:
+        attention.add_module(_CHILD, operands)
+
+
+def attend_rounded(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    heard: Tensor | None,
+    scaling: float,
+    operands: Rounds,
+) -> Tensor:
+    """[utterances, heads, frames, width] each -> [utterances, frames, heads, width].
+
+    Args:
+        heard: bool [utterances, 1, frames, frames], which key each query may hear, the same ones
+            for all queries of an utterance; None: all.
+    """
+    query, key = (operands.rounded(index, one) for index, one in enumerate((query, key)))
+    scores = query @ key.transpose(2, 3) * scaling
+    if heard is None:
+        mean = value.mean(2, keepdim=True)
+    else:
+        scores = scores.masked_fill(~heard, -torch.inf)
+        counted = heard[:, :, :1].transpose(2, 3).to(value.dtype)
+        mean = (value * counted).sum(2, keepdim=True) / counted.sum(2, keepdim=True)
+    probabilities = operands.rounded_probabilities(torch.softmax(scores, dim=3))
+    return (probabilities @ operands.rounded(2, value - mean) + mean).transpose(1, 2)
+
+
+def _attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float,
+    **others: Any,
+) -> tuple[Tensor, None]:
+    operands = operands_of(module)
+    if operands is None:
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, scaling=scaling, **others
+        )
+    return attend_rounded(query, key, value, attention_mask, scaling, operands), None
+
+
+AttentionInterface.register(_IMPLEMENTATION, _attend)
+AttentionMaskInterface.register(_IMPLEMENTATION, sdpa_mask)
