@@ -28,6 +28,7 @@ from peers import (
 )
 from rows import RESULTS, row_of
 
+from sottovoce.artifact.attention import rounded_attentions
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.models.checkpoint import load, load_checkpoint
 from sottovoce.pipelines.measured import scored
@@ -80,6 +81,7 @@ def _ours(corpus: Corpus, settings: PostTraining) -> tuple[Made, Facts]:
     recogniser = load(out)
     layers = packed_layers(recogniser.model)
     facts["float_inputs"] = [name for name, one in layers.items() if not one.precision.input_bits]
+    facts["rounded_attentions"] = len(rounded_attentions(recogniser.model))
     stored = (out / "model.safetensors").stat().st_size
     return (lambda: scored(recogniser, corpus, "ours", console), stored), facts
 
