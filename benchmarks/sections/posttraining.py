@@ -12,8 +12,8 @@ def section() -> str:
         "`python benchmarks/posttraining.py`: the same checkpoint, dev speech and 150 training "
         "utterances of calibration speech. Float inputs: layers whose inputs stay in floating "
         "point, their weights at 8 bits. 8-bit attentions: of 6, those whose products take 8 bits "
-        "too. NNCF's quantization is its own for transformers, run by OpenVINO; its bytes are those "
-        "of the saved graph. CPU-minutes are of quantizing, on one thread beside other runs."
+        "too. NNCF's quantization is its own for transformers, run by OpenVINO; its bytes are "
+        "those of the saved graph. CPU-minutes are of quantizing, on one thread beside other runs."
     )
     rows = read_rows(RESULTS / "posttraining.json")
     if not rows:

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from sottovoce.cli.arguments import CORPUS, Out
+from sottovoce.wording import counted
 
 
 def export(
@@ -45,6 +46,6 @@ def export(
     print(f"logits differ from PyTorch's by at most {done.difference:.1e} (on noise)")
     if done.differing is not None:
         same = done.utterances - len(done.differing)
-        print(f"texts: {same} of {done.utterances} utterances are the same")
+        print(f"texts: the same in {same} of {counted(done.utterances, 'utterance')}")
         for name, before, after in done.differing:
             print(f"  {name}\n    PyTorch: {before}\n    {to}: {after}")

@@ -28,9 +28,11 @@ def compare_systems(
         runtime: of the models, as `engine_of` takes it.
 
     Raises:
-        InputError: something cannot be read, the utterances differ, or the runtime cannot run a
-            model.
+        InputError: something cannot be read, the utterances differ, the runtime cannot run a
+            model, or there is no model for it to run.
     """
+    if runtime != AUTO and _is_trn(a) and _is_trn(b):
+        raise InputError("a runtime runs models, and both systems are .trn files; leave it out")
     hypotheses: list[Transcripts] = []
     reference = Transcripts.read_trn(Path(data)) if _is_trn(data) else None
     for system in (a, b):

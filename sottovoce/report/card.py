@@ -43,7 +43,7 @@ def card(record: RunRecord, model_folder_name: str) -> str:
     compressed = record.systems[-1]
     parts = (
         f"---\n{_header(record)}\n---",
-        f"# {text(record.source_name)}, compressed to {numbers.bits(compressed.nominal_bits)} bits",
+        f"# {text(record.source_name)}, compressed to {numbers.in_bits(compressed.nominal_bits)}",
         _verdicts(record),
         "## Load it",
         fenced(LOADING.format(folder=model_folder_name), "python"),
@@ -103,7 +103,7 @@ def _plan_summary(record: RunRecord) -> str:
     whole = share_of(record.layers)
     return (
         f"{whole.layers} weight matrices of the encoder, {numbers.count(whole.weights)} weights in "
-        f"{numbers.size(whole.bytes)}: {numbers.bits(whole.nominal_bits)} bits a weight, "
+        f"{numbers.size(whole.bytes)}: {numbers.in_bits(whole.nominal_bits)} a weight, "
         f"{numbers.bits(whole.effective_bits)} with scales and padding counted. "
         f"{cnns_sentence(record)}"
     )

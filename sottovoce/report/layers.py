@@ -48,7 +48,7 @@ def cnns_sentence(record: RunRecord) -> str:
     return (
         f"Convolutions, feature projection and head: {counted(whole.layers, 'layer')}, "
         f"{counted(whole.weights, 'weight')} in {numbers.size(whole.bytes)}, "
-        f"{numbers.bits(whole.nominal_bits)} bits a weight. Norms and biases are in floating point."
+        f"{numbers.in_bits(whole.nominal_bits)} a weight. Norms and biases are in floating point."
     )
 
 

@@ -10,6 +10,8 @@
 | ratio(4.4754)            | 4.48×        |
 | bits(4.3542)             | 4.35         |
 | bits(8)                  | 8            |
+| in_bits(4.3542)          | 4.35 bits    |
+| in_bits(1)               | 1 bit        |
 | input_bits(8)            | 8            |
 | input_bits(None)         | float        |
 | count(52_576)            | 52,576       |
@@ -51,6 +53,12 @@ def ratio(times: float) -> str:
 def bits(width: float) -> str:
     """Whole widths without a point, means with two digits after it."""
     return f"{width:.2f}".removesuffix(".00")
+
+
+def in_bits(width: float) -> str:
+    """The same with its unit."""
+    written = bits(width)
+    return "1 bit" if written == "1" else f"{written} bits"
 
 
 def input_bits(width: int | None) -> str:

@@ -352,6 +352,12 @@ def test_systems_that_heard_other_utterances_are_not_compared(given: Given) -> N
     _refused_at_once(sottovoce("compare", given.small / "none.trn", fewer, *reference), "none.trn")
 
 
+def test_a_runtime_has_nothing_to_run_where_both_systems_are_texts(given: Given) -> None:
+    said = given.small / "compressed.trn"
+    words = ("compare", said, said, "--data", given.small / "reference.trn", "--runtime", "onnx")
+    _refused_at_once(sottovoce(*words), "runtime")
+
+
 # dials and places
 
 

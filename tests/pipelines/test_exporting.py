@@ -271,7 +271,7 @@ def test_export_tells_its_size_and_that_the_texts_are_the_same(folders, tmp_path
     assert ended.status == 0, ended.err
     size = (out / "model.onnx").stat().st_size
     assert f"written: {out}, {size / 1e6:.2f} MB" in ended.out
-    assert "texts: 8 of 8 utterances are the same" in ended.out
+    assert "texts: the same in 8 of 8 utterances" in ended.out
 
 
 def test_an_utterance_that_reads_differently_is_listed(folders, tmp_path, monkeypatch):

@@ -88,7 +88,7 @@ def width_shares(layers: Sequence[LayerRow]) -> Markup:
         ),
         tag(
             "p",
-            f"Mean {numbers.bits(whole.nominal_bits)} bits a weight, "
+            f"Mean {numbers.in_bits(whole.nominal_bits)} a weight, "
             f"{numbers.bits(whole.effective_bits)} with scales and padding counted.",
             class_="legend",
         ),
