@@ -26,7 +26,7 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "runs" / "runtimes"
 THREADS = 2
-ROUNDS = 7
+ROUNDS = 15
 RATE = 16000
 CALIBRATION = 3  # utterances of 3 s, of noise: ranges do not change the time
 SECONDS = (10, 30)
