@@ -90,7 +90,7 @@ def systems(corpus: Corpus) -> Mapping[str, Callable[[], Made]]:
     in_torch, in_openvino = partial(_in_torch, corpus), partial(_in_openvino, corpus)
     ours: dict[str, Callable[[], Made]] = {
         f"sottovoce mixed, {bits:g} bits": partial(_ours, corpus, bits)
-        for bits in (8.0, 6.0, 4.0, 3.0, 2.5)
+        for bits in (8.0, 6.0, 5.0, 4.0, 3.0, 2.5)
     }
     return ours | {
         "AutoRound 4 bits": partial(in_torch, _autoround),  # before NNCF, which changes its log

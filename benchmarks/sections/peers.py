@@ -1,27 +1,39 @@
 """Other tools' weights beside ours."""
 
-from rows import RESULTS, read_rows
+from rows import RESULTS, Row, read_rows
+from tables import TABLES
 
-from sections.cells import NOT_MEASURED, standing, table
+from sections.cells import NOT_MEASURED, percent, standing, table
 
 
 def section() -> str:
     """Of RESULTS.md."""
     title = (
-        "## Without training, beside what one would pick today\n\n"
+        "## Beside what one would pick today\n\n"
         "`python benchmarks/peers.py`: weights alone, quantized by each tool in its own way, saved "
         "in its own format; the same checkpoint and dev speech. `sottovoce mixed` is `sottovoce "
         "quantize --method mixed`, with the convolutions, the feature projection and the head at 8 "
-        "bits, on 150 training utterances. Ordered by size."
+        "bits, on 150 training utterances. `sottovoce compress` are rows of the frontier (below): "
+        "200 updates, the rest in floating point where it is not said otherwise; what they are "
+        "tested against is full-precision training. Ordered by size."
     )
     rows = read_rows(RESULTS / "peers.json")
     if not rows:
         return f"{title}\n\n{NOT_MEASURED}"
-    lines = [
-        standing(row)
-        for row in sorted(rows, key=lambda row: -row.get("bytes", 0))
-        if "refused" not in row
-    ]
+    cells = [(row["bytes"], standing(row)) for row in rows if "refused" not in row]
+    cells += [(row["bytes"], _trained(row)) for row in _ours_trained()]
+    lines = [line for _, line in sorted(cells, key=lambda one: -one[0])]
     lines += [[row["system"], "", "", "", row["refused"]] for row in rows if "refused" in row]
     headings = ["system", "MB", "dev WER", "95% interval", "against the checkpoint"]
     return f"{title}\n\n{table(headings, lines)}"
+
+
+def _ours_trained() -> list[Row]:
+    frontier = next(one for one in TABLES if one.name == "frontier")
+    return [row for row in frontier.rows if row["name"].startswith("default")]
+
+
+def _trained(row: Row) -> list[str]:
+    system = row["name"].replace("default-", "").replace("-cnn-8", " bits, 8-bit CNNs")
+    named = f"sottovoce compress, {system}" + ("" if "bits" in system else " bits")
+    return [named, f"{row['bytes'] / 1e6:.2f}", percent(row["wer"]["dev"])]

@@ -16,8 +16,8 @@ def section() -> str:
         "`python benchmarks/runtimes.py`: seconds for one utterance, random weights in published "
         "shapes, two threads, batch 1; medians of rounds in which all systems take turns. In "
         "brackets: times the first NNCF row's of the same precision for the rest. `8-bit inputs` "
-        "runs on int8 kernels, whatever the bits of the stored weights, attention's products too; the "
-        "rest is f32 or bf16."
+        "runs on int8 kernels, whatever the bits of the stored weights, attention's products too; "
+        "the rest is f32 or bf16."
     )
     if not times:
         return f"{title}\n\n{NOT_MEASURED}"
