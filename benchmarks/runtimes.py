@@ -385,7 +385,7 @@ def _pack(recogniser: Any, folder: Path, bits: int, *, inputs: bool) -> None:
     histograms = input_histograms(recogniser, layers, lambda: iter([speech])) if inputs else {}
     if inputs:
         round_operands(recogniser.model, recogniser.family.attentions(recogniser.model))
-        find_ranges(recogniser, iter([speech]))
+        find_ranges(recogniser, lambda: iter([speech]))
     plan, packed = {}, {}
     for name, layer in layers.items():
         width = bits if name in matrices else 8

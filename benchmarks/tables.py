@@ -19,9 +19,7 @@ from sottovoce.reproduction.table import read_table
 
 DATA = "--train ../shared/data/commands/train.jsonl --test dev=../shared/data/commands/dev.jsonl"
 WAV2VEC2 = "../shared/models/commands-wav2vec2"
-CONFORMER, HUBERT, WAVLM = (
-    f"benchmarks/models/commands-{one}" for one in ("conformer", "hubert", "wavlm")
-)
+CONFORMER, HUBERT = (f"benchmarks/models/commands-{one}" for one in ("conformer", "hubert"))
 
 console = Console()
 

@@ -17,6 +17,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from sottovoce.errors import InputError
+from sottovoce.models.families import family_of
 from sottovoce.quantizers.activations import fake_quantize_inputs
 
 OPERANDS = ("queries", "keys", "values")
@@ -32,7 +33,7 @@ class Rounds(Protocol):
     """What rounds the operands of an attention's products."""
 
     def rounded(self, operand: int, values: Tensor) -> Tensor:
-        """One of `OPERANDS`, of any shape."""
+        """Values of any shape, by the index of one of `OPERANDS`."""
 
     def rounded_probabilities(self, values: Tensor) -> Tensor:
         """Of any shape."""
@@ -49,20 +50,21 @@ class RoundedOperands(nn.Module):
 
     def __init__(self, device: torch.device | str | None = None) -> None:
         super().__init__()
-        self.register_buffer("scale", torch.ones(len(OPERANDS), device=device))
+        ones = torch.ones(len(OPERANDS), dtype=torch.float32, device=device)
+        self.register_buffer("scale", ones)
 
     def reach(self, greatest: Iterable[float]) -> None:
         """Let the codes reach the greatest absolute value of each operand."""
         scales = [one / _CODES_TO_AN_END for one in greatest]
-        self.scale = torch.tensor(scales, device=self.scale.device)
+        self.scale = torch.tensor(scales, dtype=torch.float32, device=self.scale.device)
 
     def rounded(self, operand: int, values: Tensor) -> Tensor:
-        """One of `OPERANDS`, of any shape."""
+        """Values of any shape, by the index of one of `OPERANDS`."""
         return fake_quantize_inputs(values, self.scale[operand : operand + 1], MIDDLE)
 
     def rounded_probabilities(self, values: Tensor) -> Tensor:
         """Of any shape."""
-        scale = torch.tensor([PROBABILITY_SCALE], device=values.device)
+        scale = torch.tensor([PROBABILITY_SCALE], dtype=torch.float32, device=values.device)
         return fake_quantize_inputs(values, scale, 0)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "RoundedOperands":
@@ -92,15 +94,20 @@ def round_operands(model: PreTrainedModel, attentions: Iterable[str]) -> None:
     """Give attentions operands that are rounded, their ranges not known yet.
 
     Raises:
-        InputError: one is not in the model.
+        InputError: one is none of the attentions of the model that can have them.
     """
-    for name in attentions:
-        try:
-            attention = model.get_submodule(name)
-        except AttributeError as error:
-            raise InputError(f"attention {name!r} is not in {type(model).__name__}") from error
-        set_operands(attention, RoundedOperands(next(model.parameters()).device))
-        model.set_attn_implementation(_IMPLEMENTATION)
+    names = list(attentions)
+    if not names:
+        return
+    able = family_of(model.config.model_type).attentions(model)
+    for name in names:
+        if name not in able:
+            raise InputError(
+                f"attention {name!r} is none of a {type(model).__name__} that can have 8-bit "
+                f"operands, which are {', '.join(able) or 'none'}"
+            )
+        set_operands(model.get_submodule(name), RoundedOperands(next(model.parameters()).device))
+    model.set_attn_implementation(_IMPLEMENTATION)
 
 
 def set_operands(attention: nn.Module, operands: nn.Module | None) -> None:
@@ -132,7 +139,7 @@ def attend_rounded(
     else:
         scores = scores.masked_fill(~heard, -torch.inf)
         counted = heard[:, :, :1].transpose(2, 3).to(value.dtype)
-        mean = (value * counted).sum(2, keepdim=True) / counted.sum(2, keepdim=True)
+        mean = (value * (counted / counted.sum(2, keepdim=True))).sum(2, keepdim=True)
     probabilities = operands.rounded_probabilities(torch.softmax(scores, dim=3))
     return (probabilities @ operands.rounded(2, value - mean) + mean).transpose(1, 2)
 

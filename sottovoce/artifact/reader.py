@@ -13,9 +13,10 @@ def read_artifact(folder: Path) -> tuple[PreTrainedModel, ProcessorMixin]:
     """The packed model, in evaluation mode on the CPU, and its processor.
 
     Raises:
-        InputError: a file is missing or damaged; the version is unknown; the plan does not fit the
-            architecture; a tensor is missing, unknown, of another shape or type, or not finite; a
-            scale is not positive; a code lies outside its grid. The file, tensor or layer is named.
+        InputError: a file is missing or damaged; the version is unknown; the plan or the list of
+            attentions does not fit the architecture; a tensor is missing, unknown, of another shape
+            or type, or not finite; a scale is not positive; a code lies outside its grid. The file,
+            tensor or layer is named.
     """
     _check_is_artifact(folder)
     try:

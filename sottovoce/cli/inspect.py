@@ -14,6 +14,7 @@ def inspect(
 
     Example: sottovoce inspect small
     """
+    from sottovoce.artifact.attention import rounded_attentions
     from sottovoce.artifact.packed_model import plan_of
     from sottovoce.artifact.sizing import artifact_bytes, float_bytes
     from sottovoce.errors import InputError
@@ -32,8 +33,9 @@ def inspect(
     console = Console()
     rows = (*layer_rows(recogniser, plan, shapes), *cnn_rows(recogniser, plan))
     console.print(plan_table(rows))
-    if any(row.input_bits for row in rows):
-        console.print(note_on_attention(recogniser) or "")
+    attention = note_on_attention(recogniser)
+    if attention and (any(row.input_bits for row in rows) or rounded_attentions(recogniser.model)):
+        console.print(attention)
     console.print(
         f"{plan.nominal_bits(shapes):.2f} nominal bits, {plan.effective_bits(shapes):.2f} "
         f"effective; {numbers.size(before)} -> {numbers.size(after)}, "

@@ -32,8 +32,8 @@ def write_compressed_tensors(recogniser: Recogniser, folder: Path) -> tuple[str,
         What is not as small as it was.
 
     Raises:
-        InputError: nothing is packed, or a layer has 8-bit inputs or codes that the format cannot
-            hold; it is named.
+        InputError: nothing is packed, or a layer has 8-bit inputs or codes, or an attention 8-bit
+            operands, that the format cannot hold; it is named.
     """
     model, packed = recogniser.model, packed_layers(recogniser.model)
     trunk = tuple(f"{recogniser.family.backbone}.{path}" for path in recogniser.family.trunk)

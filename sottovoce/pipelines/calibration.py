@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sottovoce.artifact.attention import rounded_attentions
 from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.artifact.writer import rewrite_artifact
@@ -134,7 +135,8 @@ def _ranges(
 ) -> dict[str, Range]:
     """The range of each layer's inputs, layers that keep floating point left out."""
     layers = packed_layers(recogniser.model)
-    if any(layer.precision.input_bits for layer in layers.values()):
+    has_inputs = any(layer.precision.input_bits for layer in layers.values())
+    if has_inputs or rounded_attentions(recogniser.model):
         raise InputError("the model has 8-bit inputs already")
     fitting = {
         name: layer

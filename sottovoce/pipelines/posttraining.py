@@ -180,13 +180,13 @@ def quantize(
         if settings.method == "stablequant":
             add_front_end_biases(recogniser)
         quantized = _quantized(recogniser, layers, speech, settings, work.path, console)
+        by = {name: one for name, (_, one) in quantized.items()}
+        if settings.rounds_inputs and not settings.float_attention:
+            with replaced(layers, by):
+                batches = CalibrationSpeech(recogniser, speech)
+                round_attention(recogniser, batches, speech, console)
     plan = Plan({name: precision for name, (precision, _) in quantized.items()})
     finished = work.path / "finished"
-    by = {name: one for name, (_, one) in quantized.items()}
-    if settings.rounds_inputs and not settings.float_attention:
-        with replaced(layers, by):
-            batches = CalibrationSpeech(recogniser, speech)
-            round_attention(recogniser, batches, speech, console)
     packed = _packed(recogniser, layers, by, plan, finished)
     record = documented(
         *(packed, finished, out.name, baselines, evaluation, console),

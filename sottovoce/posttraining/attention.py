@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-import torch
 from rich.console import Console
 from torch import Tensor, nn
 
@@ -15,7 +14,7 @@ from sottovoce.artifact.attention import (
     set_operands,
 )
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.posttraining.observing import Waveforms
+from sottovoce.posttraining.observing import Waveforms, input_histograms
 from sottovoce.posttraining.sweep import harmless, words_changed
 from sottovoce.runtime.recognition import recognise
 from sottovoce.scoring import Transcripts
@@ -47,7 +46,7 @@ def round_attention(
 
     full = heard(console)
     round_operands(model, names)
-    find_ranges(recogniser, batches())
+    find_ranges(recogniser, batches)
     every = rounded_attentions(model)
 
     def change(trial: Sequence[str]) -> float:
@@ -60,31 +59,41 @@ def round_attention(
             set_operands(model.get_submodule(name), None)
 
 
-def find_ranges(recogniser: Recogniser, batches: Iterator[Waveforms]) -> None:
-    """Let the codes of all rounded operands reach what is seen of them, in place."""
+def find_ranges(recogniser: Recogniser, batches: Callable[[], Iterator[Waveforms]]) -> None:
+    """Let the codes of all rounded operands reach what is seen of them, in place.
+
+    Raises:
+        InputError: the speech leaves an attention's operands constant (silence), or not finite.
+    """
     attentions = rounded_attentions(recogniser.model)
-    watching = {name: _Watching() for name in attentions}
-    for name, one in watching.items():
+    watched = {name: _Watched() for name in attentions}
+    for name, one in watched.items():
         set_operands(recogniser.model.get_submodule(name), one)
-    with recogniser.evaluating(), torch.inference_mode():
-        for waveforms in batches:
-            for waveform in waveforms:
-                recogniser.logits(recogniser.features([waveform]))
+    places = {
+        f"{name}.{operand}": place
+        for name, one in watched.items()
+        for operand, place in zip(OPERANDS, one.places, strict=True)
+    }
+    try:
+        seen = input_histograms(recogniser, places, batches)
+    finally:
+        for name, operands in attentions.items():
+            set_operands(recogniser.model.get_submodule(name), operands)
     for name, operands in attentions.items():
-        operands.reach(watching[name].greatest)
-        set_operands(recogniser.model.get_submodule(name), operands)
+        spans = [seen[f"{name}.{operand}"].range for operand in OPERANDS]
+        operands.reach(max(-span.low, span.high) for span in spans)
 
 
-class _Watching(nn.Module):
-    """Rounds nothing, and remembers the greatest absolute value of each operand."""
+class _Watched(nn.Module):
+    """Rounds nothing; each operand passes a place where it can be seen."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.greatest = [0.0] * len(OPERANDS)
+        self.places = nn.ModuleList(nn.Identity() for _ in OPERANDS)
 
     def rounded(self, operand: int, values: Tensor) -> Tensor:
-        self.greatest[operand] = max(self.greatest[operand], float(values.abs().max()))
-        return values
+        found: Tensor = self.places[operand](values)
+        return found
 
     def rounded_probabilities(self, values: Tensor) -> Tensor:
         return values

@@ -113,6 +113,8 @@ def harmless(
         return list(trials)
     alone = {one: change([one]) for one in track(trials, what, console=console)}
     kept = sorted((one for one in trials if alone[one] <= CHANGES_AT_MOST), key=alone.__getitem__)
+    if len(kept) == len(trials):
+        kept.pop()
     while kept and change(kept) > CHANGES_AT_MOST:
         kept.pop()
     return kept

@@ -18,7 +18,7 @@ from transformers import AutoModelForCTC
 from sottovoce.artifact.attention import round_operands, rounded_attentions
 from sottovoce.artifact.packed_layers import empty_packed
 from sottovoce.artifact.packed_model import packed_layers
-from sottovoce.artifact.writer import write_artifact
+from sottovoce.artifact.writer import rewrite_artifact, write_artifact
 from sottovoce.errors import InputError
 from sottovoce.exporters import onnx_target
 from sottovoce.exporters.folder import write_export
@@ -263,6 +263,14 @@ def test_what_compressed_tensors_cannot_express_is_named(tmp_path, precision, wh
     with pytest.raises(InputError, match=rf"layer 'wav2vec2\.encoder\.layers\.0.*{why}"):
         write_export(load(packed), "compressed-tensors", tmp_path / "exported")
     assert not (tmp_path / "exported").exists()
+
+
+def test_compressed_tensors_cannot_express_rounded_attention(tmp_path):
+    model = load(artifact(tmp_path / "packed", (Precision(8),), cnns=False)).model
+    round_operands(model, family_of("wav2vec2").attentions(model))
+    rewrite_artifact(tmp_path / "rounded", model, tiny_processor(tmp_path))
+    with pytest.raises(InputError, match=r"attention 'wav2vec2\.encoder\.layers\.0\..* has"):
+        write_export(load(tmp_path / "rounded"), "compressed-tensors", tmp_path / "exported")
 
 
 def test_export_tells_its_size_and_that_the_texts_are_the_same(folders, tmp_path):

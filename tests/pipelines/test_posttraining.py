@@ -16,6 +16,7 @@ from tiny import noise
 
 from sottovoce.errors import Interrupted
 from sottovoce.models.checkpoint import load
+from sottovoce.pipelines import posttraining
 from sottovoce.pipelines.posttraining import METHODS
 from sottovoce.posttraining import sweep
 from sottovoce.report.record import RunRecord
@@ -211,6 +212,22 @@ def test_the_packed_model_computes_in_integers(place: _Place) -> None:
     np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_an_interruption_at_attention_leaves_nothing(
+    place: _Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was finished by then that is worth keeping."""
+
+    def stopped(*_: object, **__: object) -> None:
+        raise Interrupted("interrupted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(posttraining, "round_attention", stopped)
+        assert place.run("--method", "mse").status == 130
+    assert place.run("--method", "mse").status == 0
+    notes = [note for note in place.record.notes if note.startswith("Attention's")]
+    assert len(notes) == 1
+
+
 def test_an_interrupted_sweep_goes_on(place: _Place, monkeypatch: pytest.MonkeyPatch) -> None:
     original, written = sweep.write_text, []
 
@@ -245,6 +262,7 @@ def test_an_interrupted_sweep_goes_on(place: _Place, monkeypatch: pytest.MonkeyP
         (("--candidates", "2,4"), "candidates is a dial of mixed"),
         (("--method", "minmax", "--scale-bits", 16), "leave it out or give --method mixed"),
         (("--method", "mixed", "--no-float-inputs"), "float_inputs is a dial of stablequant"),
+        (("--method", "mixed", "--float-attention"), "says nothing where no inputs are rounded"),
         (("--method", "entropy", "--no-float-inputs"), "leave it out or give --method stablequant"),
         (("--method", "mixed", "--bits", 1), "bits is 1.0; it must lie in 2 to 8"),
         (("--calibration", "nowhere"), "nowhere does not exist"),
