@@ -63,6 +63,13 @@ CLAIMS = (
     Claim("joint beats two-stage at equal size", TABLE_1, (("O1", "M1"), ("O3", "M3")), timed=True),
     Claim("KL recovers Pass 1", TABLE_1, (("O2", "O1"), ("O4", "O3"))),
     Claim("Pass 2 recovers the rest", TABLE_1, (("N1", "O1"), ("N3", "O2"), ("N7", "O4"))),
+    Claim("two passes beat two-stage, both with KL", TABLE_1, (("N3", "M2"), ("N7", "M4"))),
+    Claim(
+        "Pass 2 from Pass 1's weights beats Pass 2 from the start point",
+        TABLE_1,
+        (("F1", "N1"), ("F3", "N3"), ("F5", "N5"), ("F7", "N7")),
+    ),
+    Claim("KL in Pass 2 helps", TABLE_1, (("F2", "F1"), ("F4", "F3"), ("F6", "F5"), ("F8", "F7"))),
     Claim("Pass 2 beats full-precision fine-tuning", TABLE_1, (("N3", "U1"), ("N7", "U1"))),
     Claim(
         "default beats paper at equal size",
