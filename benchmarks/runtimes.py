@@ -369,7 +369,7 @@ def build(shape: str) -> None:
 def _pack(recogniser: Any, folder: Path, bits: int, *, inputs: bool) -> None:
     """All layers packed: encoder matrices at `bits`, the rest at 8; with `inputs`, what goes into
     layers and attention's products takes 8 bits."""
-    from sottovoce.artifact.attention import round_operands
+    from sottovoce.artifact.attention import plain_attentions, round_operands
     from sottovoce.artifact.packed_layers import empty_packed
     from sottovoce.artifact.writer import write_artifact
     from sottovoce.plan import Plan, Precision
@@ -384,7 +384,7 @@ def _pack(recogniser: Any, folder: Path, bits: int, *, inputs: bool) -> None:
     speech = [random.standard_normal(3 * RATE).astype(np.float32) for _ in range(CALIBRATION)]
     histograms = input_histograms(recogniser, layers, lambda: iter([speech])) if inputs else {}
     if inputs:
-        round_operands(recogniser.model, recogniser.family.attentions(recogniser.model))
+        round_operands(recogniser.model, plain_attentions(recogniser.model))
         find_ranges(recogniser, lambda: iter([speech]))
     plan, packed = {}, {}
     for name, layer in layers.items():

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+from transformers.models.hubert.modeling_hubert import HubertAttention
+from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Attention
 
 from sottovoce.errors import InputError
-from sottovoce.models.families import family_of
 from sottovoce.quantizers.activations import fake_quantize_inputs
 
 OPERANDS = ("queries", "keys", "values")
@@ -90,6 +91,18 @@ def rounded_attentions(model: nn.Module) -> dict[str, RoundedOperands]:
     }
 
 
+def plain_attentions(model: nn.Module) -> list[str]:
+    """Names of the attentions whose products can have 8-bit operands, input to output.
+
+    Others add positions to their scores in ways of their own.
+    """
+    return [
+        name
+        for name, one in model.named_modules()
+        if isinstance(one, Wav2Vec2Attention | HubertAttention)
+    ]
+
+
 def round_operands(model: PreTrainedModel, attentions: Iterable[str]) -> None:
     """Give attentions operands that are rounded, their ranges not known yet.
 
@@ -99,7 +112,7 @@ def round_operands(model: PreTrainedModel, attentions: Iterable[str]) -> None:
     names = list(attentions)
     if not names:
         return
-    able = family_of(model.config.model_type).attentions(model)
+    able = plain_attentions(model)
     for name in names:
         if name not in able:
             raise InputError(

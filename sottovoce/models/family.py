@@ -44,8 +44,6 @@ class Family:
         trunk: paths in the backbone of what computes between the front end and the encoder layers.
         trunk_end: path of the last module before the first encoder layer.
         head: path of the output layer in the CTC model.
-        attention: path inside one encoder layer of its attention, where that is the plain one: its
-            products can have 8-bit operands then.
         convolutions: paths inside one encoder layer of its depthwise convolutions.
         masks_convolutions: whether the model itself keeps padding from these.
         unused: paths in the backbone of what a checkpoint holds and no output depends on.
@@ -61,7 +59,6 @@ class Family:
     trunk: tuple[str, ...] = ("feature_projection", "encoder.pos_conv_embed")
     trunk_end: str = "encoder.dropout"
     head: str = "lm_head"
-    attention: str | None = None
     convolutions: tuple[str, ...] = ()
     masks_convolutions: bool = True
     unused: tuple[str, ...] = ()
@@ -73,13 +70,6 @@ class Family:
             for depth, layer in enumerate(self._layers(model))
             for role, name in self._inside(depth, layer, self.matrices)
         ]
-
-    def attentions(self, model: nn.Module) -> list[str]:
-        """Names of those whose products can have 8-bit operands, input to output."""
-        if self.attention is None:
-            return []
-        prefix = f"{self.backbone}.{self.layers}"
-        return [f"{prefix}.{depth}.{self.attention}" for depth in range(len(self._layers(model)))]
 
     def depthwise(self, model: nn.Module) -> dict[str, nn.Module]:
         """The depthwise convolutions of all encoder layers, by name."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sottovoce.artifact.attention import rounded_attentions
+from sottovoce.artifact.attention import plain_attentions, rounded_attentions
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.exporters.whole_numbers import int8_obstacle
 from sottovoce.models.recogniser import Recogniser
@@ -45,9 +45,8 @@ def notes_on_float_inputs(recogniser: Recogniser) -> tuple[str, ...]:
 
 
 def note_on_attention(recogniser: Recogniser) -> str | None:
-    """In how many layers attention's products have 8-bit operands; None for a family where they
-    cannot have them."""
-    able = recogniser.family.attentions(recogniser.model)
+    """In how many layers attention's products have 8-bit operands; None where none can."""
+    able = plain_attentions(recogniser.model)
     rounded = rounded_attentions(recogniser.model)
     if not able:
         return None

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from sottovoce.artifact.attention import (
     OPERANDS,
     RoundedOperands,
+    plain_attentions,
     round_operands,
     rounded_attentions,
     set_operands,
@@ -37,7 +38,7 @@ def round_attention(
         batches: the waveforms of `corpus` from its beginning, at each call.
         corpus: calibration speech; its transcripts are not read.
     """
-    model, names = recogniser.model, recogniser.family.attentions(recogniser.model)
+    model, names = recogniser.model, plain_attentions(recogniser.model)
     if not names:
         return
 

@@ -10,7 +10,7 @@ from tiny import noise
 from torch import nn
 from torch._dynamo.utils import counters
 
-from sottovoce.artifact.attention import round_operands, rounded_attentions
+from sottovoce.artifact.attention import plain_attentions, round_operands, rounded_attentions
 from sottovoce.artifact.packed_layers import PackedLinear, empty_packed
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.models.checkpoint import load
@@ -68,7 +68,7 @@ def packed(recogniser, precisions):
             small.store_range(Range(-3.0, 2.5))
         model.set_submodule(name, small)
     if any(one.input_bits for one in precisions):
-        round_operands(model, family.attentions(model))
+        round_operands(model, plain_attentions(model))
         for operands in rounded_attentions(model).values():
             operands.reach([1.0, 1.0, 1.0])
     return recogniser

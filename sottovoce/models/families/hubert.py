@@ -8,5 +8,4 @@ FAMILY = Family(
     backbone="hubert",
     layers="encoder.layers",
     matrices=TRANSFORMER_MATRICES,
-    attention="attention",
 )

@@ -8,5 +8,4 @@ FAMILY = Family(
     backbone="wav2vec2",
     layers="encoder.layers",
     matrices=TRANSFORMER_MATRICES,
-    attention="attention",
 )
