@@ -151,19 +151,16 @@ def _begin(given: _Inputs, start: Recogniser, training: Corpus) -> None:
 
 
 def _results(given: _Inputs, checkpoint: Recogniser, failures: dict[str, str]) -> Iterator[Result]:
-    """The checkpoint, the baseline, then the rows in the table's order.
+    """The checkpoint, the baseline, what is finished, then the rest, in the table's order each.
 
     A row that fails is noted in `failures` and left out; without the baseline nothing goes on.
     """
     original = _scores(given, INPUT, given.checkpoint)
     system = float_system(INPUT, checkpoint, next(iter(original.values())))
     start = _result(given, INPUT, system, original, Spent(), command="")
-    run = [
-        row
-        for row in given.table.rows
-        if row.name in given.chosen or (given.out / "rows" / row.name).exists()
-    ]
-    run.sort(key=lambda row: row.name != given.table.baseline)
+    finished = {row.name for row in given.table.rows if (given.out / "rows" / row.name).exists()}
+    run = [row for row in given.table.rows if row.name in given.chosen | finished]
+    run.sort(key=lambda row: (row.name != given.table.baseline, row.name not in finished))
     baseline: Scores | None = None
     for row in run:
         given.console.rule(f"{row.name}: {row.system}")
