@@ -110,6 +110,7 @@ def measure(shapes: list[str], lengths: list[int]) -> None:
         for seconds in lengths:
             key = {"table": "time", "shape": shape, "seconds": seconds}
             row_of(rows, key, partial(_times, folder, seconds))
+            row_of(rows, {**key, "table": "operations"}, partial(_operations, folder, seconds))
         for system in systems():
             if (folder / system.file).exists():
                 key = {"table": "footprint", "shape": shape, "system": system.name}
@@ -131,6 +132,20 @@ def _times(folder: Path, seconds: int) -> dict[str, Any]:
     for one in present:
         print(f"{folder.name}, {seconds} s: {medians[one.name]:.3f} {one.name}")
     return {"medians": {one.name: medians[one.name] for one in present}}
+
+
+def _operations(folder: Path, seconds: int) -> dict[str, float]:
+    """Multiplications and additions of all matrices, for one utterance."""
+    from sottovoce.artifact.packed_model import packed_layers
+    from sottovoce.models.checkpoint import load
+    from sottovoce.posttraining.arithmetic import multiply_adds
+
+    recogniser = load(folder / "int8-8")
+    config = recogniser.model.config
+    of_layers = seconds * sum(multiply_adds(recogniser, packed_layers(recogniser.model)).values())
+    frames = recogniser.frames_of(seconds * RATE)
+    of_attention = 2 * config.num_hidden_layers * config.hidden_size * frames**2
+    return {"operations": float(2 * (of_layers + of_attention))}
 
 
 def taking_turns(runs: Mapping[str, Run], seconds: int) -> dict[str, float]:

@@ -1,10 +1,11 @@
 """Speed."""
 
-from rows import RESULTS, read_rows
+from rows import RESULTS, Row, read_rows
 
 from sections.cells import NOT_MEASURED, table
 
 _PEAK_SIZE = 2048
+_OURS = "sottovoce 8 bits, 8-bit inputs, OpenVINO f32"
 
 
 def section() -> str:
@@ -37,4 +38,17 @@ def section() -> str:
         f"Matrix peaks of the same machine, {_PEAK_SIZE} squared: int8 {peak['int8']:.0f}, bf16 "
         f"{peak['bf16']:.0f}, f32 {peak['f32']:.0f} GOP/s; {peak['machine']['processor']}."
     )
-    return f"{title}\n\n{table(headings, lines)}\n\n{told}"
+    operations = [row for row in rows if row["table"] == "operations"]
+    return f"{title}\n\n{table(headings, lines)}\n\n{told}{_shares(operations, times, peak)}"
+
+
+def _shares(operations: list[Row], times: list[Row], peak: Row) -> str:
+    """How near the int8 peak our 8 bits come."""
+    lengths = {(row["shape"], row["seconds"]): row["operations"] for row in operations}
+    told = [
+        f"{row['shape']}, {row['seconds']} s: {lengths[place] / 1e9:.0f} GOP, "
+        f"{lengths[place] / 1e9 / row['medians'][_OURS] / peak['int8']:.0%} of the int8 peak"
+        for row in times
+        if (place := (row["shape"], row["seconds"])) in lengths
+    ]
+    return f" {_OURS}: {'; '.join(told)}." if told else ""
