@@ -71,6 +71,11 @@ TABLES = (
 )
 
 
+def kept_rows(name: str) -> list[Row]:
+    """Of one of `TABLES`, by its name."""
+    return next(one for one in TABLES if one.name == name).rows
+
+
 def main() -> None:
     """Keep what is there."""
     for one in TABLES:

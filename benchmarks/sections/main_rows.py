@@ -2,8 +2,9 @@
 
 from statistics import fmean, median, stdev
 
+from claims import MAIN, SEEDS
 from rows import Row
-from tables import TABLES
+from tables import kept_rows
 
 from sections.cells import NOT_MEASURED, percent, table
 
@@ -14,14 +15,13 @@ _SYSTEMS = {
     "paper-3": "joint, as the paper has it (one-pass, KL)",
     "default-3": "joint, our default",
 }
-_SEEDS = ("", "-seed-1", "-seed-2")
 _RATES = {"1e-4": "-rate-1e-4", "2e-4": "", "5e-4": "-rate-5e-4"}
 _UNLABELLED = {"default-3-unlabelled": "joint, our default, without transcripts"}
 
 
 def section() -> str:
     """Of RESULTS.md."""
-    rows = {row["name"]: row for row in _kept()}
+    rows = {row["name"]: row for row in kept_rows(MAIN)}
     title = (
         "## Five ways to 3 bits\n\n"
         "`benchmarks/main-rows.toml` (its command is with the tables, below): 100 updates each at "
@@ -45,12 +45,8 @@ def section() -> str:
     return "\n\n".join(parts)
 
 
-def _kept() -> list[Row]:
-    return next(one for one in TABLES if one.name == "main-rows").rows
-
-
 def _seeds_of(name: str, rows: dict[str, Row]) -> list[Row]:
-    return [rows[f"{name}{seed}"] for seed in _SEEDS if f"{name}{seed}" in rows]
+    return [rows[f"{name}{seed}"] for seed in SEEDS if f"{name}{seed}" in rows]
 
 
 def _seconds(rows: list[Row]) -> float:

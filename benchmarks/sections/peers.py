@@ -1,7 +1,7 @@
 """Other tools' weights beside ours."""
 
 from rows import RESULTS, Row, read_rows
-from tables import TABLES
+from tables import kept_rows
 
 from sections.cells import NOT_MEASURED, percent, standing, table
 
@@ -29,8 +29,7 @@ def section() -> str:
 
 
 def _ours_trained() -> list[Row]:
-    frontier = next(one for one in TABLES if one.name == "frontier")
-    return [row for row in frontier.rows if row["name"].startswith("default")]
+    return [row for row in kept_rows("frontier") if row["name"].startswith("default")]
 
 
 def _trained(row: Row) -> list[str]:
