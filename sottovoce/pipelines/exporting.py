@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from sottovoce.artifact.attention import rounded_attentions
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.errors import InputError
 from sottovoce.exporters.folder import new_export
@@ -99,7 +100,8 @@ def _difference(recogniser: Recogniser, exported: Engine, target: str) -> float:
     )
     difference = float(np.abs(one - other).max()) if one.shape == other.shape else np.inf
     layers = packed_layers(recogniser.model).values()
-    steps = any(layer.precision.input_bits for layer in layers)
+    has_inputs = any(layer.precision.input_bits for layer in layers)
+    steps = has_inputs or rounded_attentions(recogniser.model)
     if not difference <= (_ROUNDED if steps else _EXACT) * np.abs(one).max():
         raise InputError(
             f"exported to {target}, the model computes other logits, by {difference:.2g}; "
