@@ -37,7 +37,7 @@ from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.overlap import refuse_overlap
 from sottovoce.speech.splitting import halves
 from sottovoce.training.batch import TrainingSpeech
-from sottovoce.training.state import WorkFolder
+from sottovoce.training.state import WorkFolder, unfinished
 
 _SIZES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0)
 """Bits; nearer to one another where a step is a larger share of the size."""
@@ -152,7 +152,7 @@ def compress_lossless(
                 folder,
                 recipe.replaced({"bits": bits}),
                 cache=cache or work.path / "shared",
-                resume=folder.with_name(folder.name + ".unfinished").exists(),
+                resume=unfinished(folder).exists(),
                 console=console,
             )
         found = _decided(folder, before, bits, question)

@@ -29,6 +29,7 @@ from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.overlap import refuse_overlap
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.spent import Spent
+from sottovoce.training.state import unfinished
 from sottovoce.version import __version__
 
 Scores = Mapping[str, Score]
@@ -70,7 +71,8 @@ def reproduce(
 ) -> tuple[Result, ...]:
     """Run every row of a table on a checkpoint, and write `table.md`, `table.html`, `table.json`.
 
-    They are written anew after every row. Run again with the same arguments, it goes on.
+    They are written anew after every row. Run again with the same arguments, it goes on; rows and
+    test sets may be added.
 
     Args:
         tests: name -> corpus; the first also watches the training (nothing is chosen by it).
@@ -81,8 +83,8 @@ def reproduce(
             None runs all.
 
     Raises:
-        InputError: something cannot be used, test speech was trained on, or `out` was begun with
-            other arguments; or at the end, where rows failed while others did not.
+        InputError: something cannot be used, test speech was trained on, or what `out` has was
+            begun with other arguments; or at the end, where rows failed while others did not.
     """
     known = [row.name for row in table.rows if row.method != "published"]
     for name in rows or ():
@@ -121,33 +123,51 @@ def reproduce(
 
 
 def _begin(given: _Inputs, start: Recogniser, training: Corpus) -> None:
+    """Note what the rows are made of, where none of those that are begun was made of other things.
+
+    What a table tells of its rows may change, and rows and test sets may be added.
+    """
     settings = {
         "version of sottovoce": __version__,
-        "table": repr(given.table),
-        "recipes": {
-            row.name: row.training(given.shared).to_record()
-            for row in given.table.rows
-            if row.method != "published"
-        },
         "checkpoint": start.fingerprint(),
         "training speech": training.fingerprint,
-        "test speech": [[name, one.fingerprint] for name, one in given.corpora.items()],
+        "first test set": next(iter(given.tests)),  # which every training is told to watch
     }
-    settings = json.loads(json.dumps(settings))
+    speech = {name: corpus.fingerprint for name, corpus in given.corpora.items()}
+    recipes = {
+        row.name: json.loads(json.dumps(row.training(given.shared).to_record()))
+        for row in given.table.rows
+        if row.method != "published"
+    }
     file = given.out / "settings.json"
     if file.exists():
         found = json.loads(file.read_text())
         different = [name for name, value in settings.items() if found.get(name) != value]
+        different += [
+            f"test speech {name!r}"
+            for name, known in dict(found["test speech"]).items()
+            if speech.get(name, known) != known
+        ]
+        different += [
+            f"dials of row {name}"
+            for name, known in found["recipes"].items()
+            if recipes.get(name, known) != known and _begun(given, name)
+        ]
         if different:
             raise InputError(
                 f"{given.out} was not begun with the same {', '.join(different)}; "
                 "name another --out or delete it"
             )
-        return
-    if given.out.exists():
+        speech, recipes = dict(found["test speech"]) | speech, found["recipes"] | recipes
+    elif given.out.exists():
         raise InputError(f"{given.out} exists and is no table's folder; choose another --out")
-    (given.out / "rows").mkdir(parents=True)
-    write_text(file, json.dumps(settings, indent=2))
+    (given.out / "rows").mkdir(parents=True, exist_ok=True)
+    write_text(file, json.dumps({**settings, "test speech": speech, "recipes": recipes}, indent=2))
+
+
+def _begun(given: _Inputs, row: str) -> bool:
+    folder = given.out / "rows" / row
+    return folder.exists() or unfinished(folder).exists()
 
 
 def _results(given: _Inputs, checkpoint: Recogniser, failures: dict[str, str]) -> Iterator[Result]:
@@ -187,7 +207,7 @@ def _trained(given: _Inputs, row: TableRow) -> Path:
     if folder.exists():
         return folder
     recipe = row.training(given.shared)
-    resume = folder.with_name(folder.name + ".unfinished").exists()
+    resume = unfinished(folder).exists()
     watched = next(iter(given.tests.values()))
     common = (given.checkpoint, given.train_on, watched, folder)
     try:

@@ -32,6 +32,11 @@ class Saved:
     facts: Mapping[str, Any]
 
 
+def unfinished(out: Path) -> Path:
+    """Where a run that will make `out` keeps its state until then."""
+    return out.with_name(out.name + ".unfinished")
+
+
 class WorkFolder:
     """Where an unfinished run keeps its state, beside the folder that it will become.
 
@@ -56,7 +61,7 @@ class WorkFolder:
         """
         if out.exists():
             raise InputError(f"{out} exists; choose another --out or delete it")
-        path = out.with_name(out.name + ".unfinished")
+        path = unfinished(out)
         wanted = json.loads(json.dumps(settings))
         settings_file = path / "settings.json"
         if settings_file.exists():

@@ -54,10 +54,10 @@ class _Place:
         self.table.write_text(TABLE)
         self.start = save_checkpoint(folder / "start")
         self.train = save_speech(folder / "train", 8)
-        self.clean = self._test("clean", 9)
-        self.other = self._test("other", 12)
+        self.clean = self.test("clean", 9)
+        self.other = self.test("other", 12)
 
-    def _test(self, name: str, utterances: int) -> Path:
+    def test(self, name: str, utterances: int) -> Path:
         """Some other number of utterances has other lengths, and no audio of the training."""
         path = save_speech(self.folder / name, utterances)
         records = [json.loads(line) for line in path.read_text().splitlines()]
@@ -125,7 +125,8 @@ def test_a_table_is_run_once_and_told_beside_the_papers(
 
     refused = place.run("--seed", 1)
     assert refused.status == 2
-    assert "was not begun with the same recipes;" in refused.err
+    begun = ", ".join(f"dials of row {name}" for name in ("O1", "F1", "N1", "U1"))
+    assert f"was not begun with the same {begun};" in refused.err
 
     shutil.rmtree(out / "rows" / "N1")
     shutil.copytree(out / "rows" / "O1", out / "rows" / "N1")
@@ -218,6 +219,43 @@ def test_some_rows_of_a_table(tmp_path: Path, updates: list[int], one_thread: No
         ended = place.run("--row", unknown)
         assert ended.status != 0
         assert f"has no row '{unknown}' to run; it has O1, F1, N1, U1" in ended.err
+
+
+def test_a_table_may_grow(tmp_path: Path, updates: list[int], one_thread: None) -> None:
+    place = _Place(tmp_path)
+    assert place.run("--row", "O1").status == 0
+    trained = len(updates)
+    more = TABLE.replace('"one-pass"', '"in one pass"').replace(
+        "bits = 3, candidates = [2, 4] }",
+        (
+            'bits = 3, candidates = [2, 4] }\n[[rows]]\nname = "O2"\nsystem = "more bits"\n'
+            "dials = { bits = 4, candidates = [2, 4] }"
+        ),
+        1,
+    )
+    place.table.write_text(more)
+    third = place.test("third", 15)
+    ended = place.run("--row", "O2", "--test", f"third={third}")
+    assert ended.status == 0, ended.err
+    assert len(updates) == trained + 2
+    record = json.loads((tmp_path / "out" / "table.json").read_text())
+    rows = {row["name"]: row for row in record["rows"]}
+    assert list(rows) == ["input", "U1", "O1", "O2"]
+    assert all(set(row["wer"]) == {"clean", "other", "third", "all"} for row in rows.values())
+    assert "in one pass" in (tmp_path / "out" / "table.md").read_text()
+
+    place.table.write_text(TABLE.replace("bits = 3, candidates = [2, 4] }", "bits = 2.5 }", 1))
+    other = place.run("--row", "U1")
+    assert other.status == 2
+    assert "not begun with the same dials of row O1; name another --out" in other.err
+    place.table.write_text(more)
+    place.test("third", 14)
+    other = place.run("--row", "U1", "--test", f"third={third}")
+    assert other.status == 2
+    assert "not begun with the same test speech 'third'; name another --out" in other.err
+    ended = place.run("--row", "U1")
+    assert ended.status == 0, ended.err
+    assert len(updates) == trained + 2
 
 
 def test_speech_that_was_trained_on_is_no_test(tmp_path: Path) -> None:
