@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from sottovoce.models.family import Family
 from sottovoce.models.features import Features
+from sottovoce.models.positions import forget_stale_positions
 from sottovoce.speech.subwords import labels_of
 
 
@@ -109,6 +110,7 @@ class Recogniser:
 
         Everything after the front end, in the model's present mode (train or eval).
         """
+        forget_stale_positions(self.backbone)
         with self._padding_unheard(features):
             output = self.family.front_end.run(self.model, self.backbone, features)
         logits: Tensor = output.logits

@@ -29,8 +29,9 @@ from sottovoce.pipelines.measured import (
 )
 from sottovoce.recipe import Recipe
 from sottovoce.report.record import RunRecord, SizeTried
+from sottovoce.report.verdict import VERDICTS
 from sottovoce.runtime.recognition import references
-from sottovoce.scoring import Score, Transcripts, matched_pairs, score
+from sottovoce.scoring import POWER, Score, Transcripts, matched_pairs, score
 from sottovoce.scoring.foresight import nothing_told, too_few_told
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
@@ -87,7 +88,8 @@ def compress_lossless(
 
     A size passes where the model is not significantly worse than the input checkpoint, nor than
     `baseline`, and the loss that was seen is at most half of the one asked about. Where the other
-    part of the speech then calls the model worse, the next larger size is taken.
+    part of the speech then calls the model worse, the next larger size that passes is taken; that
+    part has then had a say, so with every look its risk of missing a loss is halved.
 
     Args:
         evaluate_on: a corpus of at least 20 utterances; it shares none with `train_on`.
@@ -166,19 +168,19 @@ def compress_lossless(
             f"no size passes: {walked[-1].sentence}; train longer (--steps), or allow a larger "
             f"loss (--detectable). What was trained is in {work.path}"
         )
-    for bits in rungs[rungs.index(min(passed)) :]:
-        if bits not in [one.bits for one in walked]:
-            walked = (*walked, tried(bits))
-        record, judged = _judged(_folder(work, bits), beside, judge_on, walked, question, console)
-        if all(one.verdict != "worse" for one in record.comparisons):
-            break
-        console.print(f"{bits:g} bits: worse on the other part of the speech")
-    else:
+
+    def judged(bits: float, looks: int) -> tuple[RunRecord, Score]:
+        power = 1 - (1 - POWER) / 2**looks
+        return _judged(_folder(work, bits), beside, judge_on, question, power, console)
+
+    found = _upwards([one for one in rungs if one >= min(passed)], walked, tried, judged)
+    if found is None:
         raise InputError(f"no size passes on the other part of the speech; see {work.path}")
+    record, own = found
     finished = work.path / "finished"
     shutil.rmtree(finished, ignore_errors=True)
-    shutil.copytree(_folder(work, bits), finished)
-    write_papers(finished, record, judged, out.name)
+    shutil.copytree(_folder(work, record.recipe["bits"]), finished)
+    write_papers(finished, record, own, out.name)
     os.replace(finished, out)
     shutil.rmtree(work.path)
     return record
@@ -204,6 +206,33 @@ def bisected(rungs: Sequence[float], tried: Callable[[float], SizeTried]) -> tup
         walked = (*walked, found)
         low, high = (low, middle - 1) if found.passed else (middle + 1, high)
     return walked
+
+
+def _upwards(
+    rungs: Sequence[float],
+    walked: Sequence[SizeTried],
+    tried: Callable[[float], SizeTried],
+    judged: Callable[[float, int], tuple[RunRecord, Score]],
+) -> tuple[RunRecord, Score] | None:
+    """What `judged` tells of the smallest rung that passes and that it does not call worse.
+
+    Args:
+        judged: of a size, and after how many looks at the same speech.
+    """
+    walk, looks = {one.bits: one for one in walked}, 0
+    for bits in rungs:
+        if bits not in walk:
+            walk[bits] = tried(bits)
+        if not walk[bits].passed:
+            continue
+        record, own = judged(bits, looks)
+        verdict = min((one.verdict for one in record.comparisons), key=VERDICTS.index)
+        walk[bits] = replace(walk[bits], judged=verdict)
+        if verdict != "worse":
+            sizes = tuple(walk.values())
+            return replace(record, tried=sizes, seconds=sum(one.seconds for one in sizes)), own
+        looks += 1
+    return None
 
 
 def _folder(work: WorkFolder, bits: float) -> Path:
@@ -234,8 +263,8 @@ def _judged(
     folder: Path,
     before: Sequence[Measured],
     speech: Corpus,
-    walked: tuple[SizeTried, ...],
     question: Question,
+    power: float,
     console: Console,
 ) -> tuple[RunRecord, Score]:
     """The model's record with the verdict on speech that the search did not decide on."""
@@ -244,15 +273,13 @@ def _judged(
     judged = replace(
         record,
         evaluated_on=speech.name,
-        seconds=sum(one.seconds for one in walked),
         systems=(
             *(one.system for one in before),
             replace(record.systems[-1], **rates_of(after)),
         ),
         comparisons=tuple(
-            comparison(one, after, question.alpha, question.detectable) for one in before
+            comparison(one, after, question.alpha, question.detectable, power) for one in before
         ),
         got_worse=got_worse(before[0].score, after),
-        tried=walked,
     )
     return judged, after

@@ -14,7 +14,7 @@ from sottovoce.models.recogniser import Recogniser
 from sottovoce.plan import Plan, Shape
 from sottovoce.report.record import Change, Comparison, LayerRow, StoredLayer, System
 from sottovoce.runtime.recognition import recognise, references
-from sottovoce.scoring import Score, matched_pairs, score
+from sottovoce.scoring import POWER, Score, matched_pairs, score
 from sottovoce.speech.corpus import Corpus
 
 _FLOAT_BITS = 32.0
@@ -71,11 +71,15 @@ def rates_of(own: Score) -> dict[str, Any]:
 
 
 def comparison(
-    baseline: Measured, compressed: Score, alpha: float = 0.05, detectable: float = 0.10
+    baseline: Measured,
+    compressed: Score,
+    alpha: float = 0.05,
+    detectable: float = 0.10,
+    power: float = POWER,
 ) -> Comparison:
     """The significance test of a compressed recogniser against a baseline; else as
     `matched_pairs`."""
-    pairs = matched_pairs(baseline.score, compressed, alpha, detectable)
+    pairs = matched_pairs(baseline.score, compressed, alpha, detectable, power)
     return Comparison(
         baseline=baseline.system.name,
         test=pairs.test,

@@ -1,5 +1,6 @@
 """The report of a run: one HTML page that needs no network and no other file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from sottovoce.files import write_text
@@ -20,7 +21,7 @@ from sottovoce.report.page_tables import (
     systems_table,
     tried_table,
 )
-from sottovoce.report.record import RunRecord
+from sottovoce.report.record import RunRecord, SizeTried
 from sottovoce.wording import counted
 
 MOST_UTTERANCES = 40
@@ -142,9 +143,20 @@ def _tried(record: RunRecord) -> Markup | None:
         "How the size was found",
         _lead(
             "Each size is a compression of its own from the input checkpoint. It was decided on "
-            "other utterances than those that the verdict above is given on."
+            "other utterances than those that the verdict above is given on"
+            f"{_rejected(record.tried)}."
         ),
         tried_table(record.tried),
+    )
+
+
+def _rejected(tried: Sequence[SizeTried]) -> str:
+    worse = sum(one.judged == "worse" for one in tried)
+    if not worse:
+        return ""
+    return (
+        f"; these called {counted(worse, 'smaller size')} worse before, so that what they would "
+        "have found is told for a higher power"
     )
 
 

@@ -73,7 +73,10 @@ def layers_table(layers: Sequence[StoredLayer]) -> Markup:
 def tried_table(tried: Sequence[SizeTried]) -> Markup:
     """The sizes that the autopilot tried, in their order."""
     return table(
-        ("!bits", "!size", "!WER", "!errors", "!p", "verdict", "passed", "!time"),
+        (
+            *("!bits", "!size", "!WER", "!errors", "!p", "verdict", "passed", "other part"),
+            "!time",
+        ),
         (
             (
                 numbers.bits(one.bits),
@@ -83,6 +86,7 @@ def tried_table(tried: Sequence[SizeTried]) -> Markup:
                 numbers.p_value(one.p),
                 badge(one.verdict),
                 "yes" if one.passed else "no",
+                badge(one.judged) if one.judged else "",
                 numbers.duration(one.seconds),
             )
             for one in tried

@@ -126,8 +126,9 @@ class SizeTried:
 
     Attributes:
         bits: target of nominal bits.
-        change: of the errors, relative to the input checkpoint's.
+        change: of the errors, relative to those of what errs least of all it is held against.
         passed: whether a smaller size was tried next.
+        judged: the verdict on the other part of the speech, where it was asked for.
     """
 
     bits: float
@@ -138,6 +139,7 @@ class SizeTried:
     verdict: str
     passed: bool
     seconds: float
+    judged: str | None = None
 
     @property
     def sentence(self) -> str:

@@ -37,7 +37,7 @@ def summary_table(record: RunRecord) -> Table:
 def tried_table(tried: Sequence[SizeTried]) -> Table:
     """The autopilot's way to the size, a line a size in the order in which they were tried."""
     table = _table("tried")
-    for heading in ("size", "WER", "errors", "p", "passed"):
+    for heading in ("size", "WER", "errors", "p", "passed", "other part"):
         table.add_column(heading, justify="right", no_wrap=True)
     for one in tried:
         table.add_row(
@@ -47,6 +47,7 @@ def tried_table(tried: Sequence[SizeTried]) -> Table:
             f"{100 * one.change:+.1f}%",
             numbers.p_value(one.p),
             "yes" if one.passed else "no",
+            one.judged or "",
         )
     return table
 

@@ -21,9 +21,11 @@ class MatchedPairs:
         mean, sd: of A's errors minus B's in a segment; both 0 where there are no segments.
         z: MAPSSWE's statistic, as sc_stats computes it; above 0 where B errs less.
         p: two-sided, of the deciding test.
+        interval: of the change from A's errors to B's, as a fraction of A's, at confidence
+            `level`; None where `detectable` is, or the sign test decides.
         words: reference words.
-        detectable: smallest loss that MAPSSWE would find with 80% power at this variance, as a
-            fraction of A's errors; None where A makes no error or all segments differ alike.
+        detectable: smallest loss that MAPSSWE would find with probability `power` at this variance,
+            as a fraction of A's errors; None where A makes no error or all segments differ alike.
         tolerated: largest loss, as `detectable`, that may go unfound under "lossless".
         words_needed: reference words of such speech that would bring `detectable` down to
             `tolerated` and the segments up to 30; None where `detectable` is.
@@ -38,6 +40,9 @@ class MatchedPairs:
     p: float
     errors_a: int
     errors_b: int
+    interval: tuple[float, float] | None
+    level: float
+    power: float
     words: int
     detectable: float | None
     tolerated: float
@@ -71,11 +76,19 @@ class MatchedPairs:
         )
         if self.verdict == "lossless":
             return (
-                f"No loss shown: {found}; a loss of {self.detectable:.1%} would have been detected."
+                f"No loss shown: {found}; a loss of {self.detectable:.1%} would have been detected "
+                f"{self.power:.0%} of the time{self._range()}."
             )
         if self.verdict == "inconclusive":
-            return f"Inconclusive: {found}; {self._what_is_lacking()}."
-        return f"{self.verdict.capitalize()}: {found}{self._change()}."
+            return f"Inconclusive: {found}; {self._what_is_lacking()}{self._range()}."
+        return f"{self.verdict.capitalize()}: {found}{self._change()}{self._range()}."
+
+    def _range(self) -> str:
+        if self.interval is None:
+            return ""
+        low, high = self.interval
+        level = f"{100 * self.level:.4g}% interval"
+        return f"; the change lies between {low:+.1%} and {high:+.1%} ({level})"
 
     def _what_is_lacking(self) -> str:
         if self.errors_a == 0:

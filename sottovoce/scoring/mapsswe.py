@@ -43,13 +43,18 @@ Differences = NDArray[np.int64]
 
 
 def matched_pairs(
-    score_a: Score, score_b: Score, alpha: float = 0.05, detectable: float = 0.10
+    score_a: Score,
+    score_b: Score,
+    alpha: float = 0.05,
+    detectable: float = 0.10,
+    power: float = POWER,
 ) -> MatchedPairs:
     """Compare candidate B with baseline A.
 
     Args:
         alpha: two-sided level of significance.
         detectable: largest loss, relative to A's errors, that may go unfound under "lossless".
+        power: probability with which a loss must be found to count as detectable.
 
     Raises:
         InputError: the two were not scored on the same utterances with the same references.
@@ -58,7 +63,7 @@ def matched_pairs(
     mean, sd, z = _statistics(differences)
     test = SIGN_TEST if len(differences) < FEWEST_SEGMENTS or sd == 0 else MAPSSWE
     p = two_sided(z) if test == MAPSSWE else _sign_test(differences)
-    found = _detectable_loss(sd, len(differences), score_a.errors, alpha)
+    found = _detectable_loss(sd, len(differences), score_a.errors, alpha, power)
     return MatchedPairs(
         test=test,
         segments=len(differences),
@@ -68,6 +73,9 @@ def matched_pairs(
         p=p,
         errors_a=score_a.errors,
         errors_b=score_b.errors,
+        interval=_interval(differences, sd, score_a.errors, alpha) if test == MAPSSWE else None,
+        level=1 - alpha,
+        power=power,
         words=score_a.words,
         detectable=found,
         tolerated=detectable,
@@ -127,16 +135,28 @@ def _sign_test(differences: Differences) -> float:
     return min(1.0, 2 * tail / 2**tosses)
 
 
-def _detectable_loss(sd: float, segments: int, errors: int, alpha: float) -> float | None:
+def _detectable_loss(
+    sd: float, segments: int, errors: int, alpha: float, power: float
+) -> float | None:
     if sd == 0 or errors == 0:
         return None
-    return deviations_away(alpha) * sd * math.sqrt(segments) / errors
+    return deviations_away(alpha, power) * sd * math.sqrt(segments) / errors
 
 
-def deviations_away(alpha: float) -> float:
-    """From 0, in deviations of the mean, where a loss must lie to be found with 80% power."""
+def _interval(
+    differences: Differences, sd: float, errors: int, alpha: float
+) -> tuple[float, float] | None:
+    if sd == 0 or errors == 0:
+        return None
+    half = -NormalDist().inv_cdf(alpha / 2) * sd * math.sqrt(len(differences))
+    more = -float(differences.sum())
+    return (more - half) / errors, (more + half) / errors
+
+
+def deviations_away(alpha: float, power: float = POWER) -> float:
+    """From 0, in deviations of the mean, where a loss must lie to be found with that power."""
     normal = NormalDist()
-    return normal.inv_cdf(POWER) - normal.inv_cdf(alpha / 2)  # 1 - alpha / 2 may round to 1
+    return normal.inv_cdf(power) - normal.inv_cdf(alpha / 2)  # 1 - alpha / 2 may round to 1
 
 
 def _words_needed(words: int, segments: int, times_too_large: float) -> int:

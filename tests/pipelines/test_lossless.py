@@ -141,18 +141,26 @@ def test_the_verdict_is_given_on_speech_that_decided_nothing(place: _Place) -> N
 def test_a_size_that_the_other_part_calls_worse_is_given_up(
     place: _Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = _passing(monkeypatch, lambda bits: bits >= 2.5)
-    original = lossless.comparison
+    asked = _passing(monkeypatch, lambda bits: bits >= 2.5 and bits != 2.75)
+    original, powers = lossless.comparison, []
 
     def compared(baseline: Any, after: Any, *question: float) -> Any:
+        powers.append(question[-1])
         told = original(baseline, after, *question)
-        return replace(told, verdict="worse" if len(asked) < 5 else "inconclusive")
+        return replace(told, verdict="worse" if len(powers) == 1 else "inconclusive")
 
     monkeypatch.setattr(lossless, "comparison", compared)
     assert place.run().status == 0
-    assert asked == [3.5, 2.5, 2.0, 2.25, 2.75]  # 2.5 is refused, and 2.75 was not tried before
-    assert place.record.recipe["bits"] == 2.75
-    assert [one.bits for one in place.record.tried] == asked
+    # 2.5 is refused; 2.75 was not tried before and does not pass; 3 does, though not tried before
+    assert asked == [3.5, 2.5, 2.0, 2.25, 2.75, 3.0]
+    assert powers == pytest.approx([0.8, 0.9])  # a second look may miss half as much
+    record = place.record
+    assert record.recipe["bits"] == 3.0
+    assert [one.bits for one in record.tried] == asked
+    judged = {one.bits: one.judged for one in record.tried if one.judged}
+    assert judged == {2.5: "worse", 3.0: "inconclusive"}
+    assert record.seconds == pytest.approx(sum(one.seconds for one in record.tried))
+    assert "these called 1 smaller size worse before" in (place.out / "report.html").read_text()
 
 
 def test_sizes_are_held_against_the_baseline_too(

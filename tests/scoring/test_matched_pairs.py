@@ -39,8 +39,8 @@ def scored(name: str, errors: list[int]) -> Score:
     return score(Transcripts("reference", reference), Transcripts(name, hypothesis))
 
 
-def compared(errors_a: list[int], errors_b: list[int]) -> MatchedPairs:
-    return matched_pairs(scored("A", errors_a), scored("B", errors_b))
+def compared(errors_a: list[int], errors_b: list[int], **asked: float) -> MatchedPairs:
+    return matched_pairs(scored("A", errors_a), scored("B", errors_b), **asked)
 
 
 def test_the_statistic() -> None:
@@ -63,11 +63,13 @@ def test_better_and_worse_are_about_b() -> None:
     worse, better = compared(good, bad), compared(bad, good)
     assert worse.verdict == "worse"
     assert worse.sentence == (
-        "Worse: 100 errors against 60 (p < 0.001, MAPSSWE over 80 segments), 66.7% more."
+        "Worse: 100 errors against 60 (p < 0.001, MAPSSWE over 80 segments), 66.7% more; the "
+        "change lies between +52.0% and +81.4% (95% interval)."
     )
     assert better.verdict == "better"
     assert better.sentence == (
-        "Better: 60 errors against 100 (p < 0.001, MAPSSWE over 80 segments), 40.0% fewer."
+        "Better: 60 errors against 100 (p < 0.001, MAPSSWE over 80 segments), 40.0% fewer; "
+        "the change lies between -48.8% and -31.2% (95% interval)."
     )
     assert worse.z == -better.z < 0
 
@@ -78,8 +80,31 @@ def test_lossless_where_ten_percent_would_have_been_found() -> None:
     assert found.detectable == pytest.approx(0.0223, abs=1e-4)
     assert found.sentence == (
         "No loss shown: 400 errors against 400 (p = 1.00, MAPSSWE over 100 segments); "
-        "a loss of 2.2% would have been detected."
+        "a loss of 2.2% would have been detected 80% of the time; the change lies between -1.6% "
+        "and +1.6% (95% interval)."
     )
+
+
+def test_the_interval_of_the_change_and_the_loss_that_would_be_found() -> None:
+    before, after = [2, 1, 1, 3] * 25, [2, 2, 1, 2] * 20 + [3, 1, 1, 3] * 5
+    found = compared(before, after)
+    assert found.interval is not None
+    low, high = found.interval
+    change = found.errors_b / found.errors_a - 1
+    assert (low + high) / 2 == pytest.approx(change)
+    half = 1.959964 * found.sd * math.sqrt(found.segments) / found.errors_a
+    assert (high - low) / 2 == pytest.approx(half, rel=1e-6)
+    assert (low > 0 or high < 0) == (found.p < 0.05)
+    surer = compared(before, after, alpha=0.01, power=0.9)
+    assert surer.interval is not None
+    assert surer.interval[1] - surer.interval[0] == pytest.approx(
+        (high - low) * 2.575829 / 1.959964
+    )
+    assert surer.detectable is not None
+    assert found.detectable is not None
+    ratio = (2.575829 + 1.281552) / (1.959964 + 0.841621)
+    assert surer.detectable / found.detectable == pytest.approx(ratio, rel=1e-5)
+    assert "(99% interval)" in surer.sentence
 
 
 def test_inconclusive_where_it_would_not() -> None:
@@ -88,7 +113,7 @@ def test_inconclusive_where_it_would_not() -> None:
     assert found.sentence == (
         "Inconclusive: 50 errors against 50 (p = 1.00, MAPSSWE over 40 segments); a loss below "
         "25.4% would not have been detected, detecting 10.0% takes about 1,600 words of such "
-        "speech (these are 240)."
+        "speech (these are 240); the change lies between -17.8% and +17.8% (95% interval)."
     )
     assert found.words_needed is not None
     more = [1, 1, 1, 2] * (10 * math.ceil(found.words_needed / 240))
