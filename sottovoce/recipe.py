@@ -27,6 +27,7 @@ TEACHERS = ("none", "live", "cached")
 STUDENTS = ("none", "sampled", "all")
 FINETUNE = ("none", "start", "learnt")
 PLAN_BY = ("joint", "kl", "hessian", "nas")
+_BY_CTC = ("hessian", "nas")
 
 PerBits = tuple[tuple[float, float], ...]
 """(bits, weight) pairs: a TOML table such as { 2 = 0.0, 4 = 1.0 }, or a flag such as 2:0,4:1."""
@@ -66,6 +67,8 @@ class Training:
             if allowed and value not in allowed:
                 raise InputError(f"{spec.name} is {value!r}; it must be one of {allowed}")
         self._refuse_below_zero("weight_decay", "evaluations", "seed")
+        if self.seed >= 2**32:
+            raise InputError(f"seed is {self.seed}; it must be below {2**32:,}")
         self._refuse_zero("epochs", "seconds_per_batch", "learning_rate", "max_grad_norm")
         if self.steps is not None and self.steps < 1:
             raise InputError(f"steps is {self.steps}; it must be at least 1")
@@ -225,19 +228,40 @@ class Recipe(Training):
             raise InputError(
                 f"bits is {self.bits}, but the candidates {self.candidates} allow {low} to {high}"
             )
-        taught = {self.students, self.students_finetune} - {"none"}
-        if taught and self.teacher == "none":
-            raise InputError("students learn from a teacher: set teacher to live or cached")
+        self._refuse_idle_students()
         if self.unlabelled and self.teacher != "cached":
             raise InputError("without transcripts only a frozen teacher helps: teacher cached")
+        if self.unlabelled and self.plan_by in _BY_CTC:
+            raise InputError(f"plan_by {self.plan_by} needs transcripts; without them: joint or kl")
         for name in ("kl_frozen", "kl_finetune"):
             if getattr(self, name) and self.teacher == "none":
                 raise InputError(f"{name} needs a teacher: set teacher to live or cached")
+        if self.finetune == "none" and (self.kl_finetune or self.students_finetune != "none"):
+            raise InputError(
+                "kl_finetune and students_finetune are of Pass 2: set finetune to start or learnt"
+            )
         self._refuse_zero("sensitivity_batches")
         if self.plan_by != "joint" and self.eta is not None:
             raise InputError(f"plan_by {self.plan_by} needs a target size: give bits, not eta")
         if not 0 < self.search_share <= 1:
             raise InputError(f"search_share is {self.search_share}; it must lie in (0, 1]")
+
+    def _refuse_idle_students(self) -> None:
+        for name in ("student_ctc", "student_kl"):
+            for bits, weight in getattr(self, name):
+                if not 0 <= weight < inf:
+                    raise InputError(f"{name} of {bits:g} bits is {weight}; it must be 0 or more")
+        if {self.students, self.students_finetune} == {"none"}:
+            return
+        if self.teacher == "none":
+            raise InputError("students learn from a teacher: set teacher to live or cached")
+        weighed = {bits for bits, weight in self.student_ctc if weight and not self.unlabelled}
+        weighed |= {bits for bits, weight in self.student_kl if weight and self.kl_students}
+        if len(self.widths) > 1 and not weighed & set(self.widths):
+            raise InputError(
+                f"students of {', '.join(f'{bits:g}' for bits in self.widths)} bits learn nothing: "
+                "give one of them a weight in student_ctc or student_kl"
+            )
 
     @cached_property
     def precisions(self) -> dict[float, Precision]:

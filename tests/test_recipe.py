@@ -123,6 +123,16 @@ def test_flags_and_tables_are_read(dial: str, text: Any, value: Any) -> None:
         ({"bits": None, "eta": -1}, "eta is -1.0; it must be 0 or more"),
         ({"bits": "four"}, "bits is 'four'; it must be a number"),
         ({"teacher": "none", "students": "all"}, "set teacher to"),
+        ({"candidates": [3, 6], "students": "all"}, "students of 3, 6 bits learn nothing"),
+        ({"students": "all", "student_ctc": "2:0", "kl_students": 0}, "learn nothing"),
+        ({"unlabelled": True, "students": "all", "student_kl": "2:0"}, "learn nothing"),
+        ({"student_ctc": "4:nan"}, "student_ctc of 4 bits is nan"),
+        ({"student_kl": "4:-1"}, "student_kl of 4 bits is -1"),
+        ({"kl_finetune": 1}, "of Pass 2: set finetune to"),
+        ({"students_finetune": "all"}, "of Pass 2: set finetune to"),
+        ({"unlabelled": True, "plan_by": "hessian"}, "plan_by hessian needs transcripts"),
+        ({"unlabelled": True, "plan_by": "nas"}, "plan_by nas needs transcripts"),
+        ({"seed": 2**32}, "seed is 4294967296; it must be below"),
     ],
 )
 def test_what_does_not_suit_is_refused_by_name(changes: dict[str, Any], message: str) -> None:

@@ -1,6 +1,7 @@
 """A CTC recogniser as the rest of the project sees it: waveforms in, frame logits or text out."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -14,6 +15,15 @@ from sottovoce.models.family import Family
 from sottovoce.models.features import Features
 from sottovoce.models.positions import forget_stale_positions
 from sottovoce.speech.subwords import labels_of
+
+_SAYS_NOTHING = {
+    "_name_or_path",
+    "architectures",
+    "dtype",
+    "processor_class",
+    "transformers_version",
+}
+"""Of a config or a feature extractor: where it came from, or what we load it as."""
 
 
 def best_device() -> torch.device:
@@ -52,8 +62,12 @@ class Recogniser:
         return self.device.type
 
     def fingerprint(self) -> str:
-        """A name for the weights: equal where all of them are."""
-        digest = hashlib.sha256()
+        """A name for what it computes: by its weights, config, feature extractor and vocabulary."""
+        processor = self.processor
+        settings = (self.model.config.to_dict(), processor.feature_extractor.to_dict())
+        told = [{key: one[key] for key in one.keys() - _SAYS_NOTHING} for one in settings]
+        told.append(processor.tokenizer.get_vocab())
+        digest = hashlib.sha256(json.dumps(told, default=str, sort_keys=True).encode())
         for name, tensor in self.model.state_dict().items():
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())

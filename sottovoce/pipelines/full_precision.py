@@ -33,6 +33,7 @@ from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.full_precision import FullPrecision
 from sottovoce.training.loop import train
 from sottovoce.training.state import WorkFolder
+from sottovoce.version import __version__
 from sottovoce.wording import counted
 
 _SHOWN = 100
@@ -76,7 +77,9 @@ def finetune(
     with naming(head):
         references(recogniser, evaluation)  # refuses now what the first evaluation would refuse
     settings = {
+        "version of sottovoce": __version__,
         "source": str(source),
+        "model": recogniser.fingerprint(),
         "training speech": speech_corpus.fingerprint,
         "evaluation speech": evaluation.fingerprint,
         "recipe": recipe.to_record(),
@@ -87,7 +90,8 @@ def finetune(
         return scored(present, evaluation, "evaluating", console).wer
 
     objective = FullPrecision(recogniser, recipe, accelerator_for(recipe))
-    history = train(objective, speech, recipe, work, dev_wer, console)
+    with work.forgotten_while_empty():
+        history = train(objective, speech, recipe, work, dev_wer, console)
     after = scored(recogniser, evaluation, "fine-tuned", console)
     measured = Measured(float_system("full precision, fine-tuned", recogniser, after), after)
 

@@ -41,6 +41,7 @@ from sottovoce.training.loop import train
 from sottovoce.training.spent import Spent
 from sottovoce.training.state import WorkFolder
 from sottovoce.training.teacher import CachedTeacher
+from sottovoce.version import __version__
 
 
 def compress(
@@ -95,8 +96,9 @@ def compress(
     )
     stages = Stages(
         {
+            "version of sottovoce": __version__,
             "source": str(source),
-            "set of weights": recogniser.fingerprint(),
+            "model": recogniser.fingerprint(),
             "training speech": speech.corpus.fingerprint,
             "evaluation speech": evaluation.fingerprint,
         },
@@ -140,7 +142,7 @@ def compress(
     expected_bits = objective.expected_bits()
     if recipe.finetune != "none":
         console.print("Pass 2")
-        objective = _pass_2(objective, source, stages.inputs["set of weights"])
+        objective = _pass_2(objective, source, stages.inputs["model"])
         second = train(objective, speech, objective.recipe, work.part("pass 2"), dev_wer, console)
         history += tuple(_later(point, history[-1]) for point in second)
     training = first_stage + Spent.of(history[-1])
@@ -165,12 +167,12 @@ def compress(
     return record
 
 
-def _pass_2(first: JointObjective, source: str | Path, weights: str) -> JointObjective:
+def _pass_2(first: JointObjective, source: str | Path, fingerprint: str) -> JointObjective:
     if first.recipe.finetune == "learnt":
         return second_pass(first, None)
     start = load_checkpoint(source)
-    if start.fingerprint() != weights:
-        raise InputError(f"{source} has other weights than when the run began; put them back")
+    if start.fingerprint() != fingerprint:
+        raise InputError(f"{source} is another model than when the run began; put that one back")
     second = second_pass(first, start)
     first.recogniser.model.to("cpu")  # it has served
     return second

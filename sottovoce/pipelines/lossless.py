@@ -120,7 +120,7 @@ def compress_lossless(
     if any(references(one.recogniser, evaluation).utterances != wanted for one in held):
         raise InputError(f"{baseline} writes in other characters or case: no fair baseline")
     settings = {
-        "set of weights": start.fingerprint(),
+        "model": start.fingerprint(),
         "training speech": training.fingerprint,
         "evaluation speech": evaluation.fingerprint,
         "recipe": recipe.to_record(),

@@ -92,8 +92,8 @@ def comparison(
     )
 
 
-def got_worse(before: Score, after: Score, most: int = 20) -> tuple[Change, ...]:
-    """The utterances that gained the most errors, most first."""
+def got_worse(before: Score, after: Score) -> tuple[Change, ...]:
+    """The utterances that gained errors, those that gained the most first."""
     changes = [
         Change(
             utterance=name,
@@ -106,8 +106,7 @@ def got_worse(before: Score, after: Score, most: int = 20) -> tuple[Change, ...]
         for name, alignment in after.alignments.items()
         if alignment.errors > before.alignments[name].errors
     ]
-    changes.sort(key=lambda change: change.errors_before - change.errors_after)
-    return tuple(changes[:most])
+    return tuple(sorted(changes, key=lambda change: change.errors_before - change.errors_after))
 
 
 def layer_rows(

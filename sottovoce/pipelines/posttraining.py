@@ -164,7 +164,7 @@ def quantize(
     work = WorkFolder.open(
         out,
         {
-            "set of weights": recogniser.fingerprint(),
+            "model": recogniser.fingerprint(),
             "calibration speech": speech.fingerprint,
             "evaluation speech": evaluation.fingerprint,
             "settings": settings.to_record(),

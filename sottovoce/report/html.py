@@ -126,7 +126,7 @@ def _got_worse(record: RunRecord) -> Markup:
     heading = "Utterances that got worse"
     if not record.got_worse:
         return _section(heading, _lead("No utterance has more errors than before."))
-    shown = word_diff.worst_first(record.got_worse)[:MOST_UTTERANCES]
+    shown = record.got_worse[:MOST_UTTERANCES]
     left_out = len(record.got_worse) - len(shown)
     return _section(
         heading,

@@ -1,6 +1,5 @@
 """Both systems' words under the reference's, errors marked by sign and line as well as colour."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -79,11 +78,6 @@ def legend() -> Markup:
         tag("span", _word(None, "heard"), " a word too many"),
         class_="legend",
     )
-
-
-def worst_first(changes: Sequence[Change]) -> list[Change]:
-    """Most errors gained first."""
-    return sorted(changes, key=lambda change: change.errors_before - change.errors_after)
 
 
 def _line_name(name: str) -> Markup:

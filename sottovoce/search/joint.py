@@ -139,7 +139,7 @@ class JointObjective:
         progress = update.index / searched
         temperature = annealed(progress, self.recipe.temperature_start, self.recipe.temperature_end)
         log_probabilities = self.importance.log_probabilities(self._budget(progress))
-        noise = torch.rand(log_probabilities.shape).to(log_probabilities.device)
+        noise = self._noise(update, log_probabilities)
         sampled = gumbel_softmax(log_probabilities, temperature, noise)
         shares = sampled.detach().requires_grad_()
         mixtures = {
@@ -156,6 +156,11 @@ class JointObjective:
             "expected_bits": expected.item(),
             "hard_bits": self._choice().mean_bits,
         }
+
+    def _noise(self, update: Update, like: Tensor) -> Tensor:
+        """Uniform, of a stream of its own: the networks' begins with what LayerDrop drops."""
+        generator = torch.Generator().manual_seed(2**32 - 1 - draws(self.recipe.seed, update))
+        return torch.rand(like.shape, generator=generator).to(like.device)
 
     def _learn_importance(
         self, log_probabilities: Tensor, sampled: Tensor, of_shares: Tensor | None

@@ -60,9 +60,10 @@ def kl_costs(
 def hessian_costs(
     recogniser: Recogniser, matrices: Matrices, batches: Sequence[Batch], recipe: Recipe
 ) -> np.ndarray:
-    """Tr(H_l) * ||Q(W_l) - W_l||^2, H_l the CTC loss's Hessian by the layer's weight.
+    """Tr(H_l) * ||Q(W'_l) - W_l||^2, H_l the CTC loss's Hessian by the layer's weight W_l.
 
-    A negative estimate of a trace counts as zero.
+    W' is of the uniform model, whose training has moved it: what P1's two stages put in a layer's
+    place is that model's matrix. A negative estimate of a trace counts as zero.
 
     Args:
         recogniser: the full-precision start point; in eval mode meanwhile, unchanged at the end.
@@ -125,7 +126,7 @@ def nas_costs(
     sizes = [recogniser.model.get_submodule(layer).weight.numel() for layer in layers]
     importance = Importance(sizes, tuple(matrices))
     importance.to(recogniser.device)
-    optimizer = torch.optim.AdamW(importance.parameters(), recipe.importance_learning_rate)
+    optimizer = torch.optim.Adam(importance.parameters(), recipe.importance_learning_rate)
     generator = torch.Generator().manual_seed(recipe.seed)
     updates = _NAS_ROUNDS * len(batches)
     with recogniser.evaluating():

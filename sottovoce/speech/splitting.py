@@ -1,4 +1,5 @@
-"""A corpus in two parts that share no speaker: one to decide on, one for the verdict."""
+"""A corpus in two parts that share no speaker, if it has enough of them: one to decide on, one for
+the verdict."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ def halves(corpus: Corpus) -> tuple[Corpus, Corpus]:
     """Two parts of about as many words, each in the corpus's order.
 
     Speakers stay whole where there are four or more of them and neither part then has less than a
-    third of the words; else every speaker's utterances go to both parts by turns.
+    third of the words; else utterances are dealt one by one, whoever speaks.
 
     Raises:
         InputError: there are fewer than 20 utterances.

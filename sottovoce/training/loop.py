@@ -185,10 +185,12 @@ def make_update(
         Fields of `TrainingPoint`: what the objective told, and `learning_rate`.
 
     Raises:
-        InputError: the loss is no longer finite; the parameters are as they were.
+        InputError: the loss is no longer finite, or there is too little memory; the parameters are
+            as they were.
     """
     set_seed(draws(recipe.seed, update))
-    told = objective.update(batch, update)
+    with _enough_memory(recipe):
+        told = objective.update(batch, update)
     scheduled = [parameter for one in groups if one.scheduled for parameter in one.parameters]
     norm = torch.nn.utils.clip_grad_norm_(scheduled, recipe.max_grad_norm).item()
     if not math.isfinite(told["loss"]) or not math.isfinite(norm):
@@ -204,6 +206,21 @@ def make_update(
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return {**told, "learning_rate": recipe.learning_rate * pace.share}
+
+
+@contextmanager
+def _enough_memory(recipe: Training) -> Iterator[None]:
+    """Inside, where memory runs out it is one sentence that says what to turn."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
+        lacking = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not lacking and "can't allocate memory" not in str(error):
+            raise
+        raise InputError(
+            f"out of memory with batches of {recipe.seconds_per_batch:g} s of audio: lower "
+            "--seconds-per-batch (and raise --steps in step)"
+        ) from error
 
 
 def draws(seed: int, update: Update) -> int:

@@ -107,7 +107,7 @@ class WorkFolder:
         try:
             yield
         except BaseException:
-            if [path.name for path in self.path.iterdir()] == ["settings.json"]:
+            if {path.name for path in self.path.iterdir()} <= {"settings.json", "lock"}:
                 shutil.rmtree(self.path)
             raise
 

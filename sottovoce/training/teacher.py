@@ -23,6 +23,7 @@ from sottovoce.speech.batching import evaluation_order
 from sottovoce.speech.loading import prefetched
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.state import save_tensors
+from sottovoce.version import __version__
 
 _UTTERANCES_A_SHARD = 2000
 
@@ -102,7 +103,7 @@ def _compute(
 
 
 def _fingerprint(recogniser: Recogniser, speech: TrainingSpeech) -> str:
-    """A name for the weights and the utterances that the distributions follow from."""
-    digest = hashlib.sha256(recogniser.fingerprint().encode())
+    """A name for the recogniser and the utterances that the distributions follow from."""
+    digest = hashlib.sha256(f"{__version__} {recogniser.fingerprint()}".encode())
     digest.update(speech.corpus.audio_fingerprint.encode())
     return digest.hexdigest()[:16]

@@ -60,6 +60,22 @@ def test_what_torch_warns_of_in_wavlm_is_not_shown(
     assert not told
 
 
+def test_whatever_changes_what_is_computed_changes_the_fingerprint(
+    make_recogniser: MakeRecogniser,
+) -> None:
+    name = make_recogniser().fingerprint()
+    assert make_recogniser().fingerprint() == name
+    others = [make_recogniser() for _ in range(3)]
+    others[0].model.config.layer_norm_eps = 1e-3
+    others[1].processor.feature_extractor.do_normalize ^= True
+    with torch.no_grad():
+        others[2].model.lm_head.bias[0] += 1
+    assert len({name, *(one.fingerprint() for one in others)}) == 4
+    elsewhere = make_recogniser()
+    elsewhere.model.config._name_or_path = "elsewhere"
+    assert elsewhere.fingerprint() == name
+
+
 @pytest.mark.parametrize(("family", "changes"), FRONT_ENDS)
 def test_one_utterance_gets_what_transformers_gives_it(
     make_recogniser: MakeRecogniser,

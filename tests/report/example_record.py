@@ -158,8 +158,8 @@ def got_worse() -> tuple[Change, ...]:
     stuff = words("stuff it into you his belly counselled him")
     misspelt = (*stuff[:6], ("counselled", "counseled"), stuff[7])
     return (
-        Change("121-121726-0003", "121", 0, 1, stuff, misspelt),
         Change("1089-134686-0000", "1089", 1, 5, before, after),
+        Change("121-121726-0003", "121", 0, 1, stuff, misspelt),
     )
 
 

@@ -418,3 +418,17 @@ def test_the_front_end_gets_the_gradients_of_all_networks(training: MakeTraining
     full = torch.cat([one.grad.flatten() for one in front_end.parameters()])
     torch.testing.assert_close(both, quantized + full, rtol=1e-3, atol=1e-7)
     assert bool(full.any())
+
+
+def test_layers_are_not_dropped_by_the_numbers_that_pick_their_widths(
+    make_recogniser: MakeRecogniser, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LayerDrop takes its numbers from the start of the update's stream."""
+    training = _Training(make_recogniser(), corpus, Recipe(**DIALS, teacher="none"))
+    update = Update(0, 8)
+    noise = training.objective._noise(update, torch.empty(12, 3))
+    assert torch.equal(noise, training.objective._noise(update, torch.empty(12, 3)))
+    set_seed(draws(0, update))
+    assert not torch.isin(torch.rand(36), noise.flatten()).any()
+    later = training.objective._noise(Update(1, 8), torch.empty(12, 3))
+    assert not torch.isin(later, noise).any()

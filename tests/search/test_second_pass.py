@@ -69,7 +69,9 @@ def test_only_the_plans_network_trains_and_the_pull_has_its_own_weight(
     kl: float,
     networks: list[str],
 ) -> None:
-    second = second_pass(_pass_1(make_recogniser(), kl_finetune=kl, kl_frozen=0.3), None)
+    second = second_pass(
+        _pass_1(make_recogniser(), finetune="learnt", kl_finetune=kl, kl_frozen=0.3), None
+    )
     assert second.recipe.kl_frozen == kl
     batch = next(TrainingSpeech(corpus, second.recogniser).batches(second.recipe, 0))
     ran = recorded_networks(monkeypatch)

@@ -101,6 +101,20 @@ def test_traces_of_a_loss_that_is_known(
     assert (costs[0] == 0).all()  # its trace is negative
 
 
+def test_architecture_search_learns_nothing_where_nothing_matters(
+    make_recogniser: MakeRecogniser, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recogniser, matrices = make_recogniser(), _matrices(make_recogniser)
+    weights = [recogniser.model.get_submodule(name).weight for name in matrices[2]]
+
+    def loss(*_: object) -> torch.Tensor:
+        return sum((0.0 * one.sum() for one in weights), start=torch.zeros(()))
+
+    monkeypatch.setattr(sensitivity, "ctc_loss", loss)
+    costs = nas_costs(recogniser, matrices, [batch] * 2, Recipe(bits=5.5))
+    assert (costs == 0).all()
+
+
 def test_architecture_search_learns_which_layers_must_be_wide(
     make_recogniser: MakeRecogniser, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,32 @@ def test_each_group_moves_at_its_own_rate() -> None:
     torch.testing.assert_close(objective.constant.data, torch.full((3,), -0.05))
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+    ],
+)
+def test_too_little_memory_says_what_to_turn(error: Exception) -> None:
+    class Large(Slope):
+        def update(self, batch: Batch, update: Update) -> dict[str, Any]:
+            raise error
+
+    with pytest.raises(InputError, match=r"out of memory with batches of 101 s .* lower --seconds"):
+        made(Large(0.1), 0)
+
+
+def test_other_failures_are_not_called_a_lack_of_memory() -> None:
+    class Broken(Slope):
+        def update(self, batch: Batch, update: Update) -> dict[str, Any]:
+            raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        made(Broken(0.1), 0)
+
+
 def test_moments_are_forgotten_where_the_objective_says_so() -> None:
     objective = Slope(0.1)
     groups = objective.parameter_groups()
