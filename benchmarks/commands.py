@@ -42,6 +42,7 @@ ROWS = RESULTS / "commands.json"
 COMMON = {"learning_rate": 2e-4, "evaluations": 3}
 MAIN_STEPS = 600
 SIZES = (4.0, 3.5, 3.0, 2.5)
+WHOLE = (2.5, 2.25)  # also with all that is no encoder matrix at 8 bits
 MORE_SEEDS = {4.0: (1,)}  # how much the luck of a run is
 PLAN_STEPS = 100
 PLAN_BITS = 3.0
@@ -77,6 +78,11 @@ def compare_sizes(sizes: Sequence[float]) -> None:
             again = recipe.replaced({"seed": seed})
             key = _key("seeds", f"joint {bits:g}, seed {seed}", again)
             row_of(ROWS, key, _compressing(f"joint-{bits:g}-seed-{seed}", again, baseline=u1))
+    for bits in WHOLE:
+        dials = {**COMMON, "steps": MAIN_STEPS, "bits": bits, "cnn_bits": 8}
+        recipe = read_recipe("default").replaced(dials)
+        key = _key("sizes", f"joint {bits:g}, 8-bit CNNs", recipe)
+        row_of(ROWS, key, _compressing(f"joint-{bits:g}-cnn-8", recipe, baseline=u1))
 
 
 def compare_plans() -> None:
