@@ -60,7 +60,10 @@ def _recogniser(source: str | Path, config: Any) -> Recogniser:
     _refuse_gaps(model, report, family, source)
     _refuse_non_finite(model, source)
     _complete(model.config)
-    return Recogniser(model.eval(), read_processor(source, family), family)
+    stored = getattr(config, "dtype", None) or torch.float32
+    return Recogniser(
+        model.eval(), read_processor(source, family), family, torch.finfo(stored).bits
+    )
 
 
 def load(source: str | Path) -> Recogniser:

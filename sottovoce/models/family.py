@@ -80,6 +80,15 @@ class Family:
             for _, name in self._inside(depth, layer, paths)
         }
 
+    def hearing_padding(self, model: nn.Module) -> list[nn.Module]:
+        """Convolutions that take in what follows an utterance's end in a batch: the depthwise ones
+        where the model does not mask them, and a positional one behind a batch norm, which makes
+        something of the zeros that transformers puts there."""
+        layers = {} if self.masks_convolutions else self.depthwise(model)
+        trunk: list[Any] = [model.get_submodule(f"{self.backbone}.{path}") for path in self.trunk]
+        normed = [part.conv for part in trunk if getattr(part, "batch_norm", None) is not None]
+        return [*layers.values(), *normed]
+
     def cnns(self, model: nn.Module) -> dict[str, nn.Linear | nn.Conv1d | nn.Conv2d]:
         """P1's "CNNs", by name: the layers of the front end, the trunk and the head, and the
         depthwise convolutions of the encoder."""

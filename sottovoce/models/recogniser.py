@@ -40,7 +40,12 @@ class Recogniser:
     gives each utterance the output that it gets alone.
     """
 
-    def __init__(self, model: Any, processor: Any, family: Family) -> None:
+    def __init__(self, model: Any, processor: Any, family: Family, stored_bits: int = 32) -> None:
+        """
+        Args:
+            stored_bits: of a number in the checkpoint; here all of them have 32.
+        """
+        self.stored_bits = stored_bits
         self.model = model
         self.processor = processor
         self.family = family
@@ -139,9 +144,8 @@ class Recogniser:
             return (inputs[0].masked_fill(padding, 0.0),)
 
         with ExitStack() as stack:
-            if not self.family.masks_convolutions:
-                for layer in self.family.depthwise(self.model).values():
-                    stack.callback(layer.register_forward_pre_hook(silence).remove)
+            for layer in self.family.hearing_padding(self.model):
+                stack.callback(layer.register_forward_pre_hook(silence).remove)
             yield
 
     @contextmanager

@@ -92,6 +92,7 @@ def finetune(
     objective = FullPrecision(recogniser, recipe, accelerator_for(recipe))
     with work.forgotten_while_empty():
         history = train(objective, speech, recipe, work, dev_wer, console)
+    recogniser.stored_bits = 32  # whatever the start was kept in
     after = scored(recogniser, evaluation, "fine-tuned", console)
     measured = Measured(float_system("full precision, fine-tuned", recogniser, after), after)
 

@@ -17,8 +17,6 @@ from sottovoce.runtime.recognition import recognise, references
 from sottovoce.scoring import POWER, Score, matched_pairs, score
 from sottovoce.speech.corpus import Corpus
 
-_FLOAT_BITS = 32.0
-
 
 @dataclass(frozen=True)
 class Measured:
@@ -37,7 +35,8 @@ def scored(recogniser: Recogniser, corpus: Corpus, name: str, console: Console |
 
 def float_system(name: str, recogniser: Recogniser, own: Score) -> System:
     """A full-precision recogniser's row."""
-    return _system(name, own, float_bytes(recogniser.model), _FLOAT_BITS, _FLOAT_BITS)
+    bits = recogniser.stored_bits
+    return _system(name, own, float_bytes(recogniser.model) * bits // 32, bits, bits)
 
 
 def packed_system(

@@ -26,7 +26,9 @@ from sottovoce.models.checkpoint import (
 )
 from sottovoce.models.families import FAMILIES, family_of
 from sottovoce.models.recogniser import Recogniser
+from sottovoce.pipelines.measured import float_system
 from sottovoce.plan import Plan
+from sottovoce.scoring import Transcripts, score
 
 MakeCheckpoint = Callable[..., Path]
 Tensors = dict[str, Tensor]
@@ -89,6 +91,19 @@ def test_half_precision_is_read_as_single(make_checkpoint: MakeCheckpoint) -> No
     folder = make_checkpoint()
     _change_weights(folder, lambda tensors: {name: one.half() for name, one in tensors.items()})
     assert all(one.dtype == torch.float32 for one in load_checkpoint(folder).model.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_a_checkpoints_size_is_that_of_its_file(
+    make_recogniser: Callable[..., Recogniser], tmp_path: Path, dtype: torch.dtype
+) -> None:
+    recogniser, words = make_recogniser(), Transcripts("one", {"u": ("", ("a",))})
+    recogniser.model.to(dtype).save_pretrained(tmp_path / "kept")
+    recogniser.processor.save_pretrained(tmp_path / "kept")
+    system = float_system("input", load_checkpoint(tmp_path / "kept"), score(words, words))
+    assert system.nominal_bits == torch.finfo(dtype).bits
+    file = (tmp_path / "kept" / "model.safetensors").stat().st_size
+    assert 0.8 * file < system.bytes < file  # the rest is the file's header
 
 
 def test_an_old_bin_loads(

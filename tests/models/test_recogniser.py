@@ -18,6 +18,7 @@ FRONT_ENDS = [
     ("wav2vec2", {"feat_extract_norm": "layer", "do_stable_layer_norm": True}),
     ("hubert", {"feat_extract_norm": "group"}),
     ("hubert", {"feat_extract_norm": "layer", "do_stable_layer_norm": True}),
+    ("hubert", {"conv_pos_batch_norm": True}),
     ("wavlm", {"feat_extract_norm": "group"}),
     ("wavlm", {"feat_extract_norm": "layer", "do_stable_layer_norm": True}),
 ]
