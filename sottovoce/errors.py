@@ -13,7 +13,7 @@ class InputError(ValueError):
 
 
 class Interrupted(Exception):  # noqa: N818 - nothing is in error
-    """The user stopped a run with Ctrl-C; what is finished is kept, and `--resume` goes on."""
+    """The user stopped a run (Ctrl-C, SIGTERM); what is finished is kept, and --resume goes on."""
 
 
 @contextmanager

@@ -230,7 +230,10 @@ class Recipe(Training):
             )
         self._refuse_idle_students()
         if self.unlabelled and self.teacher != "cached":
-            raise InputError("without transcripts only a frozen teacher helps: teacher cached")
+            raise InputError(
+                f"unlabelled learns from a frozen teacher, not from teacher {self.teacher}: "
+                "set teacher to cached"
+            )
         if self.unlabelled and self.plan_by in _BY_CTC:
             raise InputError(f"plan_by {self.plan_by} needs transcripts; without them: joint or kl")
         for name in ("kl_frozen", "kl_finetune"):

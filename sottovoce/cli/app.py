@@ -1,7 +1,8 @@
 """The program `sottovoce`."""
 
+import signal
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import transformers
 import typer
@@ -21,6 +22,7 @@ from sottovoce.cli import (
     transcribe,
 )
 from sottovoce.errors import InputError, Interrupted
+from sottovoce.training.state import GOES_ON
 from sottovoce.version import __version__
 
 app = typer.Typer(
@@ -63,6 +65,8 @@ def _program(
 
 def run() -> None:
     """Run the program; a user's mistake is one sentence and exit status 2."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # a training finishes its update first
+        signal.signal(number, _stop)
     transformers.logging.disable_progress_bar()
     transformers.logging.set_verbosity_error()  # what it warns of on loading, we refuse or mend
     try:
@@ -73,6 +77,10 @@ def run() -> None:
         sys.exit(_told(f"error: {error}; see that the disk has room and lets you write", 2))
     except Interrupted as stopped:
         sys.exit(_told(str(stopped), 130))
+
+
+def _stop(number: int, _: Any) -> None:
+    sys.exit(_told(f"interrupted; what was finished is kept: {GOES_ON}", 128 + number))
 
 
 def _told(message: str, status: int) -> int:

@@ -69,7 +69,9 @@ def compress(
     if lossless:
         sized = sorted(dials.keys() & {"bits", "eta"})
         if sized:
-            raise InputError(f"--lossless searches for the size that --{sized[0]} sets: give one")
+            raise InputError(
+                f"--lossless searches for the size that --{sized[0]} sets: leave out one of them"
+            )
         dials |= {"bits": None, "eta": None}
     for turned, replaced in (("bits", "eta"), ("eta", "bits")):
         if turned in dials:

@@ -24,7 +24,7 @@ def with_dials(of: type[Training]) -> Callable[[Function], Function]:
         own = list(inspect.signature(command).parameters.values())
         kept = [one for one in own if one.kind is not inspect.Parameter.VAR_KEYWORD]
         flags = [_flag(spec) for spec in fields(of)]
-        names = {flag.name for flag in flags}
+        names = [flag.name for flag in flags]
 
         def called(**given: Any) -> Any:
             turned = {name: given[name] for name in names if given[name] is not None}

@@ -6,6 +6,7 @@ projection even where it is packed; these go out in floating point, with the sam
 """
 
 import copy
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,7 @@ def write_compressed_tensors(recogniser: Recogniser, folder: Path) -> tuple[str,
     config.save_pretrained(folder)
     stored = {name: one.detach().cpu().contiguous() for name, one in state.items()}
     save_file(stored, folder / WEIGHTS, metadata=METADATA)
+    shutil.copymode(folder / "config.json", folder / WEIGHTS)  # safetensors lets no one else read
     return _notes(packed, numbers)
 
 

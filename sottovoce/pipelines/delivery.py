@@ -50,10 +50,20 @@ MEASURED_ON_CALIBRATION = (
 
 
 def probe(deployed: Callable[[], AbstractContextManager[Recogniser]]) -> torch.Tensor:
-    """Logits of a second of noise."""
+    """Logits of a second of noise.
+
+    Raises:
+        InputError: they are not finite.
+    """
     with torch.inference_mode(), deployed() as recogniser:
         noise = np.random.default_rng(0).standard_normal(recogniser.sampling_rate)
-        return recogniser.logits(recogniser.features([noise.astype(np.float32)]))
+        logits = recogniser.logits(recogniser.features([noise.astype(np.float32)]))
+    if not logits.isfinite().all():
+        raise InputError(
+            "the quantized model gives no finite outputs: if it was trained, lower --learning-rate "
+            "and begin anew"
+        )
+    return logits
 
 
 def delivered(

@@ -38,7 +38,9 @@ def notes_on_float_inputs(recogniser: Recogniser) -> tuple[str, ...]:
         (uncalled, "the model never calls a layer there", _FEW),
     )
     attention = note_on_attention(recogniser)
+    none = "No layer takes 8-bit inputs: this model gains nothing by them."
     return (
+        *((none,) if len(floating) == len(layers) else ()),
         *(_note(names, why, most) for names, why, most in reasons if names),
         *((attention,) if attention else ()),
     )

@@ -99,6 +99,8 @@ def finetune(
     finished = work.path / "finished"
     shutil.rmtree(finished, ignore_errors=True)
     recogniser.model.save_pretrained(finished)
+    for weights in finished.glob("*.safetensors"):  # which safetensors lets no one else read
+        shutil.copymode(finished / "config.json", weights)
     recogniser.processor.save_pretrained(finished)
     facts: dict[str, Any] = {
         "system": asdict(measured.system),

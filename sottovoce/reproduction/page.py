@@ -21,8 +21,9 @@ _LEGEND = (
     f"{MARKS['worse']} significantly worse; {MARKS['inconclusive']} no significant increase, but "
     "too few words to tell. all: {combined}, weighted by their utterances. time: of training, "
     "{clock}, over {baseline}'s; a stage that rows share counts in each, the cached teacher's "
-    "single pass in none. What the paper printed is left out where it measured on other sets."
+    "single pass in none."
 )
+_LEGEND_OF_PAPERS = " What the paper printed is left out where it measured on other sets."
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,12 @@ class Measured:
         return (result.cpu_seconds or 0.0) if self.tells_cpu_time else result.seconds
 
     @property
+    def tells_papers(self) -> bool:
+        """Whether there is anything that a paper printed."""
+        papers = (self.table.start, *(row.paper for row in self.table.rows))
+        return any(one != Published() for one in papers)
+
+    @property
     def tells_changes(self) -> bool:
         return any(row.paper.change is not None for row in self.table.rows)
 
@@ -80,7 +87,7 @@ def write_pages(measured: Measured, folder: Path) -> None:
         baseline=table.baseline,
         combined=" and ".join(measured.combined),
         clock="in CPU time" if measured.tells_cpu_time else "by the clock on the wall",
-    )
+    ) + (_LEGEND_OF_PAPERS if measured.tells_papers else "")
     told = (legend, *(f"Row {row} failed: {why}" for row, why in measured.failures.items()))
     commands = "\n".join(one.command for one in results if one.command)
     parts = (
@@ -114,13 +121,15 @@ def _headings(measured: Measured) -> tuple[str, ...]:
     change = f"change on {measured.changed_on}"
     told = (f"!{change}", f"!paper: {change}") if measured.tells_changes else None
     changes, papers = (told[:1], told[1:]) if told else ((), ())
-    return (
+    ours = (
         *("row", "system", "!bits", "!effective", "!size", "!ratio"),
         *(f"!{one}" for one in measured.tests),
         *("!all", *changes, "!time"),
-        *(f"paper: {' '.join(measured.table.tests)}", "!paper: all", *papers),
-        *("!paper: ratio", "!paper: time"),
     )
+    if not measured.tells_papers:
+        return ours
+    sets = f"paper: {' '.join(measured.table.tests)}"
+    return (*ours, sets, "!paper: all", *papers, "!paper: ratio", "!paper: time")
 
 
 def _lines(measured: Measured) -> list[tuple[str, ...]]:
@@ -158,6 +167,8 @@ def _ours(measured: Measured, result: Result | None) -> tuple[str, ...]:
 
 def _papers(measured: Measured, paper: Published) -> tuple[str, ...]:
     table = measured.table
+    if not measured.tells_papers:
+        return ()
     over_all = "" if paper.all is None else f"{paper.all:.2f}%{MARKS.get(paper.mark or '', '')}"
     told = paper.change is not None and measured.changed_on in table.tests
     change = f"{paper.change:+.2f}" if told else ""

@@ -4,6 +4,7 @@ import json
 import shlex
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from sottovoce.runtime.recognition import references
 from sottovoce.scoring import Score, Transcripts, matched_pairs, score
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
-from sottovoce.speech.overlap import refuse_overlap
+from sottovoce.speech.overlap import overlapping, refuse_overlap
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.spent import Spent
 from sottovoce.training.state import unfinished
@@ -94,6 +95,12 @@ def reproduce(
     training = read_corpus(train_on)
     for corpus in corpora.values():
         refuse_overlap(training, corpus)
+    for one, other in combinations(corpora, 2):
+        if twice := overlapping(corpora[one], corpora[other]):
+            raise InputError(
+                f"test sets {one} and {other} both hold {twice[0]!r}, which a verdict over both "
+                "would count twice"
+            )
     given = _Inputs(
         table=table,
         checkpoint=str(checkpoint),

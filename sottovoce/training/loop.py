@@ -109,7 +109,7 @@ def train(
         evaluate: dev word error rate of a recogniser, a fraction.
 
     Raises:
-        Interrupted: after Ctrl-C, once the update under way is finished and saved.
+        Interrupted: after Ctrl-C or SIGTERM, once the update under way is finished and saved.
         InputError: the loss is no longer finite, or another process trains in `work`.
     """
     total = updates(speech, recipe)
@@ -161,8 +161,15 @@ def train(
                     f"interrupted after update {point.step} of {total}; it is kept in {work.path}, "
                     "and the same command with --resume goes on"
                 )
+        _refuse_divergence(groups)
         save()
     return tuple(history)
+
+
+def _refuse_divergence(groups: Sequence[ParameterGroup]) -> None:
+    """Where the last update was too large; that of any other shows in the next one's loss."""
+    if not all(one.isfinite().all() for group in groups for one in group.parameters):
+        raise InputError("the last update left weights that are not finite; lower --learning-rate")
 
 
 def optimizer_of(groups: Sequence[ParameterGroup]) -> AdamW:
@@ -260,23 +267,28 @@ def _sentence(point: TrainingPoint, total: int) -> str:
 
 @contextmanager
 def _interruption() -> Iterator[Callable[[], bool]]:
-    """Hold back Ctrl-C until the update under way is done; a second one acts at once."""
+    """Hold back Ctrl-C, or SIGTERM, until the update under way is done; a second acts at once."""
     asked: list[int] = []
+    previous = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
 
     def ask(number: int, _: Any) -> None:
         asked.append(number)
-        signal.signal(signal.SIGINT, previous)
+        as_before()
 
-    previous = signal.getsignal(signal.SIGINT)
+    def as_before() -> None:
+        for one, handler in previous.items():
+            signal.signal(one, handler)
+
     try:
-        signal.signal(signal.SIGINT, ask)
+        for one in previous:
+            signal.signal(one, ask)
     except ValueError:  # not the main thread: the caller's own handling stays
         yield lambda: False
         return
     try:
         yield lambda: bool(asked)
     finally:
-        signal.signal(signal.SIGINT, previous)
+        as_before()
 
 
 def tensors_of(prefix: str, module: nn.Module) -> dict[str, Tensor]:

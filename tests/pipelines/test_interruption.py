@@ -89,6 +89,30 @@ def test_an_interrupted_compression_goes_on_and_ends_as_one_that_was_not(
         assert (out / name).read_bytes() == (whole / name).read_bytes(), name
 
 
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_outside_training_is_one_sentence_too(sent: signal.Signals) -> None:
+    program = (
+        "import time; from sottovoce.cli import app; "
+        "app.app = lambda: (print('begun', flush=True), time.sleep(60)); app.run()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "begun\n"
+        running.send_signal(sent)
+        _, told = running.communicate(timeout=60)
+    assert running.returncode == 128 + sent
+    assert told == (
+        "interrupted; what was finished is kept: the same command goes on (with --resume where it "
+        "has that flag)\n"
+    )
+
+
 @pytest.mark.parametrize("begin", ["start", "learnt"])
 def test_an_interrupted_pass_2_ends_as_one_that_was_not(
     tmp_path: Path, one_thread: None, monkeypatch: pytest.MonkeyPatch, begin: str

@@ -267,6 +267,14 @@ def test_speech_that_was_trained_on_is_no_test(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_speech_is_tested_on_once(tmp_path: Path, updates: list[int]) -> None:
+    place = _Place(tmp_path)
+    ended = place.run("--test", f"again={place.other}")
+    assert (ended.status, updates) == (2, [])
+    assert "test sets other and again both hold 'other-u1', which a verdict over" in ended.err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -46,6 +46,11 @@ def test_fields_are_read_and_what_is_left_out_is_found(manifest):
     assert len(read_utterance(second, 16000)) == 24000
 
 
+def test_ids_and_speakers_may_be_numbers(manifest):
+    first, second = read_corpus(manifest(line(1, id=0, speaker=2), line(2))).utterances
+    assert (first.id, first.speaker, second.id) == ("0", "2", "a/2")
+
+
 def test_audio_may_be_named_absolutely_and_from_another_folder(manifest, tmp_path, monkeypatch):
     path = manifest(line(audio_filepath=str(tmp_path / "a" / "1.flac")), line(2))
     monkeypatch.chdir(tmp_path.parent)
@@ -70,8 +75,8 @@ def test_a_segment_is_read_from_its_offset(manifest):
         ({"text": "hello"}, 'line 2 has no "audio_filepath"'),
         ({"audio_filepath": "a/2.flac"}, 'line 2 has no "text"'),
         (line(2, text=5), '"text" is 5; it must be a string'),
-        (line(2, id=7), '"id" is 7; it must be a string'),
-        (line(2, speaker=7), '"speaker" is 7; it must be a string'),
+        (line(2, id=[7]), '"id" is [7]; it must be a string'),
+        (line(2, speaker=True), '"speaker" is True; it must be a string'),
         (line(2, duration="1.0"), "\"duration\" is '1.0'; it must be a number"),
         (line(2, duration=True), '"duration" is True; it must be a number'),
         (line(2, duration=-1), '"duration" is -1; it must be a positive number'),

@@ -59,18 +59,21 @@ RECIPES = {
 
 
 class _CtrlC:
-    """An objective during one of whose updates Ctrl-C is pressed."""
+    """An objective during one of whose updates Ctrl-C is pressed, or a signal like it sent."""
 
-    def __init__(self, objective: AnyObjective, during: int) -> None:
+    def __init__(
+        self, objective: AnyObjective, during: int, sent: signal.Signals = signal.SIGINT
+    ) -> None:
         self.objective = objective
         self.during = during
+        self.sent = sent
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.objective, name)
 
     def update(self, batch: Batch, update: Update) -> dict[str, Any]:
         if update.index == self.during:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(self.sent)
         return self.objective.update(batch, update)
 
     def deployed(self) -> AbstractContextManager[Recogniser]:
@@ -98,11 +101,14 @@ class _Run:
             self.objective = FullPrecision(recogniser, recipe, accelerator)
 
     def train(
-        self, interrupted_during: int | None = None, resume: bool = False
+        self,
+        interrupted_during: int | None = None,
+        resume: bool = False,
+        sent: signal.Signals = signal.SIGINT,
     ) -> tuple[TrainingPoint, ...]:
         objective = self.objective
         if interrupted_during is not None:
-            objective = _CtrlC(objective, interrupted_during)  # type: ignore[assignment]
+            objective = _CtrlC(objective, interrupted_during, sent)  # type: ignore[assignment]
         work = WorkFolder.open(self.out, {"seed": self.recipe.seed}, resume)
         torch.seed()  # nothing may hang on what was drawn before
         np.random.seed()
@@ -195,14 +201,27 @@ def test_a_finished_run_that_resumes_trains_no_more(
     assert all(torch.equal(one, run.result[key]) for key, one in again.result.items())
 
 
-def test_ctrl_c_works_as_before_once_training_is_over(
+def test_weights_that_the_last_update_breaks_are_refused(
     make_recogniser: MakeRecogniser, corpus: Corpus, tmp_path: Path
 ) -> None:
-    before = signal.getsignal(signal.SIGINT)
+    recipe = RECIPES["full precision"].replaced({"steps": 1, "learning_rate": 1e39})
+    run = _Run(make_recogniser, corpus, recipe, tmp_path / "out")
+    with pytest.raises(
+        InputError, match=r"left weights that are not finite; lower --learning-rate"
+    ):
+        run.train()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_signals_work_as_before_once_training_is_over(
+    make_recogniser: MakeRecogniser, corpus: Corpus, tmp_path: Path, sent: signal.Signals
+) -> None:
+    before = signal.getsignal(sent)
     run = _Run(make_recogniser, corpus, RECIPES["full precision"], tmp_path / "out")
     with pytest.raises(Interrupted):
-        run.train(interrupted_during=0)
-    assert signal.getsignal(signal.SIGINT) is before
+        run.train(interrupted_during=0, sent=sent)
+    assert signal.getsignal(sent) is before
+    assert (tmp_path / "out.unfinished" / "state.safetensors").is_file()
 
 
 def test_a_state_of_other_parameters_is_refused() -> None:

@@ -66,6 +66,8 @@ def _string(record: dict[str, Any], field: str, place: str, default: str | None 
     value = record.get(field, default)
     if value is None:
         raise InputError(f'{place} has no "{field}"')
+    if isinstance(value, int) and not isinstance(value, bool) and field in ("id", "speaker"):
+        return str(value)
     if not isinstance(value, str):
         raise InputError(f'{place}: "{field}" is {value!r}; it must be a string')
     return value
