@@ -27,7 +27,8 @@ from torch import nn
 from sottovoce.models.checkpoint import load, load_checkpoint
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.pipelines.measured import scored
-from sottovoce.pipelines.posttraining import PostTraining, quantize
+from sottovoce.pipelines.posttraining import quantize
+from sottovoce.posttraining.dials import PostTraining
 from sottovoce.runtime.recognition import references
 from sottovoce.scoring import Score, Transcripts, matched_pairs, score
 from sottovoce.speech.batching import evaluation_order

@@ -32,7 +32,8 @@ from sottovoce.artifact.attention import rounded_attentions
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.models.checkpoint import load, load_checkpoint
 from sottovoce.pipelines.measured import scored
-from sottovoce.pipelines.posttraining import PostTraining, quantize
+from sottovoce.pipelines.posttraining import quantize
+from sottovoce.posttraining.dials import PostTraining
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.loading import prefetched

@@ -23,8 +23,9 @@ from rows import RESULTS, row_of
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.models.checkpoint import load, load_checkpoint
 from sottovoce.pipelines.joint import compress
-from sottovoce.pipelines.posttraining import PostTraining, quantize
+from sottovoce.pipelines.posttraining import quantize
 from sottovoce.plan import Plan
+from sottovoce.posttraining.dials import PostTraining
 from sottovoce.recipe import read_recipe
 from sottovoce.report.record import RunRecord
 

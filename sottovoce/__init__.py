@@ -19,8 +19,9 @@ from sottovoce.pipelines.exporting import Export, export
 from sottovoce.pipelines.full_precision import finetune
 from sottovoce.pipelines.joint import compress
 from sottovoce.pipelines.lossless import Question, compress_lossless
-from sottovoce.pipelines.posttraining import PostTraining, quantize
+from sottovoce.pipelines.posttraining import quantize
 from sottovoce.plan import Plan, Precision
+from sottovoce.posttraining.dials import PostTraining
 from sottovoce.recipe import Recipe, Training, read_recipe
 from sottovoce.version import __version__
 

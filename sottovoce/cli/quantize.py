@@ -7,6 +7,9 @@ import typer
 from rich.console import Console
 
 from sottovoce.cli.arguments import CORPUS, Checkpoint, FloatAttention, Out, Resume
+from sottovoce.posttraining.dials import PostTraining
+
+DEFAULTS = PostTraining()
 
 
 def quantize(
@@ -26,21 +29,21 @@ def quantize(
             "suffers; minmax, percentile, mse, entropy: 8 bits, one rule for all ranges; mixed: "
             "each matrix's width by what it costs, under --bits."
         ),
-    ] = "stablequant",
+    ] = DEFAULTS.method,
     bits: Annotated[
         float, typer.Option(help="With mixed: nominal bits of the encoder's matrices, at most.")
-    ] = 8.0,
+    ] = DEFAULTS.bits,
     candidates: Annotated[
         str,
         typer.Option(
             help="With mixed: what a matrix may take: bits, bits/grid or bits/grid/granularity, "
             "such as 2/asymmetric/64."
         ),
-    ] = "2,3,4,6,8",
+    ] = ",".join(map(str, DEFAULTS.candidates)),
     scale_bits: Annotated[
         int | None,
         typer.Option(help="With mixed: bits of a matrix's scale or offset: 16; 32 if not given."),
-    ] = None,
+    ] = DEFAULTS.scale_bits,
     inputs: Annotated[
         bool,
         typer.Option(
@@ -49,7 +52,7 @@ def quantize(
             "methods; not where the weights have offsets or blocks, which 8-bit kernels cannot "
             "multiply.",
         ),
-    ] = False,
+    ] = DEFAULTS.inputs,
     float_inputs: Annotated[
         bool,
         typer.Option(
@@ -58,8 +61,8 @@ def quantize(
             "otherwise keep floating point and are named.",
             show_default=False,
         ),
-    ] = True,
-    float_attention: FloatAttention = False,
+    ] = DEFAULTS.float_inputs,
+    float_attention: FloatAttention = DEFAULTS.float_attention,
     dev: Annotated[
         Path | None,
         typer.Option(help=f"Speech to measure on: {CORPUS}; else the calibration speech."),
@@ -78,7 +81,6 @@ def quantize(
     --dev dev-clean --out small
     """
     from sottovoce.cli.summary import print_summary
-    from sottovoce.pipelines.posttraining import PostTraining
     from sottovoce.pipelines.posttraining import quantize as run
 
     record = run(

@@ -5,14 +5,12 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from sottovoce.artifact.packed_layers import empty_packed
-from sottovoce.candidates import Candidates, precisions_of
-from sottovoce.errors import InputError
 from sottovoce.exporters.whole_numbers import int8_obstacle
 from sottovoce.models.checkpoint import load_checkpoint
 from sottovoce.models.front_end_biases import add_front_end_biases
@@ -33,6 +31,7 @@ from sottovoce.pipelines.measured import (
 from sottovoce.plan import INPUT_BITS, Plan, Precision
 from sottovoce.posttraining.attention import round_attention
 from sottovoce.posttraining.calibration import CalibrationSpeech
+from sottovoce.posttraining.dials import PostTraining
 from sottovoce.posttraining.layers import Layer, Quantized, quantizable, replaced, rounded
 from sottovoce.posttraining.mixed import mixed_weights
 from sottovoce.posttraining.observing import input_histograms
@@ -43,88 +42,7 @@ from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 from sottovoce.training.state import WorkFolder
 
-METHODS = ("stablequant", *RULES, "mixed")
-CANDIDATES: Candidates = ("2", "3", "4", "6", "8")
 _BITS = 8
-_DIALS = {
-    "mixed": ("bits", "candidates", "scale_bits", "inputs"),
-    "stablequant": ("float_inputs",),
-}
-"""Those that one method alone has."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PostTraining:
-    """The dials of a post-training quantization.
-
-    Attributes:
-        method: "stablequant"; one of the rules for all layers' inputs, "minmax", "percentile",
-            "mse", "entropy"; or "mixed", widths under a size.
-        bits: of "mixed": nominal bits of the encoder's matrices, at most. Else 8.
-        candidates: of "mixed": what a matrix may take, in a recipe's words.
-        scale_bits: of "mixed": of the matrices' scales and offsets, 16; None for 32.
-        inputs: of "mixed": whether what goes into the layers takes 8 bits too, where kernels can
-            multiply that. Else it does.
-        float_inputs: of "stablequant": whether layers that stay sensitive may keep their inputs in
-            floating point.
-        float_attention: whether attention's products keep floating point where layers' inputs do
-            not.
-    """
-
-    method: str = "stablequant"
-    bits: float = float(_BITS)
-    candidates: Candidates = CANDIDATES
-    scale_bits: int | None = None
-    inputs: bool = False
-    float_inputs: bool = True
-    float_attention: bool = False
-
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise InputError(f"method is {self.method!r}; it must be one of {METHODS}")
-        object.__setattr__(self, "candidates", tuple(map(str, self.candidates)))
-        unturned = {spec.name: spec.default for spec in fields(self)}
-        for method, dials in _DIALS.items():
-            for name in dials:
-                if self.method != method and getattr(self, name) != unturned[name]:
-                    raise InputError(
-                        f"{name} is a dial of {method}, and {self.method} would not use it; leave "
-                        f"it out or give --method {method}"
-                    )
-        if self.float_attention and not self.rounds_inputs:
-            raise InputError(
-                "float_attention says nothing where no inputs are rounded; leave it out or give "
-                "--inputs"
-            )
-        low, high = min(self.precisions), max(self.precisions)
-        if not low <= self.bits <= high:
-            raise InputError(f"bits is {self.bits}; it must lie in {low} to {high}")
-
-    @property
-    def precisions(self) -> dict[float, Precision]:
-        """Width -> the candidate of it, narrowest first."""
-        found = precisions_of(
-            self.candidates,
-            lambda bits: "half" if bits <= 2 else "symmetric",
-            scale_bits=self.scale_bits,
-        )
-        return {one.bits: one for one in found.values()}
-
-    @property
-    def rounds_inputs(self) -> bool:
-        """Whether what goes into the layers takes 8 bits, where kernels can multiply that."""
-        return self.inputs or self.method != "mixed"
-
-    def to_record(self) -> dict[str, object]:
-        dials = {"method": self.method, "bits": self.bits, "inputs": self.rounds_inputs}
-        if self.rounds_inputs:
-            dials["float_attention"] = self.float_attention
-        if self.method == "stablequant":
-            return {**dials, "float_inputs": self.float_inputs}
-        if self.method != "mixed":
-            return dials
-        halves = {"scale_bits": self.scale_bits} if self.scale_bits else {}
-        return {**dials, "candidates": list(self.candidates), **halves}
 
 
 def quantize(

@@ -17,8 +17,8 @@ from tiny import noise
 from sottovoce.errors import Interrupted
 from sottovoce.models.checkpoint import load
 from sottovoce.pipelines import posttraining
-from sottovoce.pipelines.posttraining import METHODS
 from sottovoce.posttraining import sweep
+from sottovoce.posttraining.dials import METHODS
 from sottovoce.report.record import RunRecord
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm", "wav2vec2-conformer", "wav2vec2-bert", "parakeet_ctc")
