@@ -3,7 +3,6 @@
     sottovoce reproduce I ... --out runs/table-1       # as benchmarks/RESULTS.md has it
     sottovoce reproduce P2 ... --out runs/table-p2
     sottovoce reproduce benchmarks/main-rows.toml ... --out runs/main-rows
-    sottovoce reproduce benchmarks/frontier.toml ... --out runs/frontier
     python benchmarks/claims.py
 
 Pairs whose rows are finished are kept in `benchmarks/results/claims.json`.
@@ -23,7 +22,8 @@ from rows import RESULTS, row_of
 from sottovoce.pipelines.comparing import compare_systems
 
 ROWS = RESULTS / "claims.json"
-TABLE_1, MAIN, FRONTIER, TABLE_P2 = "table-1", "main-rows", "frontier", "table-p2"
+TABLE_1, MAIN, TABLE_P2 = "table-1", "main-rows", "table-p2"
+MAIN_HUBERT, MAIN_WAVLM = "main-hubert", "main-wavlm"
 SEEDS = ("", "-seed-1", "-seed-2")  # in the names of the main rows
 SHARED_BY = ("channel", "128", "64", "32")  # what has a scale of its own, in P2's rows
 
@@ -53,6 +53,14 @@ def by_seed(text: str, first: str, second: str) -> Claim:
     return Claim(text, MAIN, pairs, timed=True)
 
 
+def of_family(family: str, table: str) -> tuple[Claim, ...]:
+    """About our recipe in the main rows of another family."""
+    return tuple(
+        Claim(f"{family}: default beats {method}", table, (("default-3", other),), timed=True)
+        for method, other in (("uniform", "uniform-3"), ("the paper's joint", "paper-3"))
+    )
+
+
 CLAIMS = (
     by_seed("the paper's joint beats uniform", "paper", "uniform"),
     by_seed("the paper's joint beats two-stage", "paper", "two-stage"),
@@ -72,15 +80,13 @@ CLAIMS = (
     Claim("KL in Pass 2 helps", TABLE_1, (("F2", "F1"), ("F4", "F3"), ("F6", "F5"), ("F8", "F7"))),
     Claim("Pass 2 beats full-precision fine-tuning", TABLE_1, (("N3", "U1"), ("N7", "U1"))),
     Claim(
-        "default beats paper at equal size",
-        FRONTIER,
-        tuple((f"default-{bits}", f"paper-{bits}") for bits in ("4", "3.5", "3", "2.5")),
+        "default beats the paper's joint at other sizes",
+        MAIN,
+        tuple((f"default-{bits}", f"paper-{bits}") for bits in ("4", "3.5", "2.5")),
+        timed=True,
     ),
-    Claim(
-        "default beats two-stage at equal size",
-        FRONTIER,
-        tuple((f"default-{bits}", f"two-stage-{bits}") for bits in ("3.5", "2.5")),
-    ),
+    *of_family("HuBERT", MAIN_HUBERT),
+    *of_family("WavLM", MAIN_WAVLM),
     Claim(
         "clipping helps 2 bits",
         TABLE_P2,
@@ -113,36 +119,37 @@ def main() -> None:
     """Compare the pairs that are missing and whose rows are finished."""
     for claim in CLAIMS:
         folder = ROOT / "runs" / claim.table
-        finished = _finished(folder)
+        rows = finished(folder)
         for pair in claim.pairs:
-            if set(pair) <= finished.keys():
+            if set(pair) <= rows.keys():
                 key = {"claim": claim.text, "table": claim.table, "pair": pair}
-                console.print(row_of(ROWS, key, partial(_compared, folder, finished, pair)))
+                console.print(row_of(ROWS, key, partial(compared, folder, rows, pair)))
 
 
-def _finished(folder: Path) -> dict[str, dict[str, Any]]:
+def finished(folder: Path) -> dict[str, dict[str, Any]]:
     """The rows of a table by name."""
     file = folder / "table.json"
     rows = json.loads(file.read_text())["rows"] if file.exists() else []
     return {row["name"]: row for row in rows}
 
 
-def _compared(
-    folder: Path, finished: dict[str, dict[str, Any]], pair: tuple[str, str]
+def compared(
+    folder: Path, rows: dict[str, dict[str, Any]], pair: tuple[str, str]
 ) -> dict[str, Any]:
     """The first against the second, and what each took to train."""
     first, second = (next((folder / "transcripts" / name).glob("*/dev.trn")) for name in pair)
     reference = next((folder / "rows").glob("*/reference.trn"))
     test = compare_systems(second, first, reference)
-    rows = [finished[name] for name in pair]
-    clock = "cpu_seconds" if all(row.get("cpu_seconds") for row in rows) else "seconds"
+    two = [rows[name] for name in pair]
+    clock = "cpu_seconds" if all(row.get("cpu_seconds") for row in two) else "seconds"
     return {
-        "wer": [row["wer"]["dev"] for row in rows],
+        "wer": [row["wer"]["dev"] for row in two],
         "verdict": test.verdict,
         "p": test.p,
         "detectable": test.detectable,
-        "bits": [row["bits"] for row in rows],
-        "seconds": [row[clock] for row in rows],
+        "interval": test.interval,
+        "bits": [row["bits"] for row in two],
+        "seconds": [row[clock] for row in two],
     }
 
 

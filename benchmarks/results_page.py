@@ -11,6 +11,7 @@ from sections import (
     claims,
     fake_quant,
     footprints,
+    losses,
     main_rows,
     peers,
     plans,
@@ -37,6 +38,7 @@ HEADING = (
 SECTIONS = (
     sizes,
     main_rows,
+    losses,
     claims,
     tables,
     plans,

@@ -19,7 +19,9 @@ from sottovoce.reproduction.table import read_table
 
 DATA = "--train ../shared/data/commands/train.jsonl --test dev=../shared/data/commands/dev.jsonl"
 WAV2VEC2 = "../shared/models/commands-wav2vec2"
-CONFORMER, HUBERT = (f"benchmarks/models/commands-{one}" for one in ("conformer", "hubert"))
+CONFORMER, HUBERT, WAVLM = (
+    f"benchmarks/models/commands-{one}" for one in ("conformer", "hubert", "wavlm")
+)
 
 console = Console()
 
@@ -62,7 +64,8 @@ class Kept:
 TABLES = (
     Kept("table-1", "I", WAV2VEC2, "--steps 100 --learning-rate 2e-4"),
     Kept("main-rows", "benchmarks/main-rows.toml", WAV2VEC2),
-    Kept("frontier", "benchmarks/frontier.toml", WAV2VEC2, "--learning-rate 2e-4"),
+    Kept("main-hubert", "benchmarks/main-rows.toml", HUBERT),
+    Kept("main-wavlm", "benchmarks/main-rows.toml", WAVLM),
     Kept("table-p2", "P2", CONFORMER, "--steps 100 --learning-rate 1e-4"),
     Kept("low-conformer", "benchmarks/low-bits.toml", CONFORMER),
     Kept("low-hubert", "benchmarks/low-bits.toml", HUBERT),

@@ -1,12 +1,13 @@
-"""Five ways to 3 bits: the luck of a run, and what the learning rate does to each."""
+"""Five ways to 3 bits: the luck of a run, the learning rate, and other families."""
 
 from statistics import fmean, median, stdev
 
-from claims import MAIN, SEEDS
+from claims import MAIN, MAIN_HUBERT, MAIN_WAVLM, SEEDS
 from rows import Row
 from tables import kept_rows
 
 from sections.cells import NOT_MEASURED, percent, table
+from sottovoce.reproduction.results import INPUT
 
 _SYSTEMS = {
     "U1": "U1, full precision",
@@ -15,7 +16,8 @@ _SYSTEMS = {
     "paper-3": "joint, as the paper has it (one-pass, KL)",
     "default-3": "joint, our default",
 }
-_RATES = {"1e-4": "-rate-1e-4", "2e-4": "", "5e-4": "-rate-5e-4"}
+_RATES = {"5e-5": "-rate-5e-5", "1e-4": "-rate-1e-4", "2e-4": ""}
+_OTHERS = {"HuBERT": MAIN_HUBERT, "WavLM": MAIN_WAVLM}
 _UNLABELLED = {"default-3-unlabelled": "joint, our default, without transcripts"}
 
 
@@ -42,6 +44,10 @@ def section() -> str:
     parts = [title, table(headings, lines)]
     if any(f"{name}{_RATES['1e-4']}" in rows for name in _SYSTEMS):
         parts += ["The same at other learning rates, first seed:", _over_rates(rows)]
+    families = {family: kept_rows(name) for family, name in _OTHERS.items()}
+    if any(families.values()):
+        about = "Of other families (`benchmarks/train_references.py`), first seed; time over U1's:"
+        parts += [about, _over_families(families)]
     return "\n\n".join(parts)
 
 
@@ -80,3 +86,23 @@ def _over_rates(rows: dict[str, Row]) -> str:
         for name, system in _SYSTEMS.items()
     ]
     return table(["system", *_RATES], lines)
+
+
+def _over_families(families: dict[str, list[Row]]) -> str:
+    lines = []
+    for family, kept in families.items():
+        rows = {row["name"]: row for row in kept}
+        lines += [
+            [
+                family,
+                "checkpoint as given" if name == INPUT else _SYSTEMS[name],
+                f"{row['bits']:.2f}",
+                f"{row['bytes'] / 1e6:.2f}",
+                percent(row["wer"]["dev"]),
+                row["verdicts"].get("dev", ""),
+                "" if name == INPUT else f"{row['cpu_seconds'] / rows['U1']['cpu_seconds']:.2f}",
+            ]
+            for name, row in rows.items()
+            if name in (INPUT, *_SYSTEMS)
+        ]
+    return table(["family", "system", "bits", "MB", "dev WER", "against U1", "time"], lines)

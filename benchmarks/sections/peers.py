@@ -1,5 +1,6 @@
 """Other tools' weights beside ours."""
 
+from claims import MAIN
 from rows import RESULTS, Row, read_rows
 from tables import kept_rows
 
@@ -13,8 +14,8 @@ def section() -> str:
         "`python benchmarks/peers.py`: weights alone, quantized by each tool in its own way, saved "
         "in its own format; the same checkpoint and dev speech. `sottovoce mixed` is `sottovoce "
         "quantize --method mixed`, with the convolutions, the feature projection and the head at 8 "
-        "bits, on 150 training utterances. `sottovoce compress` are rows of the frontier (below): "
-        "200 updates, the rest in floating point where it is not said otherwise; what they are "
+        "bits, on 150 training utterances. `sottovoce compress` are of the main rows (above): "
+        "170 updates, the rest in floating point where it is not said otherwise; what they are "
         "tested against is full-precision training. Ordered by size."
     )
     rows = read_rows(RESULTS / "peers.json")
@@ -29,7 +30,8 @@ def section() -> str:
 
 
 def _ours_trained() -> list[Row]:
-    return [row for row in kept_rows("frontier") if row["name"].startswith("default")]
+    names = [f"default-{one}" for one in ("4", "3.5", "3", "2.5", "2.5-cnn-8", "2.25-cnn-8")]
+    return [row for row in kept_rows(MAIN) if row["name"] in names]
 
 
 def _trained(row: Row) -> list[str]:

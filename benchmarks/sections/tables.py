@@ -9,11 +9,11 @@ def section() -> str:
     return (
         "## The papers' tables, and ours\n\n"
         f"`sottovoce reproduce ... {DATA} --evaluations 1`, and\n\n{lines}\n\n"
-        "Table I and the frontier were trained with one rate for all rows, and the machine did "
-        "other work during some: times of the frontier's default rows, of O4 and of N4 are too "
-        "long. At 100 updates their U1 has lost against the input checkpoint (15.41% against "
-        "14.14%), so that a verdict against it says little. The rate of the low-bit rows was "
-        "chosen on the Conformer, by these dev speakers; for HuBERT it is too high: U1 loses too."
+        "Table I was trained with one rate for all rows, and the machine did other work during "
+        "some: times of O4 and of N4 are too long. At 100 updates their U1 has lost against the "
+        "input checkpoint (15.41% against 14.14%), so that a verdict against it says little. The "
+        "rate of the low-bit rows was chosen on the Conformer, by these dev speakers; for HuBERT "
+        "it is too high: U1 loses too."
     )
 
 

@@ -1,0 +1,51 @@
+"""How low each method goes and loses nothing: rows of tables against their start and against U1.
+
+    sottovoce reproduce benchmarks/main-rows.toml ... --out runs/main-rows  # see RESULTS.md
+    sottovoce reproduce benchmarks/low-bits.toml ... --out runs/low-conformer
+    python benchmarks/losses.py
+
+Rows that are finished are kept in `benchmarks/results/losses.json`.
+"""
+
+from functools import partial
+
+from claims import MAIN, compared, finished
+from commands import ROOT
+from rich.console import Console
+from rows import RESULTS, row_of
+
+from sottovoce.reproduction.results import INPUT
+
+ROWS = RESULTS / "losses.json"
+BASELINE = "U1"
+AGAINST = (INPUT, BASELINE)
+_LOW = ("2A-64", "2A-64-max", "4S-channel", "joint-2.5", "joint-2.25", "joint-2", "joint-1.8")
+TRIED = {
+    MAIN: (
+        *("uniform-4", "uniform-3", "uniform-2"),
+        *("paper-4", "paper-3.5", "paper-3", "paper-2.5", "two-stage-3"),
+        *("default-4", "default-3.5", "default-3", "default-2.5"),
+        *("default-2.5-cnn-8", "default-2.4-cnn-8", "default-2.25-cnn-8"),
+    ),
+    "low-wav2vec2": _LOW,
+    "low-hubert-2e-4": _LOW,
+    "low-conformer": _LOW,
+}
+"""Folder in `runs` -> its rows in question."""
+
+console = Console()
+
+
+def main() -> None:
+    """Test the rows that are finished and not yet tested."""
+    for table, names in TRIED.items():
+        folder = ROOT / "runs" / table
+        rows = finished(folder)
+        for pair in [(name, against) for name in names for against in AGAINST]:
+            if set(pair) <= rows.keys():
+                key = {"table": table, "pair": pair}
+                console.print(row_of(ROWS, key, partial(compared, folder, rows, pair)))
+
+
+if __name__ == "__main__":
+    main()

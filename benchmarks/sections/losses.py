@@ -1,0 +1,56 @@
+"""How low each method goes and loses nothing."""
+
+from losses import AGAINST, ROWS, TRIED
+from rows import Row, read_rows
+from tables import kept_rows
+
+from sections.cells import NOT_MEASURED, percent, table, verdict
+
+_STARTS = {
+    "main-rows": "wav2vec 2.0",
+    "low-wav2vec2": "wav2vec 2.0, 600 updates",
+    "low-hubert-2e-4": "HuBERT, 600 updates",
+    "low-conformer": "Conformer, 600 updates",
+}
+
+
+def section() -> str:
+    """Of RESULTS.md."""
+    title = (
+        "## How low, and nothing lost\n\n"
+        "`python benchmarks/losses.py`: rows of the tables below, dev speech, against the "
+        "checkpoint that all of them start from and against U1, which is that checkpoint trained "
+        "on in full precision for as many updates as the shortest of them. *Lossless*: no "
+        "significant increase, and one of 10% would have been found; *inconclusive*: no "
+        "significant increase, but too few words to say so. Behind the verdict: between what "
+        "and what the errors change, a 95% interval. First seeds."
+    )
+    tested = {(row["table"], *row["pair"]): row for row in read_rows(ROWS)}
+    if not tested:
+        return f"{title}\n\n{NOT_MEASURED}"
+    lines = [
+        _line(_STARTS[name], row, [tested[name, row["name"], one] for one in AGAINST])
+        for name, wanted in TRIED.items()
+        for row in kept_rows(name)
+        if row["name"] in wanted and (name, row["name"], AGAINST[-1]) in tested
+    ]
+    headings = ["start", "row", "bits", "effective", "MB", "ratio", "dev WER"]
+    return f"{title}\n\n{table([*headings, 'against the start', 'against U1'], lines)}"
+
+
+def _line(start: str, row: Row, tests: list[Row]) -> list[str]:
+    return [
+        start,
+        row["name"],
+        f"{row['bits']:.2f}",
+        f"{row['effective_bits']:.2f}",
+        f"{row['bytes'] / 1e6:.2f}",
+        f"{row['ratio']:.1f}",
+        percent(row["wer"]["dev"]),
+        *map(_told, tests),
+    ]
+
+
+def _told(test: Row) -> str:
+    low, high = test["interval"]
+    return f"{verdict(test)}; {100 * low:+.1f} to {100 * high:+.1f}%"
