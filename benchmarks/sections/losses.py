@@ -52,5 +52,7 @@ def _line(start: str, row: Row, tests: list[Row]) -> list[str]:
 
 
 def _told(test: Row) -> str:
+    if test["interval"] is None:
+        return verdict(test)
     low, high = test["interval"]
     return f"{verdict(test)}; {100 * low:+.1f} to {100 * high:+.1f}%"

@@ -66,7 +66,8 @@ def _program(
 def run() -> None:
     """Run the program; a user's mistake is one sentence and exit status 2."""
     for number in (signal.SIGINT, signal.SIGTERM):  # a training finishes its update first
-        signal.signal(number, _stop)
+        if signal.getsignal(number) != signal.SIG_IGN:  # as of a background job
+            signal.signal(number, _stop)
     transformers.logging.disable_progress_bar()
     transformers.logging.set_verbosity_error()  # what it warns of on loading, we refuse or mend
     try:
@@ -80,7 +81,7 @@ def run() -> None:
 
 
 def _stop(number: int, _: Any) -> None:
-    sys.exit(_told(f"interrupted; what was finished is kept: {GOES_ON}", 128 + number))
+    sys.exit(_told(f"interrupted; where a run was begun {GOES_ON}", 128 + number))
 
 
 def _told(message: str, status: int) -> int:

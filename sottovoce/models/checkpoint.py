@@ -1,7 +1,9 @@
 """Reading a checkpoint: a hub id, a folder that transformers wrote, or a folder that we packed."""
 
 import json
+import math
 import pickle
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,12 @@ import torch
 import transformers
 from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError, StrictDataclassError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
 )
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from sottovoce.artifact.reader import read_artifact
 from sottovoce.errors import InputError
@@ -60,10 +63,22 @@ def _recogniser(source: str | Path, config: Any) -> Recogniser:
     _refuse_gaps(model, report, family, source)
     _refuse_non_finite(model, source)
     _complete(model.config)
-    stored = getattr(config, "dtype", None) or torch.float32
-    return Recogniser(
-        model.eval(), read_processor(source, family), family, torch.finfo(stored).bits
-    )
+    processor = read_processor(source, family)
+    return Recogniser(model.eval(), processor, family, _stored_bits(source, config))
+
+
+def _stored_bits(source: str | Path, config: Any) -> int:
+    """Of a number in the checkpoint: by its file's largest tensor, else as its config says."""
+    file = Path(source) / SAFE_WEIGHTS_NAME
+    if not Path(source).exists():
+        cached = try_to_load_from_cache(str(source), SAFE_WEIGHTS_NAME)
+        file = Path(cached) if isinstance(cached, str) else file
+    if not file.is_file():
+        return torch.finfo(getattr(config, "dtype", None) or torch.float32).bits
+    with safe_open(file, framework="pt") as tensors:
+        slices = [tensors.get_slice(name) for name in tensors.keys()]  # noqa: SIM118
+    largest = max(slices, key=lambda one: math.prod(one.get_shape()))
+    return int(re.sub(r"\D", "", largest.get_dtype()))
 
 
 def load(source: str | Path) -> Recogniser:

@@ -39,6 +39,7 @@ from sottovoce.speech.overlap import refuse_overlap
 from sottovoce.speech.splitting import halves
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.state import WorkFolder, unfinished
+from sottovoce.version import __version__
 
 _SIZES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0)
 """Bits; nearer to one another where a step is a larger share of the size."""
@@ -120,6 +121,7 @@ def compress_lossless(
     if any(references(one.recogniser, evaluation).utterances != wanted for one in held):
         raise InputError(f"{baseline} writes in other characters or case: no fair baseline")
     settings = {
+        "version of sottovoce": __version__,
         "model": start.fingerprint(),
         "training speech": training.fingerprint,
         "evaluation speech": evaluation.fingerprint,

@@ -41,6 +41,7 @@ from sottovoce.report.record import RunRecord
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 from sottovoce.training.state import WorkFolder
+from sottovoce.version import __version__
 
 _BITS = 8
 
@@ -82,6 +83,7 @@ def quantize(
     work = WorkFolder.open(
         out,
         {
+            "version of sottovoce": __version__,
             "model": recogniser.fingerprint(),
             "calibration speech": speech.fingerprint,
             "evaluation speech": evaluation.fingerprint,

@@ -18,7 +18,7 @@ class System:
     Attributes:
         name: "input checkpoint", "full precision, fine-tuned" or "compressed".
         bytes: size of its tensors on disk.
-        nominal_bits, effective_bits: over the encoder's matrices; 32 for full precision.
+        nominal_bits, effective_bits: over the encoder's matrices; in full precision the file's.
         wer: word error rate, a fraction; `low` and `high` bound its 95% interval, resampled by
             `resampled_by` ("speaker" or "utterance").
         words: reference words.

@@ -98,7 +98,8 @@ def write_pages(measured: Measured, folder: Path) -> None:
         markdown.fenced(commands, "bash"),
     )
     write_text(folder / "table.md", "\n\n".join(parts) + "\n")
-    spots = [Spot(one.name, one.bytes, one.wer[ALL], one.bits >= 32) for one in results]
+    floats = {INPUT} | {row.name for row in table.rows if row.method == "finetune"}
+    spots = [Spot(one.name, one.bytes, one.wer[ALL], one.name in floats) for one in results]
     page = document(
         table.title,
         tag("p", table.paper, class_="byline"),

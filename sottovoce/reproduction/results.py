@@ -16,7 +16,7 @@ class Result:
     """A row that was run.
 
     Attributes:
-        bits, effective_bits: of the encoder's matrices; 32 for full precision.
+        bits, effective_bits: of the encoder's matrices; in full precision the file's.
         bytes: of its tensors on disk.
         seconds: of training, shared stages counted in full; `cpu_seconds` of the processor, None
             where another device trained, or the row is older than this count.

@@ -95,12 +95,6 @@ def reproduce(
     training = read_corpus(train_on)
     for corpus in corpora.values():
         refuse_overlap(training, corpus)
-    for one, other in combinations(corpora, 2):
-        if twice := overlapping(corpora[one], corpora[other]):
-            raise InputError(
-                f"test sets {one} and {other} both hold {twice[0]!r}, which a verdict over both "
-                "would count twice"
-            )
     given = _Inputs(
         table=table,
         checkpoint=str(checkpoint),
@@ -112,6 +106,12 @@ def reproduce(
         chosen=frozenset(rows or known) | {table.baseline},
         console=console or Console(stderr=True),
     )
+    for one, other in combinations(given.combined, 2):
+        if twice := overlapping(corpora[one], corpora[other]):
+            raise InputError(
+                f"test sets {one} and {other} both hold {twice[0]!r}, which a verdict over both "
+                "would count twice"
+            )
     start = load_checkpoint(given.checkpoint)
     TrainingSpeech(training, start)
     for corpus in corpora.values():
@@ -155,16 +155,17 @@ def _begin(given: _Inputs, start: Recogniser, training: Corpus) -> None:
             for name, known in dict(found["test speech"]).items()
             if speech.get(name, known) != known
         ]
-        different += [
-            f"dials of row {name}"
-            for name, known in found["recipes"].items()
-            if recipes.get(name, known) != known and _begun(given, name)
-        ]
         if different:
             raise InputError(
                 f"{given.out} was not begun with the same {', '.join(different)}; "
                 "name another --out or delete it"
             )
+        for name, known in found["recipes"].items():
+            if recipes.get(name, known) != known and _begun(given, name):
+                raise InputError(
+                    f"row {name} was begun with other dials; give the changed row another name, or "
+                    f"delete {given.out / 'rows' / name} (or what is .unfinished of it)"
+                )
         speech, recipes = dict(found["test speech"]) | speech, found["recipes"] | recipes
     elif given.out.exists():
         raise InputError(f"{given.out} exists and is no table's folder; choose another --out")

@@ -77,7 +77,7 @@ class MatchedPairs:
         if self.verdict == "lossless":
             return (
                 f"No loss shown: {found}; a loss of {self.detectable:.1%} would have been detected "
-                f"{self.power:.0%} of the time{self._range()}."
+                f"{100 * self.power:.4g}% of the time{self._range()}."
             )
         if self.verdict == "inconclusive":
             return f"Inconclusive: {found}; {self._what_is_lacking()}{self._range()}."
@@ -87,7 +87,7 @@ class MatchedPairs:
         if self.interval is None:
             return ""
         low, high = self.interval
-        level = f"{100 * self.level:.4g}% interval"
+        level = f"{100 * self.level:.6g}% interval"
         return f"; the change lies between {low:+.1%} and {high:+.1%} ({level})"
 
     def _what_is_lacking(self) -> str:

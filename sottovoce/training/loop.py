@@ -210,7 +210,8 @@ def make_update(
         optimizer.state.clear()
     for group, settings in zip(groups, optimizer.param_groups, strict=True):
         settings["lr"] = group.learning_rate * (pace.share if group.scheduled else 1.0)
-    optimizer.step()
+    with _enough_memory(recipe):
+        optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return {**told, "learning_rate": recipe.learning_rate * pace.share}
 

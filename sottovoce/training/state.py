@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,8 +107,9 @@ class WorkFolder:
         try:
             yield
         except BaseException:
-            if {path.name for path in self.path.iterdir()} <= {"settings.json", "lock"}:
-                shutil.rmtree(self.path)
+            with suppress(InputError), self.held():  # else another process is at it
+                if {path.name for path in self.path.iterdir()} <= {"settings.json", "lock"}:
+                    shutil.rmtree(self.path)
             raise
 
     @contextmanager

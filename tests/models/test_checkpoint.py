@@ -93,13 +93,16 @@ def test_half_precision_is_read_as_single(make_checkpoint: MakeCheckpoint) -> No
     assert all(one.dtype == torch.float32 for one in load_checkpoint(folder).model.parameters())
 
 
+@pytest.mark.parametrize("said", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_a_checkpoints_size_is_that_of_its_file(
-    make_recogniser: Callable[..., Recogniser], tmp_path: Path, dtype: torch.dtype
+    make_recogniser: Callable[..., Recogniser], tmp_path: Path, dtype: torch.dtype, said: bool
 ) -> None:
     recogniser, words = make_recogniser(), Transcripts("one", {"u": ("", ("a",))})
     recogniser.model.to(dtype).save_pretrained(tmp_path / "kept")
     recogniser.processor.save_pretrained(tmp_path / "kept")
+    if not said:
+        _change_config(tmp_path / "kept", dtype="float16" if dtype == torch.float32 else None)
     system = float_system("input", load_checkpoint(tmp_path / "kept"), score(words, words))
     assert system.nominal_bits == torch.finfo(dtype).bits
     file = (tmp_path / "kept" / "model.safetensors").stat().st_size

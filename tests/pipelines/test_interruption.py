@@ -108,8 +108,8 @@ def test_an_interruption_outside_training_is_one_sentence_too(sent: signal.Signa
         _, told = running.communicate(timeout=60)
     assert running.returncode == 128 + sent
     assert told == (
-        "interrupted; what was finished is kept: the same command goes on (with --resume where it "
-        "has that flag)\n"
+        "interrupted; where a run was begun the same command goes on (with --resume where it has "
+        "that flag)\n"
     )
 
 

@@ -88,3 +88,16 @@ def test_the_optimizers_moments_come_back() -> None:
     update(other_second, other_optimizer)
     assert torch.equal(other_second, second)
     assert torch.equal(other_first, torch.ones(2, 2))
+
+
+def test_what_another_process_is_training_is_not_forgotten(tmp_path: Path) -> None:
+    work = WorkFolder.open(tmp_path / "out", SETTINGS, resume=False)
+    with work.held():
+        other = WorkFolder.open(tmp_path / "out", SETTINGS, resume=True)
+        with pytest.raises(InputError, match="another process"), other.forgotten_while_empty():  # noqa: SIM117
+            with other.held():
+                pass
+        assert work.path.is_dir()
+    with pytest.raises(KeyboardInterrupt), work.forgotten_while_empty():
+        raise KeyboardInterrupt
+    assert not work.path.exists()
