@@ -9,7 +9,7 @@ Rows that are finished are kept in `benchmarks/results/losses.json`.
 
 from functools import partial
 
-from claims import MAIN, compared, finished
+from claims import MAIN, SEEDS, compared, finished
 from commands import ROOT
 from rich.console import Console
 from rows import RESULTS, row_of
@@ -22,10 +22,13 @@ AGAINST = (INPUT, BASELINE)
 _LOW = ("2A-64", "2A-64-max", "4S-channel", "joint-2.5", "joint-2.25", "joint-2", "joint-1.8")
 TRIED = {
     MAIN: (
-        *("uniform-4", "uniform-3", "uniform-2"),
-        *("paper-4", "paper-3.5", "paper-3", "paper-2.5", "two-stage-3"),
-        *("default-4", "default-3.5", "default-3", "default-2.5"),
-        *("default-2.5-cnn-8", "default-2.4-cnn-8", "default-2.25-cnn-8"),
+        *("uniform-4", "uniform-2", "paper-4", "paper-3.5", "paper-2.5"),
+        *("default-4", "default-3.5", "default-2.5", "default-2.4-cnn-8", "default-2.25-cnn-8"),
+        *(
+            f"{row}{seed}"
+            for row in ("uniform-3", "paper-3", "two-stage-3", "default-3", "default-2.5-cnn-8")
+            for seed in SEEDS
+        ),
     ),
     "low-wav2vec2": _LOW,
     "low-hubert-2e-4": _LOW,
