@@ -92,7 +92,8 @@ def test_an_interrupted_compression_goes_on_and_ends_as_one_that_was_not(
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_outside_training_is_one_sentence_too(sent: signal.Signals) -> None:
     program = (
-        "import time; from sottovoce.cli import app; "
+        "import signal, time; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from sottovoce.cli import app; "
         "app.app = lambda: (print('begun', flush=True), time.sleep(60)); app.run()"
     )
     with subprocess.Popen(
