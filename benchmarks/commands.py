@@ -30,6 +30,7 @@ from sottovoce.speech.batching import evaluation_order
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.loading import prefetched
 from sottovoce.training.losses import kl_divergence
+from sottovoce.training.state import unfinished
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
@@ -119,7 +120,9 @@ def _key(table: str, system: str, recipe: Training) -> dict[str, Any]:
 
 def _u1(out: Path, recipe: Training) -> Mapping[str, Any]:
     if not out.exists():  # else: finished, and its row was lost
-        finetune(CHECKPOINT, TRAIN, DEV, out, recipe, resume=_unfinished(out), console=console)
+        finetune(
+            CHECKPOINT, TRAIN, DEV, out, recipe, resume=unfinished(out).exists(), console=console
+        )
     facts = json.loads((out / "metrics.json").read_text())
     _refuse_another(out, facts["recipe"], recipe)
     system = facts["system"]
@@ -148,7 +151,7 @@ def _compressing(
                 baseline=baseline,
                 plan=plan,
                 cache=RUNS / "shared",
-                resume=_unfinished(out),
+                resume=unfinished(out).exists(),
                 console=console,
             )
         record = RunRecord.from_json(json.loads((out / "metrics.json").read_text()))
@@ -192,10 +195,6 @@ def _facts(record: RunRecord) -> Mapping[str, Any]:
 def _cpu_minutes(seconds: float | None) -> Mapping[str, float]:
     """Of training, over all interruptions; nothing where another device trained."""
     return {} if seconds is None else {"cpu_minutes": seconds / 60}
-
-
-def _unfinished(out: Path) -> bool:
-    return out.with_name(out.name + ".unfinished").exists()
 
 
 @torch.inference_mode()

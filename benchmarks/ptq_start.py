@@ -28,6 +28,7 @@ from sottovoce.plan import Plan
 from sottovoce.posttraining.dials import PostTraining
 from sottovoce.recipe import read_recipe
 from sottovoce.report.record import RunRecord
+from sottovoce.training.state import unfinished
 
 ROWS = RESULTS / "ptq_start.json"
 FOLDER = RUNS / "ptq-start"
@@ -84,13 +85,12 @@ def trained(folder: str, source: Path, plan: Plan | None) -> Callable[[], Mappin
 def _trained(out: Path, source: Path, plan: Plan | None) -> Mapping[str, Any]:
     if not out.exists():
         console.rule(out.name)
-        unfinished = out.with_name(f"{out.name}.unfinished").exists()
         compress(
             *(source, TRAIN, DEV, out, RECIPE),
             baseline=CHECKPOINT,
             plan=plan,
             cache=FOLDER / "shared",
-            resume=unfinished,
+            resume=unfinished(out).exists(),
             console=console,
         )
     record = RunRecord.from_json(json.loads((out / "metrics.json").read_text()))

@@ -26,6 +26,7 @@ from sottovoce.models.families import family_of
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.pipelines.full_precision import finetune
 from sottovoce.recipe import Training
+from sottovoce.training.state import unfinished
 
 MODELS = ROOT / "benchmarks" / "models"
 RUNS = ROOT / "runs" / "references"
@@ -110,10 +111,10 @@ def trained(name: str, out: Path, steps: int | None = None) -> Path:
         trying = {"steps": steps, "evaluations": 1} if steps else {}
         recipe = reference.recipe.replaced(trying)
         start = RUNS / f"{name}-start"
-        unfinished = out.with_name(f"{out.name}.unfinished").exists()
-        if not unfinished:
+        begun = unfinished(out).exists()
+        if not begun:
             save_start(load_checkpoint(CHECKPOINT), reference, start)
-        finetune(start, TRAIN, DEV, out, recipe, resume=unfinished, console=console)
+        finetune(start, TRAIN, DEV, out, recipe, resume=begun, console=console)
     return out
 
 

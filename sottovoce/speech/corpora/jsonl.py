@@ -54,20 +54,24 @@ def _utterance(record: dict[str, Any], folder: Path, place: str, transcribed: bo
         if duration <= 0:
             raise InputError(f'{place}: "offset" is {start:g} s, which is past the end of {path}')
     return Utterance(
-        id=_string(record, "id", place, default=_without_suffix(path, folder)),
+        id=_name(record, "id", place, default=_without_suffix(path, folder)),
         audio=audio,
         duration=duration,
         text=_string(record, "text", place) if transcribed else "",
-        speaker=_string(record, "speaker", place, default=""),
+        speaker=_name(record, "speaker", place, default=""),
     )
+
+
+def _name(record: dict[str, Any], field: str, place: str, default: str) -> str:
+    """A string, or a whole number in place of one."""
+    value = record.get(field)
+    return str(value) if type(value) is int else _string(record, field, place, default)
 
 
 def _string(record: dict[str, Any], field: str, place: str, default: str | None = None) -> str:
     value = record.get(field, default)
     if value is None:
         raise InputError(f'{place} has no "{field}"')
-    if isinstance(value, int) and not isinstance(value, bool) and field in ("id", "speaker"):
-        return str(value)
     if not isinstance(value, str):
         raise InputError(f'{place}: "{field}" is {value!r}; it must be a string')
     return value
