@@ -23,7 +23,7 @@ from sottovoce.pipelines.comparing import compare_systems
 
 ROWS = RESULTS / "claims.json"
 TABLE_1, MAIN, TABLE_P2 = "table-1", "main-rows", "table-p2"
-MAIN_HUBERT, MAIN_WAVLM = "main-hubert", "main-wavlm"
+MAIN_HUBERT, MAIN_WAVLM, RATES = "main-hubert", "main-wavlm", "rates"
 SEEDS = ("", "-seed-1", "-seed-2")  # in the names of the main rows
 SHARED_BY = ("channel", "128", "64", "32")  # what has a scale of its own, in P2's rows
 

@@ -5,8 +5,8 @@ nowhere else.
 """
 
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from importlib import resources
 from math import inf
@@ -16,6 +16,7 @@ from typing import Any, Self
 import tomli_w
 
 from sottovoce.candidates import Candidates, precision_of, precisions_of
+from sottovoce.dials import PerBits, dial, dial_value, written
 from sottovoce.errors import InputError
 from sottovoce.plan import WHOLE_BITS, Precision
 from sottovoce.quantizers.grids import GRIDS
@@ -28,14 +29,6 @@ STUDENTS = ("none", "sampled", "all")
 FINETUNE = ("none", "start", "learnt")
 PLAN_BY = ("joint", "kl", "hessian", "nas")
 _BY_CTC = ("hessian", "nas")
-
-PerBits = tuple[tuple[float, float], ...]
-"""(bits, weight) pairs: a TOML table such as { 2 = 0.0, 4 = 1.0 }, or a flag such as 2:0,4:1."""
-
-
-def dial(default: Any, explanation: str, allowed: tuple[str, ...] = ()) -> Any:
-    """A recipe field: its default, the help of its flag, and the names it may take."""
-    return field(default=default, metadata={"help": explanation, "allowed": allowed})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +88,12 @@ class Training:
         for name in changes:
             if name not in known:
                 raise InputError(f"{name!r} is no dial of a recipe; known are {', '.join(known)}")
-        return replace(self, **{name: _read(known[name], changes[name]) for name in changes})
+        return replace(self, **{name: dial_value(known[name], changes[name]) for name in changes})
 
     def to_record(self) -> dict[str, Any]:
         """The dials as TOML and JSON hold them; one that is None is left out."""
         present = {spec.name: getattr(self, spec.name) for spec in fields(self)}
-        return {name: _written(value) for name, value in present.items() if value is not None}
+        return {name: written(value) for name, value in present.items() if value is not None}
 
     def to_toml(self) -> str:
         """The recipe as TOML; a dial that is None is left out."""
@@ -341,70 +334,3 @@ def read_recipe(name_or_file: str) -> Recipe:
         return Recipe().replaced(record)
     except InputError as error:
         raise InputError(f"recipe {name_or_file}: {error}") from error
-
-
-def _written(value: Any) -> Any:
-    if isinstance(value, tuple) and value and isinstance(value[0], tuple):
-        return {str(bits): weight for bits, weight in value}
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _read(spec: Field[Any], value: Any) -> Any:
-    """A dial's value from TOML, a flag's text or Python, by the dial's declared type."""
-    read, form = _READERS[spec.type]
-    try:
-        return read(value)
-    except (TypeError, ValueError, AttributeError, KeyError) as error:
-        raise InputError(f"{spec.name} is {value!r}; it must be {form}") from error
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool):
-        raise TypeError
-    return float(value)
-
-
-def _whole(value: Any) -> int:
-    number = _number(value)
-    if not number.is_integer():
-        raise ValueError
-    return int(number)
-
-
-def _width(value: Any) -> float:
-    number = _number(value)
-    return int(number) if number.is_integer() else number
-
-
-def _truth(value: Any) -> bool:
-    return {"true": True, "false": False}[str(value).lower()]
-
-
-def _or_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: None if value is None else read(value)
-
-
-def _candidates(value: Any) -> Candidates:
-    parts = value.split(",") if isinstance(value, str) else value
-    return tuple(part.strip() if "/" in str(part) else _width(part) for part in parts)
-
-
-def _per_bits(value: Any) -> PerBits:
-    if isinstance(value, str):
-        value = [part.split(":") for part in value.split(",")]
-    pairs = value.items() if isinstance(value, Mapping) else value
-    return tuple((_width(bits), _number(weight)) for bits, weight in pairs)
-
-
-_READERS: dict[Any, tuple[Callable[[Any], Any], str]] = {
-    str: (str, "a word"),
-    int: (_whole, "a whole number"),
-    int | None: (_or_none(_whole), "a whole number"),
-    float: (_number, "a number"),
-    float | None: (_or_none(_number), "a number"),
-    bool: (_truth, "true or false"),
-    bool | None: (_or_none(_truth), "true or false"),
-    Candidates: (_candidates, "candidates with commas between them, such as 2,4,8"),
-    PerBits: (_per_bits, "bits:weight pairs with commas between them, such as 4:1.0,8:0.5"),
-}
-"""Type of a dial -> how it is read, and the form that it takes."""

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from sottovoce.dials import PerBits
 from sottovoce.errors import InputError
 from sottovoce.plan import Precision
-from sottovoce.recipe import PerBits, Recipe, Training, named_recipes, read_recipe
+from sottovoce.recipe import Recipe, Training, named_recipes, read_recipe
 
 TURNED = Recipe(
     bits=None,

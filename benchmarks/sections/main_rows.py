@@ -2,7 +2,7 @@
 
 from statistics import fmean, median, stdev
 
-from claims import MAIN, MAIN_HUBERT, MAIN_WAVLM, SEEDS
+from claims import MAIN, MAIN_HUBERT, MAIN_WAVLM, RATES, SEEDS
 from rows import Row
 from tables import kept_rows
 
@@ -42,8 +42,9 @@ def section() -> str:
     ]
     headings = ["system", "bits", "effective", "MB", "dev WER by seed", "mean", "spread", "time"]
     parts = [title, table(headings, lines)]
-    if any(f"{name}{_RATES['1e-4']}" in rows for name in _SYSTEMS):
-        parts += ["The same at other learning rates, first seed:", _over_rates(rows)]
+    if rates := {row["name"]: row for row in kept_rows(RATES)}:
+        about = "The same at other learning rates (`benchmarks/rates.toml`), first seed:"
+        parts += [about, _over_rates({**rates, **rows})]
     families = {family: kept_rows(name) for family, name in _OTHERS.items()}
     if any(families.values()):
         about = "Of other families (`benchmarks/train_references.py`), first seed; time over U1's:"

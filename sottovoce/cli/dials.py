@@ -8,7 +8,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from sottovoce.candidates import Candidates
-from sottovoce.recipe import PerBits, Training
+from sottovoce.dials import PerBits
+from sottovoce.recipe import Training
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

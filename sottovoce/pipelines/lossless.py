@@ -29,7 +29,7 @@ from sottovoce.pipelines.measured import (
 )
 from sottovoce.recipe import Recipe
 from sottovoce.report.record import RunRecord, SizeTried
-from sottovoce.report.verdict import VERDICTS
+from sottovoce.report.verdict import headline
 from sottovoce.runtime.recognition import references
 from sottovoce.scoring import POWER, Score, Transcripts, matched_pairs, score
 from sottovoce.scoring.foresight import nothing_told, too_few_told
@@ -228,7 +228,8 @@ def _upwards(
         if not walk[bits].passed:
             continue
         record, own = judged(bits, looks)
-        verdict = min((one.verdict for one in record.comparisons), key=VERDICTS.index)
+        leading = headline(record.comparisons)
+        verdict = None if leading is None else leading.verdict
         walk[bits] = replace(walk[bits], judged=verdict)
         if verdict != "worse":
             sizes = tuple(walk.values())

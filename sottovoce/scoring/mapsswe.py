@@ -63,7 +63,8 @@ def matched_pairs(
     mean, sd, z = _statistics(differences)
     test = SIGN_TEST if len(differences) < FEWEST_SEGMENTS or sd == 0 else MAPSSWE
     p = two_sided(z) if test == MAPSSWE else _sign_test(differences)
-    found = _detectable_loss(sd, len(differences), score_a.errors, alpha, power)
+    deviation = _deviation(sd, len(differences), score_a.errors)
+    found = None if deviation is None else deviations_away(alpha, power) * deviation
     return MatchedPairs(
         test=test,
         segments=len(differences),
@@ -73,7 +74,11 @@ def matched_pairs(
         p=p,
         errors_a=score_a.errors,
         errors_b=score_b.errors,
-        interval=_interval(differences, sd, score_a.errors, alpha) if test == MAPSSWE else None,
+        interval=(
+            None
+            if deviation is None or test != MAPSSWE
+            else _interval(-int(differences.sum()) / score_a.errors, deviation, alpha)
+        ),
         level=1 - alpha,
         power=power,
         words=score_a.words,
@@ -135,22 +140,14 @@ def _sign_test(differences: Differences) -> float:
     return min(1.0, 2 * tail / 2**tosses)
 
 
-def _detectable_loss(
-    sd: float, segments: int, errors: int, alpha: float, power: float
-) -> float | None:
-    if sd == 0 or errors == 0:
-        return None
-    return deviations_away(alpha, power) * sd * math.sqrt(segments) / errors
+def _deviation(sd: float, segments: int, errors: int) -> float | None:
+    """Standard deviation of the change relative to A's errors; None where it is not known."""
+    return None if sd == 0 or errors == 0 else sd * math.sqrt(segments) / errors
 
 
-def _interval(
-    differences: Differences, sd: float, errors: int, alpha: float
-) -> tuple[float, float] | None:
-    if sd == 0 or errors == 0:
-        return None
-    half = -NormalDist().inv_cdf(alpha / 2) * sd * math.sqrt(len(differences))
-    more = -float(differences.sum())
-    return (more - half) / errors, (more + half) / errors
+def _interval(change: float, deviation: float, alpha: float) -> tuple[float, float]:
+    half = -NormalDist().inv_cdf(alpha / 2) * deviation
+    return change - half, change + half
 
 
 def deviations_away(alpha: float, power: float = POWER) -> float:
