@@ -57,7 +57,11 @@ def of_family(family: str, table: str) -> tuple[Claim, ...]:
     """About our recipe in the main rows of another family."""
     return tuple(
         Claim(f"{family}: default beats {method}", table, (("default-3", other),), timed=True)
-        for method, other in (("uniform", "uniform-3"), ("the paper's joint", "paper-3"))
+        for method, other in (
+            ("uniform", "uniform-3"),
+            ("two-stage", "two-stage-3"),
+            ("the paper's joint", "paper-3"),
+        )
     )
 
 
@@ -84,6 +88,15 @@ CLAIMS = (
         MAIN,
         tuple((f"default-{bits}", f"paper-{bits}") for bits in ("4", "3.5", "2.5")),
         timed=True,
+    ),
+    *(
+        Claim(
+            f"default beats {method} at other rates",
+            RATES,
+            tuple((f"default-3-rate-{rate}", f"{row}-3-rate-{rate}") for rate in ("1e-4", "5e-5")),
+            timed=True,
+        )
+        for row, method in (("paper", "the paper's joint"), ("uniform", "uniform"))
     ),
     *of_family("HuBERT", MAIN_HUBERT),
     *of_family("WavLM", MAIN_WAVLM),

@@ -1,7 +1,10 @@
 """The program `sottovoce`."""
 
+import os
 import signal
 import sys
+import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import transformers
@@ -22,8 +25,13 @@ from sottovoce.cli import (
     transcribe,
 )
 from sottovoce.errors import InputError, Interrupted
+from sottovoce.training.processes import was_launched_to_follow
 from sottovoce.training.state import GOES_ON
 from sottovoce.version import __version__
+
+_LATER = 5.0
+"""Seconds after which a process that follows says what ended it: what ends all of them the leader
+says, and the launcher then ends the others."""
 
 app = typer.Typer(
     help="Makes speech recognisers small and fast, and proves that nothing was lost.",
@@ -65,6 +73,8 @@ def _program(
 
 def run() -> None:
     """Run the program; a user's mistake is one sentence and exit status 2."""
+    if was_launched_to_follow():
+        sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     for number in (signal.SIGINT, signal.SIGTERM):  # a training finishes its update first
         if signal.getsignal(number) != signal.SIG_IGN:  # as of a background job
             signal.signal(number, _stop)
@@ -73,15 +83,22 @@ def run() -> None:
     try:
         app()
     except InputError as error:
-        sys.exit(_told(f"error: {error}", 2))
+        sys.exit(_failed(f"error: {error}"))
     except (OSError, SafetensorError) as error:
-        sys.exit(_told(f"error: {error}; see that the disk has room and lets you write", 2))
+        sys.exit(_failed(f"error: {error}; see that the disk has room and lets you write"))
     except Interrupted as stopped:
         sys.exit(_told(str(stopped), 130))
 
 
 def _stop(number: int, _: Any) -> None:
     sys.exit(_told(f"interrupted; where a run was begun {GOES_ON}", 128 + number))
+
+
+def _failed(message: str) -> int:
+    if was_launched_to_follow():
+        time.sleep(_LATER)
+        sys.stderr = sys.__stderr__
+    return _told(message, 2)
 
 
 def _told(message: str, status: int) -> int:

@@ -24,6 +24,7 @@ from sottovoce.models.processor import new_processor
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.pipelines.measured import Measured, float_system, scored
 from sottovoce.recipe import Training
+from sottovoce.report.record import TrainingPoint
 from sottovoce.runtime.recognition import references
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
@@ -32,6 +33,7 @@ from sottovoce.training.accelerator import accelerator_for
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.full_precision import FullPrecision
 from sottovoce.training.loop import train
+from sottovoce.training.processes import leads, meet
 from sottovoce.training.state import WorkFolder
 from sottovoce.version import __version__
 from sottovoce.wording import counted
@@ -95,7 +97,21 @@ def finetune(
     recogniser.stored_bits = 32  # whatever the start was kept in
     after = scored(recogniser, evaluation, "fine-tuned", console)
     measured = Measured(float_system("full precision, fine-tuned", recogniser, after), after)
+    if leads():
+        _deliver(recogniser, measured, recipe, history, work, out)
+    meet()
+    return measured
 
+
+def _deliver(
+    recogniser: Recogniser,
+    measured: Measured,
+    recipe: Training,
+    history: tuple[TrainingPoint, ...],
+    work: WorkFolder,
+    out: Path,
+) -> None:
+    """Write what was trained beside its place, then put it there."""
     finished = work.path / "finished"
     shutil.rmtree(finished, ignore_errors=True)
     recogniser.model.save_pretrained(finished)
@@ -111,7 +127,6 @@ def finetune(
     write_text(finished / "recipe.toml", recipe.to_toml())
     os.replace(finished, out)
     shutil.rmtree(work.path)
-    return measured
 
 
 def _with_new_head(source: str | Path, corpus: Corpus) -> Recogniser:

@@ -38,6 +38,7 @@ from sottovoce.speech.overlap import overlap_told
 from sottovoce.training.accelerator import accelerator_for
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.loop import train
+from sottovoce.training.processes import leads, meet
 from sottovoce.training.spent import Spent
 from sottovoce.training.state import WorkFolder
 from sottovoce.training.teacher import CachedTeacher
@@ -149,22 +150,24 @@ def compress(
     # the history counts what was trained before an interruption too
     begun = time.monotonic() - training.seconds - (prepared - started)
 
-    finished = work.path / "finished"
-    packed = _packed(objective, finished)
-    record = documented(
-        *(packed, finished, out.name, baselines, evaluation, console),
-        source=str(source),
-        begun=begun,
-        training_seconds=training.seconds,
-        training_cpu_seconds=training.cpu_seconds,
-        recipe=recipe.to_record(),
-        history=history,
-        expected_bits=expected_bits,
-        notes=notes,
-    )
-    os.replace(finished, out)
-    shutil.rmtree(work.path)
-    return record
+    if leads():
+        finished = work.path / "finished"
+        packed = _packed(objective, finished)
+        documented(
+            *(packed, finished, out.name, baselines, evaluation, console),
+            source=str(source),
+            begun=begun,
+            training_seconds=training.seconds,
+            training_cpu_seconds=training.cpu_seconds,
+            recipe=recipe.to_record(),
+            history=history,
+            expected_bits=expected_bits,
+            notes=notes,
+        )
+        os.replace(finished, out)
+        shutil.rmtree(work.path)
+    meet()
+    return RunRecord.of(out)
 
 
 def _pass_2(first: JointObjective, source: str | Path, fingerprint: str) -> JointObjective:

@@ -5,7 +5,6 @@ each that is tried. It is decided on one part of the evaluation speech; the verd
 other, which can only send the search back to a larger size.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -38,6 +37,7 @@ from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.overlap import refuse_overlap
 from sottovoce.speech.splitting import halves
 from sottovoce.training.batch import TrainingSpeech
+from sottovoce.training.processes import leads, meet
 from sottovoce.training.state import WorkFolder, unfinished
 from sottovoce.version import __version__
 
@@ -179,12 +179,14 @@ def compress_lossless(
     if found is None:
         raise InputError(f"no size passes on the other part of the speech; see {work.path}")
     record, own = found
-    finished = work.path / "finished"
-    shutil.rmtree(finished, ignore_errors=True)
-    shutil.copytree(_folder(work, record.recipe["bits"]), finished)
-    write_papers(finished, record, own, out.name)
-    os.replace(finished, out)
-    shutil.rmtree(work.path)
+    if leads():
+        finished = work.path / "finished"
+        shutil.rmtree(finished, ignore_errors=True)
+        shutil.copytree(_folder(work, record.recipe["bits"]), finished)
+        write_papers(finished, record, own, out.name)
+        os.replace(finished, out)
+        shutil.rmtree(work.path)
+    meet()
     return record
 
 
@@ -244,7 +246,7 @@ def _folder(work: WorkFolder, bits: float) -> Path:
 
 def _decided(folder: Path, before: Sequence[Score], bits: float, question: Question) -> SizeTried:
     """The size against what it is held against; its figures are those of the hardest of them."""
-    record = RunRecord.from_json(json.loads((folder / "metrics.json").read_text()))
+    record = RunRecord.of(folder)
     own = score(before[0].reference, Transcripts.read_trn(folder / "compressed.trn"))
     hardest = min(before, key=lambda one: one.errors)
     pairs = [matched_pairs(one, own, question.alpha, question.detectable) for one in before]
@@ -271,7 +273,7 @@ def _judged(
     console: Console,
 ) -> tuple[RunRecord, Score]:
     """The model's record with the verdict on speech that the search did not decide on."""
-    record = RunRecord.from_json(json.loads((folder / "metrics.json").read_text()))
+    record = RunRecord.of(folder)
     after = scored(load(folder).to(best_device()), speech, "compressed", console)
     judged = replace(
         record,

@@ -27,6 +27,7 @@ from sottovoce.search.sensitivity import MEASURES
 from sottovoce.search.supernet import groups_of
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.loop import train
+from sottovoce.training.processes import leads, meet
 from sottovoce.training.spent import Spent, stopwatch
 from sottovoce.training.state import WorkFolder
 from sottovoce.training.teacher import CachedTeacher
@@ -71,7 +72,9 @@ def sensitive_plan(
         measuring = stopwatch(accelerator.device, spent)
         batches = list(islice(speech.batches(recipe, 0), recipe.sensitivity_batches))
         costs = MEASURES[recipe.plan_by](start, matrices, batches, recipe)
-        write_text(costs_file, json.dumps({"costs": costs.tolist(), **asdict(measuring())}))
+        if leads():
+            write_text(costs_file, json.dumps({"costs": costs.tolist(), **asdict(measuring())}))
+    meet()
     found = json.loads(costs_file.read_text())
     spent = Spent(found["seconds"], found.get("cpu_seconds"))
     return _cheapest(start, recipe, np.array(found["costs"])), spent

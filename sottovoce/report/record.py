@@ -1,5 +1,6 @@
 """What a run leaves behind, as one frozen value: `metrics.json`, and all that a report reads."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -186,6 +187,11 @@ class RunRecord:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def of(cls, folder: Path) -> "RunRecord":
+        """That of a finished folder; else as `from_json`."""
+        return cls.from_json(json.loads((folder / "metrics.json").read_text(encoding="utf-8")))
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "RunRecord":

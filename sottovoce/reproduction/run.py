@@ -29,6 +29,7 @@ from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.overlap import overlapping, refuse_overlap
 from sottovoce.training.batch import TrainingSpeech
+from sottovoce.training.processes import alone, leader_first, leads, meet
 from sottovoce.training.spent import Spent
 from sottovoce.training.state import unfinished
 from sottovoce.version import __version__
@@ -116,7 +117,13 @@ def reproduce(
     TrainingSpeech(training, start)
     for corpus in corpora.values():
         references(start, corpus)
-    _begin(given, start, training)
+    with leader_first():
+        _begin(given, start, training)
+    if not leads():
+        for row in _to_run(given):
+            _trained(given, row)
+        meet()
+        return ()
     results: tuple[Result, ...] = ()
     failures: dict[str, str] = {}
     for result in _results(given, start, failures):
@@ -126,6 +133,7 @@ def reproduce(
     if failures:
         write_pages(told, given.out)
         raise InputError("; ".join(f"row {name} failed: {why}" for name, why in failures.items()))
+    meet()
     return results
 
 
@@ -181,21 +189,19 @@ def _begun(given: _Inputs, row: str) -> bool:
 def _results(given: _Inputs, checkpoint: Recogniser, failures: dict[str, str]) -> Iterator[Result]:
     """The checkpoint, the baseline, what is finished, then the rest, in the table's order each.
 
-    A row that fails is noted in `failures` and left out; without the baseline nothing goes on.
+    A row that fails is noted in `failures` and left out; without the baseline nothing goes on, nor
+    where several processes train, of which one alone may have failed.
     """
     original = _scores(given, INPUT, given.checkpoint)
     system = float_system(INPUT, checkpoint, next(iter(original.values())))
     start = _result(given, INPUT, system, original, Spent(), command="")
-    finished = {row.name for row in given.table.rows if (given.out / "rows" / row.name).exists()}
-    run = [row for row in given.table.rows if row.name in given.chosen | finished]
-    run.sort(key=lambda row: (row.name != given.table.baseline, row.name not in finished))
     baseline: Scores | None = None
-    for row in run:
+    for row in _to_run(given):
         given.console.rule(f"{row.name}: {row.system}")
         try:
             folder = _trained(given, row)
         except InputError as error:
-            if baseline is None:
+            if baseline is None or not alone():
                 raise
             failures[row.name] = str(error)
             given.console.print(f"row {row.name} failed: {error}")
@@ -207,6 +213,13 @@ def _results(given: _Inputs, checkpoint: Recogniser, failures: dict[str, str]) -
         result = _row_result(given, row, folder, scores)
         result = replace(result, ratio=start.bytes / result.bytes)
         yield result if scores is baseline else _compared(given, result, scores, baseline)
+
+
+def _to_run(given: _Inputs) -> list[TableRow]:
+    """The baseline, what is finished, then the rest of what is chosen."""
+    finished = {row.name for row in given.table.rows if (given.out / "rows" / row.name).exists()}
+    run = [row for row in given.table.rows if row.name in given.chosen | finished]
+    return sorted(run, key=lambda row: (row.name != given.table.baseline, row.name not in finished))
 
 
 def _trained(given: _Inputs, row: TableRow) -> Path:

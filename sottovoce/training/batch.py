@@ -14,6 +14,7 @@ from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.labels import least_frames
 from sottovoce.speech.loading import prefetched
 from sottovoce.speech.utterance import Utterance
+from sottovoce.training.processes import joined, leads, share_of
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,14 @@ class Batch:
         ids: the utterances.
         waveforms: float32 samples of each.
         labels: label ids of each.
+        frames: of the encoder, padding excluded.
         seconds: of audio, padding excluded.
     """
 
     ids: tuple[str, ...]
     waveforms: tuple[np.ndarray, ...]
     labels: tuple[tuple[int, ...], ...]
+    frames: int
     seconds: float
 
 
@@ -79,22 +82,26 @@ class TrainingSpeech:
     def batches(self, recipe: Training, first_update: int) -> Iterator[Batch]:
         """Endless batches; the k-th is the same however often training was interrupted.
 
+        Of several processes that train together, each has its share of every batch.
+
         Args:
             first_update: index of the first batch to yield.
         """
         chosen = self._chosen(recipe.seconds_per_batch, recipe.seed, first_update)
         decoded = prefetched(chosen, self.sampling_rate)
+        own_draws = () if leads() else (joined().process_index,)
         for update, batch in enumerate(decoded, first_update):
             waveforms = [waveform for _, waveform in batch]
             for utterance, waveform in batch:
                 self._refuse_too_short(utterance, len(waveform))
             if recipe.augment:
-                generator = np.random.default_rng((recipe.seed, update))
+                generator = np.random.default_rng((recipe.seed, update, *own_draws))
                 waveforms = [augmented(one, self.sampling_rate, generator) for one in waveforms]
             yield Batch(
                 ids=tuple(utterance.id for utterance, _ in batch),
                 waveforms=tuple(waveforms),
                 labels=tuple(self.labels[utterance.id] for utterance, _ in batch),
+                frames=sum(self._frames_of(len(waveform)) for waveform in waveforms),
                 seconds=sum(map(len, waveforms)) / self.sampling_rate,
             )
 
@@ -105,5 +112,5 @@ class TrainingSpeech:
         while True:
             batches = bucketed_batches(self.durations, seconds, seed, epoch)
             for batch in batches[max(0, first_update - passed) :]:
-                yield [self.corpus.utterances[index] for index in batch]
+                yield [self.corpus.utterances[index] for index in share_of(batch)]
             passed, epoch = passed + len(batches), epoch + 1

@@ -21,6 +21,7 @@ from sottovoce.models.recogniser import Recogniser
 from sottovoce.recipe import Training
 from sottovoce.report.record import TrainingPoint
 from sottovoce.training.batch import Batch, TrainingSpeech
+from sottovoce.training.processes import alone, anyone, combined, leads
 from sottovoce.training.spent import Spent, stopwatch
 from sottovoce.training.state import (
     GOES_ON,
@@ -147,16 +148,17 @@ def train(
                 ) from error
             told = make_update(objective, groups, optimizer, batch, Update(index, total), recipe)
             point = TrainingPoint(index + 1, **asdict(spent()), **told)
-            if point.step in evaluate_after:
+            if point.step in evaluate_after and leads():
                 with objective.deployed() as recogniser:
                     point = replace(point, wer=evaluate(recogniser))
                 bar.console.print(_sentence(point, total))
             history.append(point)
             bar.update(task, advance=1, told=f"loss {point.loss:.3f}")
-            if interrupted() or time.monotonic() - last_save > _SAVE_EVERY_SECONDS:
+            stopping = anyone(interrupted())
+            if stopping or time.monotonic() - last_save > _SAVE_EVERY_SECONDS:
                 save()
                 last_save = time.monotonic()
-            if interrupted():
+            if stopping:
                 raise Interrupted(
                     f"interrupted after update {point.step} of {total}; it is kept in {work.path}, "
                     "and the same command with --resume goes on"
@@ -198,6 +200,8 @@ def make_update(
     set_seed(draws(recipe.seed, update))
     with _enough_memory(recipe):
         told = objective.update(batch, update)
+        parameters = [parameter for one in groups for parameter in one.parameters]
+        told = {**told, "loss": combined(parameters, told["loss"], batch.frames)}
     scheduled = [parameter for one in groups if one.scheduled for parameter in one.parameters]
     norm = torch.nn.utils.clip_grad_norm_(scheduled, recipe.max_grad_norm).item()
     if not math.isfinite(told["loss"]) or not math.isfinite(norm):
@@ -268,13 +272,17 @@ def _sentence(point: TrainingPoint, total: int) -> str:
 
 @contextmanager
 def _interruption() -> Iterator[Callable[[], bool]]:
-    """Hold back Ctrl-C, or SIGTERM, until the update under way is done; a second acts at once."""
+    """Hold back Ctrl-C, or SIGTERM, until the update under way is done; a second acts at once.
+
+    A launcher of several processes sends each a second one itself: it waits too.
+    """
     asked: list[int] = []
     previous = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
 
     def ask(number: int, _: Any) -> None:
         asked.append(number)
-        as_before()
+        if alone():
+            as_before()
 
     def as_before() -> None:
         for one, handler in previous.items():

@@ -8,6 +8,7 @@ from typing import Self
 import torch
 
 from sottovoce.report.record import TrainingPoint
+from sottovoce.training.processes import alone
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Spent:
     Attributes:
         seconds: of the clock on the wall.
         cpu_seconds: of this process on all cores, whatever else the machine did; None where it is
-            not known, or where another device did the work.
+            not known, or where another device or process did some of the work.
     """
 
     seconds: float = 0.0
@@ -43,9 +44,10 @@ def stopwatch(device: torch.device, before: Spent | None = None) -> Callable[[],
         before: what had been spent already.
     """
     wall, cpu = time.monotonic(), time.process_time()
+    here = device.type == "cpu" and alone()
 
     def spent() -> Spent:
-        on_cpu = time.process_time() - cpu if device.type == "cpu" else None
+        on_cpu = time.process_time() - cpu if here else None
         return (before or Spent()) + Spent(time.monotonic() - wall, on_cpu)
 
     return spent

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from sottovoce.errors import InputError
 from sottovoce.files import write_text
+from sottovoce.training.processes import leader_first, leads
 
 GOES_ON = "the same command goes on (with --resume where it has that flag)"
 
@@ -40,6 +41,8 @@ def unfinished(out: Path) -> Path:
 class WorkFolder:
     """Where an unfinished run keeps its state, beside the folder that it will become.
 
+    Of several processes that train together the leader alone locks and writes it.
+
     Attributes:
         path: the finished folder's name with `.unfinished` behind it.
     """
@@ -59,6 +62,11 @@ class WorkFolder:
             InputError: `out` exists; an unfinished run is there and `resume` was not asked; or it
                 was started with other settings.
         """
+        with leader_first():
+            return cls._opened(out, settings, resume or not leads())
+
+    @classmethod
+    def _opened(cls, out: Path, settings: Mapping[str, Any], resume: bool) -> "WorkFolder":
         if out.exists():
             raise InputError(f"{out} exists; choose another --out or delete it")
         path = unfinished(out)
@@ -107,6 +115,8 @@ class WorkFolder:
         try:
             yield
         except BaseException:
+            if not leads():
+                raise
             with suppress(InputError), self.held():  # else another process is at it
                 if {path.name for path in self.path.iterdir()} <= {"settings.json", "lock"}:
                     shutil.rmtree(self.path)
@@ -119,6 +129,9 @@ class WorkFolder:
         Raises:
             InputError: another does.
         """
+        if not leads():
+            yield
+            return
         try:
             lock = FileLock(self.path / "lock").acquire(timeout=0)
         except Timeout as error:
@@ -130,6 +143,8 @@ class WorkFolder:
 
     def save(self, state: Saved) -> None:
         """Replace the saved state. Raises InputError where the disk is full."""
+        if not leads():
+            return
         tensors = {
             name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()
         }

@@ -17,7 +17,7 @@ from sottovoce.training.loop import Update
 
 MakeRecogniser = Callable[..., Recogniser]
 CONFORMERS = ("wav2vec2-conformer", "parakeet_ctc")
-BATCH = Batch(("u0", "u1"), (noise(0.4), noise(0.3, seed=1)), ((5, 6), (7,)), 0.7)
+BATCH = Batch(("u0", "u1"), (noise(0.4), noise(0.3, seed=1)), ((5, 6), (7,)), 70, 0.7)
 
 
 def _statistics(recogniser: Recogniser) -> dict[str, Tensor]:

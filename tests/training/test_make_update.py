@@ -17,7 +17,7 @@ from sottovoce.training.loop import (
 )
 
 RECIPE = Training(learning_rate=0.1, warmup=0.4, max_grad_norm=1.0)
-NOTHING = Batch((), (), (), 0.0)
+NOTHING = Batch((), (), (), 0, 0.0)
 
 
 class Slope:

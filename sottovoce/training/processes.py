@@ -1,0 +1,98 @@
+"""Several processes that train one model together, a device each, as `accelerate launch` and
+`torchrun` start them.
+
+All run the same program on the same arguments. The first leads: it alone writes and speaks. Every
+update's batch is shared out, and gradients and loss are those of the whole of it: a recipe means
+the same on one device as on eight.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+from accelerate.state import PartialState
+from torch import nn
+from torch.distributed import ReduceOp, all_reduce
+
+Item = TypeVar("Item")
+
+_PATIENCE = timedelta(days=7)
+"""How long the others wait for the leader, which scores and packs alone."""
+
+
+def joined() -> PartialState:
+    """This process among those that were launched with it; it may be the only one."""
+    return PartialState(cpu=not torch.cuda.is_available(), timeout=_PATIENCE)
+
+
+def alone() -> bool:
+    """Whether it is the only one."""
+    return bool(joined().num_processes == 1)
+
+
+def leads() -> bool:
+    """Whether this process writes and speaks."""
+    return bool(joined().is_main_process)
+
+
+def was_launched_to_follow() -> bool:
+    """Whether the environment says that it does not lead; waits for no other process."""
+    return int(os.environ.get("RANK", "0")) > 0
+
+
+def meet() -> None:
+    """Wait until all processes are here."""
+    joined().wait_for_everyone()
+
+
+@contextmanager
+def leader_first() -> Iterator[None]:
+    """Inside, the others come once the leader is through."""
+    with joined().main_process_first():
+        yield
+
+
+def share_of(batch: Sequence[Item]) -> Sequence[Item]:
+    """What of a batch this process runs; where there is too little to share, one more time what
+    another process runs too."""
+    state = joined()
+    own = batch[state.process_index :: state.num_processes]
+    return own or [batch[state.process_index % len(batch)]]
+
+
+def anyone(is_so: bool) -> bool:
+    """Whether it is so in any process; all are told at once."""
+    if alone():
+        return is_so
+    found = torch.tensor(float(is_so), device=joined().device)
+    all_reduce(found, ReduceOp.MAX)
+    return bool(found)
+
+
+def combined(parameters: Sequence[nn.Parameter], loss: float, frames: int) -> float:
+    """The whole batch's loss; the parameters' gradients become the whole batch's too.
+
+    Both are means over frames. A parameter that has a gradient in no process is left without.
+
+    Args:
+        loss: of this process's share, nats a frame.
+        frames: in this process's share.
+    """
+    if alone():
+        return loss
+    met = [float(one.grad is not None) for one in parameters]
+    sums = torch.tensor([frames, frames * loss, *met], device=joined().device)
+    all_reduce(sums)
+    total, weighted, *everywhere = sums.tolist()
+    reduced = []
+    for one, processes in zip(parameters, everywhere, strict=True):
+        if processes:
+            own = torch.zeros_like(one) if one.grad is None else one.grad * (frames / total)
+            one.grad = own
+            reduced.append(all_reduce(own, async_op=True))
+    for one in reduced:
+        one.wait()
+    return weighted / total
