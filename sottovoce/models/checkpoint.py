@@ -62,7 +62,7 @@ def _recogniser(source: str | Path, config: Any) -> Recogniser:
         raise InputError(f"{source} has no CTC head; `sottovoce finetune {source} ...` trains one")
     _refuse_gaps(model, report, family, source)
     _refuse_non_finite(model, source)
-    _complete(model.config)
+    _ready(model)
     processor = read_processor(source, family)
     return Recogniser(model.eval(), processor, family, _stored_bits(source, config))
 
@@ -113,7 +113,7 @@ def load_backbone(source: str | Path, vocabulary: dict[str, int]) -> Any:
     )
     _refuse_gaps(model, report, family, source)
     _refuse_non_finite(model, source)
-    _complete(model.config)
+    _ready(model)
     return model
 
 
@@ -173,10 +173,14 @@ def _config_of(source: str | Path) -> Any:
     return AutoConfig.from_pretrained(source)
 
 
-def _complete(config: Any) -> None:
-    """WavLM's masking of features reads a setting that its config does not have."""
-    if not hasattr(config, "mask_feature_min_masks"):
-        config.mask_feature_min_masks = 0
+def _ready(model: Any) -> None:
+    """WavLM's masking of features reads a setting that its config does not have. And where a
+    config asks for gradient checkpointing, layers would be run anew in the backward pass, outside
+    of what chooses their weights and silences their padding."""
+    if not hasattr(model.config, "mask_feature_min_masks"):
+        model.config.mask_feature_min_masks = 0
+    if model.is_gradient_checkpointing:
+        model.gradient_checkpointing_disable()
 
 
 def read_processor(source: str | Path, family: Family) -> Any:

@@ -20,10 +20,11 @@ _SAYS_NOTHING = {
     "_name_or_path",
     "architectures",
     "dtype",
+    "gradient_checkpointing",
     "processor_class",
     "transformers_version",
 }
-"""Of a config or a feature extractor: where it came from, or what we load it as."""
+"""Of a config or a feature extractor: where it came from, or how we load it."""
 
 
 def best_device() -> torch.device:

@@ -62,19 +62,19 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> Alignment:
     """Align two word sequences at the lowest cost. Words are compared exactly as they stand."""
     same = _shared_ending(reference, hypothesis)
     row, column = len(reference) - same, len(hypothesis) - same
-    costs = _costs(reference[:row], hypothesis[:column]).tolist()
+    costs = _costs(reference[:row], hypothesis[:column])
     backwards: list[Pair] = []
     while row or column:
-        here = costs[row][column]
+        here = costs[row, column]
         if (
             row
             and column
             and here
-            == costs[row - 1][column - 1] + _pair_cost(reference[row - 1], hypothesis[column - 1])
+            == costs[row - 1, column - 1] + _pair_cost(reference[row - 1], hypothesis[column - 1])
         ):
             row, column = row - 1, column - 1
             backwards.append((reference[row], hypothesis[column]))
-        elif column and here == costs[row][column - 1] + LONE_WORD:
+        elif column and here == costs[row, column - 1] + LONE_WORD:
             column -= 1
             backwards.append((None, hypothesis[column]))
         else:

@@ -162,7 +162,8 @@ def _gradients_of(
     """The CTC loss's gradients by some matrices, where they have moved to; [rows, columns] each."""
     weights = {layer: recogniser.model.get_submodule(layer).weight for layer in moved}
     with _replaced(recogniser, moved):
-        features = recogniser.features(batch.waveforms)
+        with torch.no_grad():
+            features = recogniser.features(batch.waveforms)
         logits = recogniser.logits(features)
         loss = ctc_loss(logits, features.frames, batch.labels, recogniser.labels.blank)
         found = torch.autograd.grad(loss, list(weights.values()))

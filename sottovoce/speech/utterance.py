@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from os import SEEK_END
 from pathlib import Path
 
@@ -32,10 +33,12 @@ class AudioClip:
     @property
     def signature(self) -> str:
         """Differs, as good as always, where the encoded audio does: its size and a piece of its
-        middle. Audio that is in no file has only its name, so that it need not be fetched."""
-        if not isinstance(self.source, Path):
-            return self.name
-        with self.source.open("rb") as file:
+        middle."""
+        with (
+            self.source.open("rb")
+            if isinstance(self.source, Path)
+            else BytesIO(self.source()) as file
+        ):
             size = file.seek(0, SEEK_END)
             file.seek(size // 2)
             piece = hashlib.sha256(file.read(_SIGNED_BYTES)).hexdigest()

@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from typing import Any, Protocol
 
 import torch
@@ -32,6 +32,8 @@ from sottovoce.training.state import (
 )
 
 _SAVE_EVERY_SECONDS = 120.0
+_HISTORY = "history"
+_FIELDS = tuple(spec.name for spec in fields(TrainingPoint))
 
 
 @dataclass(frozen=True)
@@ -123,21 +125,21 @@ def train(
 
     def save() -> None:
         state = objective.state()
-        facts = {"history": [asdict(point) for point in history], **state.facts}
-        work.save(Saved({**state.tensors, **optimizer_tensors(optimizer)}, facts))
+        kept = {**state.tensors, **optimizer_tensors(optimizer), _HISTORY: tensor_of(history)}
+        work.save(Saved(kept, state.facts))
 
     with work.held(), memory_kept(), _bar(console) as bar, _interruption() as interrupted:
         saved = work.load()
         if saved is not None:
             objective.restore(saved)
             restore_optimizer(optimizer, saved.tensors)
-            history += [TrainingPoint(**point) for point in saved.facts["history"]]
-        before = Spent.of(history[-1]) if history else Spent()
+            history += history_of(saved.tensors[_HISTORY])
+        begun, before = len(history), Spent.of(history[-1]) if history else Spent()
         spent = stopwatch(groups[0].parameters[0].device, before)
         last_save = time.monotonic()
         task = bar.add_task("training", total=total, completed=len(history), told="")
         batches = speech.batches(recipe, len(history))
-        for index in range(len(history), total):
+        for index in range(begun, total):
             try:
                 batch = next(batches)
             except InputError as error:
@@ -164,7 +166,8 @@ def train(
                     "and the same command with --resume goes on"
                 )
         _refuse_divergence(groups)
-        save()
+        if len(history) > begun:
+            save()
     return tuple(history)
 
 
@@ -172,6 +175,22 @@ def _refuse_divergence(groups: Sequence[ParameterGroup]) -> None:
     """Where the last update was too large; that of any other shows in the next one's loss."""
     if not all(one.isfinite().all() for group in groups for one in group.parameters):
         raise InputError("the last update left weights that are not finite; lower --learning-rate")
+
+
+def tensor_of(history: Sequence[TrainingPoint]) -> Tensor:
+    """[updates, fields], float64; NaN where a field was not measured. A safetensors file holds any
+    number of them, while what is told in its header may not pass 100 MB."""
+    rows = [[math.nan if one is None else one for one in astuple(point)] for point in history]
+    return torch.tensor(rows, dtype=torch.float64).view(-1, len(_FIELDS))
+
+
+def history_of(points: Tensor) -> list[TrainingPoint]:
+    """`tensor_of`'s history."""
+    told = [
+        {name: one for name, one in zip(_FIELDS, row, strict=True) if not math.isnan(one)}
+        for row in points.tolist()
+    ]
+    return [TrainingPoint(**{**one, "step": int(one["step"])}) for one in told]
 
 
 def optimizer_of(groups: Sequence[ParameterGroup]) -> AdamW:

@@ -87,6 +87,16 @@ def test_a_checkpoint_loads_as_it_was_saved(
     assert load(folder).recognise([noise(0.3)]) == original.recognise([noise(0.3)])
 
 
+def test_layers_are_not_run_anew_whatever_the_config_asks(make_checkpoint: MakeCheckpoint) -> None:
+    """In the backward pass they would have other weights than the quantized ones."""
+    folder = make_checkpoint()
+    plain = load_checkpoint(folder).fingerprint()
+    _change_config(folder, gradient_checkpointing=True)
+    loaded = load_checkpoint(folder)
+    assert not loaded.model.is_gradient_checkpointing
+    assert loaded.fingerprint() == plain
+
+
 def test_half_precision_is_read_as_single(make_checkpoint: MakeCheckpoint) -> None:
     folder = make_checkpoint()
     _change_weights(folder, lambda tensors: {name: one.half() for name, one in tensors.items()})

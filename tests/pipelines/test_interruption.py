@@ -4,12 +4,14 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from program import save_checkpoint, save_speech, sottovoce
 
 from sottovoce.errors import Interrupted
+from sottovoce.report.record import TrainingPoint
 from sottovoce.training import loop
 from sottovoce.training.state import WorkFolder
 
@@ -74,8 +76,8 @@ def test_an_interrupted_compression_goes_on_and_ends_as_one_that_was_not(
     work = WorkFolder(unfinished)
     saved = work.load()
     assert saved is not None
-    for point in saved.facts["history"]:
-        point["seconds"] += AN_HOUR
+    place = [spec.name for spec in fields(TrainingPoint)].index("seconds")
+    saved.tensors["history"][:, place] += AN_HOUR
     work.save(saved)
     resumed = sottovoce(*command(out), "--resume")
     assert resumed.status == 0, resumed.err

@@ -106,3 +106,15 @@ def test_the_matrices_of_a_large_model_take_a_moment() -> None:
     started = time.process_time()
     best_choice(scores, weights, STORABLE_BITS, 3.7)
     assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("weights", "candidates"),
+    [([1_077_761, 1_446_701], (1, 2, 3)), ([1_000_003, 999_983, 1_299_709], (2, 3, 4, 6, 8))],
+)
+def test_what_fits_exactly_is_taken_whatever_the_sizes(
+    weights: list[int], candidates: tuple[int, ...]
+) -> None:
+    rising = np.tile(np.arange(len(candidates), dtype=float), (len(weights), 1))
+    choice = best_choice(rising, weights, candidates, float(candidates[-1]))
+    assert choice.bits == (candidates[-1],) * len(weights)

@@ -1,3 +1,4 @@
+import shutil
 import sys
 
 import pytest
@@ -59,6 +60,19 @@ def test_audio_is_read_from_bytes_and_paths(dataset, save, tmp_path, column):
     expected = read_audio(AudioClip(tmp_path / "1.flac"), 16000)
     assert (read_utterance(first, 16000) == expected).all()
     assert len(read_utterance(second, 16000)) == 8000
+
+
+def test_the_same_rows_with_other_audio_are_another_corpus(dataset, save, rows):
+    path = save(dataset(text=["hello", "world"]))
+    known = read_corpus(path)
+    again = read_corpus(path)
+    shutil.rmtree(path)
+    changed = bytearray(rows[0]["bytes"])
+    changed[len(changed) // 2] ^= 1
+    rows = [{"bytes": bytes(changed), "path": None}, rows[1]]
+    other = read_corpus(save(dataset(audio=rows, text=["hello", "world"])))
+    assert other.fingerprint == known.fingerprint
+    assert other.audio_fingerprint != known.audio_fingerprint == again.audio_fingerprint
 
 
 def test_ids_and_speakers_are_read_where_there_are_any(dataset, save):

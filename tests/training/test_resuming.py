@@ -23,8 +23,8 @@ from sottovoce.search.joint import JointObjective
 from sottovoce.speech.corpus import Corpus
 from sottovoce.training.batch import Batch, TrainingSpeech
 from sottovoce.training.full_precision import FullPrecision
-from sottovoce.training.loop import Update, restore_module, train
-from sottovoce.training.state import WorkFolder
+from sottovoce.training.loop import Update, history_of, restore_module, tensor_of, train
+from sottovoce.training.state import Saved, WorkFolder
 from sottovoce.training.teacher import CachedTeacher
 
 CONSOLE = Console(quiet=True)
@@ -199,6 +199,18 @@ def test_a_finished_run_that_resumes_trains_no_more(
     again = _Run(make_recogniser, corpus, recipe, tmp_path / "out")
     assert again.train(resume=True) == history
     assert all(torch.equal(one, run.result[key]) for key, one in again.result.items())
+
+
+def test_a_history_is_kept_outside_the_header(tmp_path: Path) -> None:
+    """A safetensors header holds 100 MB; half a million points as text are more."""
+    point = TrainingPoint(1, 0.1, 1e-4, 2.5, wer=0.25)
+    history = [point, *(replace(point, step=k, wer=None) for k in range(2, 1001))]
+    work = WorkFolder.open(tmp_path / "out", {}, resume=False)
+    work.save(Saved({"history": tensor_of(history)}, {}))
+    saved = work.load()
+    assert saved is not None
+    assert history_of(saved.tensors["history"]) == history
+    assert history_of(tensor_of([])) == []
 
 
 def test_weights_that_the_last_update_breaks_are_refused(

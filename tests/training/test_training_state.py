@@ -17,10 +17,10 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert work.path == tmp_path / "out.unfinished"
     assert work.load() is None
     tensors = {"a": torch.randn(3, 2).T, "b": nn.Parameter(torch.zeros(1))}
-    work.save(Saved(tensors, {"plan": None, "history": [{"step": 1}]}))
+    work.save(Saved(tensors, {"plan": None, "sizes": [{"step": 1}]}))
     loaded = work.load()
     assert loaded is not None
-    assert loaded.facts == {"plan": None, "history": [{"step": 1}]}
+    assert loaded.facts == {"plan": None, "sizes": [{"step": 1}]}
     assert loaded.tensors.keys() == tensors.keys()
     assert all(torch.equal(loaded.tensors[name], one) for name, one in tensors.items())
     assert sorted(path.name for path in work.path.iterdir()) == [
