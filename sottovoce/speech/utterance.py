@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from os import SEEK_END
 from pathlib import Path
+from typing import BinaryIO
 
 _SIGNED_BYTES = 4096
 
@@ -20,29 +21,35 @@ class AudioClip:
         start: seconds into the source.
         duration: seconds; None is to the source's end.
         name: what messages call it, where it has no path.
+        signed: its signature, where whoever made it has had the bytes at hand.
     """
 
     source: Path | Callable[[], bytes]
     start: float = 0.0
     duration: float | None = None
     name: str = ""
+    signed: str = ""
 
     def __str__(self) -> str:
         return self.name or str(self.source)
 
     @property
     def signature(self) -> str:
-        """Differs, as good as always, where the encoded audio does: its size and a piece of its
-        middle."""
-        with (
-            self.source.open("rb")
-            if isinstance(self.source, Path)
-            else BytesIO(self.source()) as file
-        ):
-            size = file.seek(0, SEEK_END)
-            file.seek(size // 2)
-            piece = hashlib.sha256(file.read(_SIGNED_BYTES)).hexdigest()
-        return f"{size} {piece}"
+        """`signature_of` the encoded audio."""
+        if self.signed:
+            return self.signed
+        if not isinstance(self.source, Path):
+            return signature_of(BytesIO(self.source()))
+        with self.source.open("rb") as file:
+            return signature_of(file)
+
+
+def signature_of(encoded: BinaryIO) -> str:
+    """Differs, as good as always, where encoded audio does: its size and a piece of its middle."""
+    size = encoded.seek(0, SEEK_END)
+    encoded.seek(size // 2)
+    piece = hashlib.sha256(encoded.read(_SIGNED_BYTES)).hexdigest()
+    return f"{size} {piece}"
 
 
 @dataclass(frozen=True)

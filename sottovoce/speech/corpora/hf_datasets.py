@@ -1,6 +1,7 @@
 """A dataset that Hugging Face's `datasets` wrote to a folder with `save_to_disk`."""
 
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from sottovoce.errors import InputError
 from sottovoce.speech.audio import probe
 from sottovoce.speech.corpus import Source
 from sottovoce.speech.extras import extra
-from sottovoce.speech.utterance import AudioClip, Utterance
+from sottovoce.speech.utterance import AudioClip, Utterance, signature_of
 
 _DICT = "dataset_dict.json"
 _TEXT = ("text", "sentence", "transcription", "normalized_text")
@@ -72,7 +73,8 @@ def _first(candidates: tuple[str, ...], columns: list[str]) -> str | None:
 def _clip(audio: Any, row: int, place: str) -> AudioClip:
     encoded = audio[row]["audio"] or {}
     if encoded.get("bytes") is not None:
-        return AudioClip(partial(_bytes, audio, row), name=place)
+        signed = signature_of(BytesIO(encoded["bytes"]))
+        return AudioClip(partial(_bytes, audio, row), name=place, signed=signed)
     if encoded.get("path") is None:
         raise InputError(f"{place} has no audio")
     return AudioClip(Path(encoded["path"]))
