@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from sottovoce.errors import InputError, naming
 from sottovoce.plan import STORABLE_BITS, Precision
 
-_WIDTHS = {str(bits): bits for bits in STORABLE_BITS}
+_WIDTHS = {form: bits for bits in STORABLE_BITS for form in (str(bits), str(float(bits)))}
 
 Candidates = tuple[float | str, ...]
 """Widths, and precisions in words, one a width."""
@@ -34,8 +34,11 @@ def precisions_of(
     """
     found = {one: precision_of(one, grid, granularity, scale_bits) for one in candidates}
     widths = [precision.bits for precision in found.values()]
-    if not found or len(set(widths)) < len(widths):
-        raise InputError(f"candidates {tuple(candidates)} must be at least one, and one a width")
+    twice = [width for width in widths if widths.count(width) > 1]
+    if not found:
+        raise InputError("candidates is empty; give at least one, such as 4")
+    if twice:
+        raise InputError(f"candidates {tuple(candidates)} have {twice[0]} bits twice; leave one")
     return dict(sorted(found.items(), key=lambda item: item[1].bits))
 
 
@@ -58,12 +61,13 @@ def precision_of(
         return Precision(bits, name, *granularity_of(shared), scale_bits=scale_bits)
 
 
-def granularity_of(words: str) -> tuple[str, int | None]:
+def granularity_of(words: str | int) -> tuple[str, int | None]:
     """A precision's `granularity` and `block`: of tensor, channel, or a block's size.
 
     Raises:
         InputError: it is none of these.
     """
+    words = str(words)
     if words in ("tensor", "channel"):
         return words, None
     if not words.isdecimal() or int(words) < 1:

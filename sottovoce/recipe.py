@@ -17,7 +17,7 @@ import tomli_w
 
 from sottovoce.candidates import Candidates, precision_of, precisions_of
 from sottovoce.dials import PerBits, dial, dial_value, written
-from sottovoce.errors import InputError
+from sottovoce.errors import InputError, naming
 from sottovoce.plan import WHOLE_BITS, Precision
 from sottovoce.quantizers.grids import GRIDS
 from sottovoce.quantizers.ranges import RANGES
@@ -216,10 +216,13 @@ class Recipe(Training):
             self._refuse_below_zero("eta")
         if self.cnn_bits is not None and self.cnn_bits not in WHOLE_BITS:
             raise InputError(f"cnn_bits is {self.cnn_bits}; it must be one of {WHOLE_BITS}")
+        with naming("cnn_bits"):
+            _ = self.cnn_precision
         low, high = self.widths[0], self.widths[-1]
         if self.bits is not None and not low <= self.bits <= high:
             raise InputError(
-                f"bits is {self.bits}, but the candidates {self.candidates} allow {low} to {high}"
+                f"bits is {self.bits}, but the candidates {self.candidates} allow {low} to {high}; "
+                f"give other bits or other candidates"
             )
         self._refuse_idle_students()
         if self.unlabelled and self.teacher != "cached":
@@ -241,6 +244,14 @@ class Recipe(Training):
             raise InputError(f"plan_by {self.plan_by} needs a target size: give bits, not eta")
         if not 0 < self.search_share <= 1:
             raise InputError(f"search_share is {self.search_share}; it must lie in (0, 1]")
+
+    def replaced(self, changes: Mapping[str, Any]) -> Self:
+        """As in `Training`; a single candidate is the size too, where `changes` name none."""
+        if self.bits is None or "candidates" not in changes or changes.keys() & {"bits", "eta"}:
+            return super().replaced(changes)
+        turned = super().replaced({**changes, "bits": None})
+        size = turned.widths[0] if len(turned.widths) == 1 else self.bits
+        return replace(turned, bits=size)
 
     def _refuse_idle_students(self) -> None:
         for name in ("student_ctc", "student_kl"):

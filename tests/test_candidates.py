@@ -17,6 +17,7 @@ def _grid(bits: float) -> str:
         (2, Precision(2, "half", "tensor")),
         (1, Precision(1, "half", "tensor")),
         (1.6, Precision(1.6, "half", "tensor")),
+        ("2.0/half", Precision(2, "half", "tensor")),
         ("1.6/asymmetric/64", Precision(1.6, "asymmetric", "block", 64)),
         ("2/symmetric", Precision(2, "symmetric", "tensor")),
         ("2/asymmetric/64", Precision(2, "asymmetric", "block", 64)),
@@ -57,12 +58,19 @@ def test_what_is_no_precision_is_refused(words: float | str, message: str) -> No
         precision_of(words, _grid)
 
 
-@pytest.mark.parametrize("candidates", [(), (2, "2/half"), ("4", 4)])
-def test_there_is_one_candidate_a_width(candidates: tuple[float | str, ...]) -> None:
-    with pytest.raises(InputError, match="one a width"):
+@pytest.mark.parametrize(
+    ("candidates", "message"),
+    [
+        ((), "give at least one"),
+        ((2, 4, "2/half"), "have 2 bits twice"),
+        (("4", 4), "4 bits twice"),
+    ],
+)
+def test_there_is_one_candidate_a_width(candidates: tuple[float | str, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         precisions_of(candidates, _grid)
 
 
 def test_blocks_are_not_tensors() -> None:
     assert granularity_of("tensor") == ("tensor", None)
-    assert granularity_of("64") == ("block", 64)
+    assert granularity_of("64") == granularity_of(64) == ("block", 64)

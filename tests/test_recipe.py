@@ -119,6 +119,11 @@ def test_flags_and_tables_are_read(dial: str, text: Any, value: Any) -> None:
         ({"bits": 1.9}, r"bits is 1\.9, but the candidates \(2, 4, 8\) allow 2 to 8"),
         ({"bits": 8.1}, r"bits is 8\.1"),
         ({"candidates": [4, 8], "bits": 3}, "allow 4 to 8"),
+        ({"candidates": [2], "bits": 4}, "allow 2 to 2; give other bits"),
+        (
+            {"cnn_bits": 1, "grid_at_2_bits": "symmetric"},
+            "cnn_bits.*the symmetric grid has no levels",
+        ),
         ({"eta": 1e-5}, "either bits .* or eta"),
         ({"eta": 1e-5, "bits": None, "plan_by": "kl"}, "needs a target size"),
         ({"bits": None, "eta": -1}, "eta is -1.0; it must be 0 or more"),
@@ -215,3 +220,10 @@ def test_per_bits_is_the_type_of_its_dials() -> None:
     kinds = {spec.name for spec in fields(Recipe) if spec.type == PerBits}
     assert kinds == {"student_ctc", "student_kl"}
     assert set(asdict(Recipe())) >= kinds
+
+
+def test_a_single_candidate_is_the_size() -> None:
+    assert Recipe().replaced({"candidates": "2/asymmetric/64"}).bits == 2
+    assert Recipe().replaced({"candidates": [4, 8]}).bits == 4.0
+    assert Recipe(bits=None).replaced({"candidates": [3]}).bits is None
+    assert Recipe().replaced({"candidates": [3], "bits": None, "eta": 0.1}).bits is None

@@ -8,7 +8,9 @@ from rich.console import Console
 
 
 def inspect(
-    folder: Annotated[Path, typer.Argument(help="A folder that `compress` wrote.")],
+    folder: Annotated[
+        Path, typer.Argument(help="A folder that compress, quantize or calibrate wrote.")
+    ],
 ) -> None:
     """A compressed model's plan: bits, grid, inputs and bytes of each layer; totals and ratio.
 
@@ -25,8 +27,10 @@ def inspect(
     from sottovoce.report.tables import plan_table
 
     refuse_export(folder)
+    if not folder.exists():
+        raise InputError(f"{folder} does not exist")
     if not is_artifact(folder):
-        raise InputError(f"{folder} is not a folder that `sottovoce compress` wrote")
+        raise InputError(f"{folder} is not a folder that compress, quantize or calibrate wrote")
     recogniser = load(folder)
     plan, shapes = plan_of(recogniser.model), recogniser.family.shapes(recogniser.model)
     before, after = float_bytes(recogniser.model), artifact_bytes(folder)
@@ -37,7 +41,7 @@ def inspect(
     if attention and (any(row.input_bits for row in rows) or rounded_attentions(recogniser.model)):
         console.print(attention)
     console.print(
-        f"{plan.nominal_bits(shapes):.2f} nominal bits, {plan.effective_bits(shapes):.2f} "
-        f"effective; {numbers.size(before)} -> {numbers.size(after)}, "
-        f"{numbers.ratio(before / after)}"
+        f"encoder: {plan.nominal_bits(shapes):.2f} nominal bits, "
+        f"{plan.effective_bits(shapes):.2f} effective; "
+        f"{numbers.size(before)} -> {numbers.size(after)}, {numbers.ratio(before / after)}"
     )

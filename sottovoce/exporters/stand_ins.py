@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from transformers.models.hubert.modeling_hubert import HubertFeatureEncoder
 from transformers.models.parakeet.modeling_parakeet import ParakeetEncoderAttention
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2FeatureEncoder
+from transformers.models.wav2vec2_bert.modeling_wav2vec2_bert import (
+    Wav2Vec2BertRelPositionalEmbedding,
+)
 from transformers.models.wav2vec2_conformer.modeling_wav2vec2_conformer import (
     Wav2Vec2ConformerFeatureEncoder,
     Wav2Vec2ConformerRelPositionalEmbedding,
@@ -26,7 +29,9 @@ class _Positions(nn.Module):
     large model) and which ends: it is made longer in Python, where a graph does not go.
     """
 
-    def __init__(self, table: Wav2Vec2ConformerRelPositionalEmbedding) -> None:
+    def __init__(
+        self, table: Wav2Vec2ConformerRelPositionalEmbedding | Wav2Vec2BertRelPositionalEmbedding
+    ) -> None:
         super().__init__()
         width = table.d_model
         rates = torch.exp(torch.arange(0, width, 2).float() * -(math.log(10000.0) / width))
@@ -60,6 +65,7 @@ class _Affine(nn.Module):
 
 
 _STAND_INS: Mapping[type[nn.Module], Callable[[Any], nn.Module]] = {
+    Wav2Vec2BertRelPositionalEmbedding: _Positions,
     Wav2Vec2ConformerRelPositionalEmbedding: _Positions,
     nn.BatchNorm1d: _Affine,
     Wav2Vec2FeatureEncoder: FramesFirst,

@@ -133,11 +133,12 @@ def compress(
         return scored(present, evaluation, "evaluating", console).wer
 
     prepared, first_stage = time.monotonic(), Spent()
-    if plan is None and recipe.plan_by != "joint":
-        plan, first_stage = sensitive_plan(
-            *(recogniser, recipe, speech, work, stages, accelerator, teacher, dev_wer, console)
-        )
-    objective = JointObjective(recogniser, recipe, accelerator, teacher, plan)
+    with work.forgotten_while_empty("teacher"):
+        if plan is None and recipe.plan_by != "joint":
+            plan, first_stage = sensitive_plan(
+                *(recogniser, recipe, speech, work, stages, accelerator, teacher, dev_wer, console)
+            )
+        objective = JointObjective(recogniser, recipe, accelerator, teacher, plan)
     first = stages.pass_1(work, recipe, plan)
     history = train(objective, speech, recipe, first, dev_wer, console)
     expected_bits = objective.expected_bits()

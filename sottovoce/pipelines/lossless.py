@@ -255,6 +255,7 @@ def _decided(folder: Path, before: Sequence[Score], bits: float, question: Quest
     return SizeTried(
         bits=bits,
         bytes=record.systems[-1].bytes,
+        effective_bits=record.systems[-1].effective_bits,
         wer=own.wer,
         change=change,
         p=told.p,

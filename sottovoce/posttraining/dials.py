@@ -61,7 +61,10 @@ class PostTraining:
             )
         low, high = min(self.precisions), max(self.precisions)
         if not low <= self.bits <= high:
-            raise InputError(f"bits is {self.bits}; it must lie in {low} to {high}")
+            raise InputError(
+                f"bits is {self.bits}, but the candidates allow {low} to {high}; give other bits "
+                "or other candidates"
+            )
 
     @property
     def precisions(self) -> dict[float, Precision]:

@@ -74,12 +74,13 @@ def tried_table(tried: Sequence[SizeTried]) -> Markup:
     """The sizes that the autopilot tried, in their order."""
     return table(
         (
-            *("!bits", "!size", "!WER", "!errors", "!p", "verdict", "passed", "other part"),
-            "!time",
+            *("!bits", "!effective", "!size", "!WER", "!errors", "!p"),
+            *("verdict", "passed", "other part", "!time"),
         ),
         (
             (
                 numbers.bits(one.bits),
+                "" if one.effective_bits is None else numbers.bits(one.effective_bits),
                 numbers.size(one.bytes),
                 numbers.percent(one.wer),
                 f"{100 * one.change:+.1f}%",

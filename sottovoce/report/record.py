@@ -127,6 +127,7 @@ class SizeTried:
 
     Attributes:
         bits: target of nominal bits.
+        effective_bits: what the model came to, scales and padding counted.
         change: of the errors, relative to those of what errs least of all it is held against.
         passed: whether a smaller size was tried next.
         judged: the verdict on the other part of the speech, where it was asked for.
@@ -141,6 +142,7 @@ class SizeTried:
     passed: bool
     seconds: float
     judged: str | None = None
+    effective_bits: float | None = None
 
     @property
     def sentence(self) -> str:

@@ -8,6 +8,7 @@ from rich.text import Text
 from sottovoce.report import numbers
 from sottovoce.report.layers import share_of
 from sottovoce.report.record import RunRecord, SizeTried, StoredLayer
+from sottovoce.report.system_cells import HEADINGS, cells_of
 from sottovoce.report.verdict import MARKS
 from sottovoce.wording import counted
 
@@ -16,32 +17,27 @@ COLOURS = {"worse": "red", "inconclusive": "yellow", "lossless": "green", "bette
 
 def summary_table(record: RunRecord) -> Table:
     """A line a system: size, bits, word error rate, and the compressed one's verdict against it."""
-    table = _table("system")
-    for heading in ("size", "ratio", "bits", "WER", "95% interval"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    first, *rest = HEADINGS
+    table = _table(first)
+    for heading in rest:
+        table.add_column(heading.removeprefix("!"), justify="right", no_wrap=True)
     table.add_column("compressed is")
     verdicts = {comparison.baseline: comparison.verdict for comparison in record.comparisons}
     for system in record.systems:
-        table.add_row(
-            Text(system.name),
-            numbers.size(system.bytes),
-            numbers.ratio(record.systems[0].bytes / system.bytes),
-            numbers.bits(system.nominal_bits),
-            numbers.percent(system.wer),
-            numbers.interval(system.low, system.high),
-            _verdict(verdicts.get(system.name)),
-        )
+        cells = map(Text, cells_of(system, record.systems[0]))
+        table.add_row(*cells, _verdict(verdicts.get(system.name)))
     return table
 
 
 def tried_table(tried: Sequence[SizeTried]) -> Table:
     """The autopilot's way to the size, a line a size in the order in which they were tried."""
     table = _table("tried")
-    for heading in ("size", "WER", "errors", "p", "passed", "other part"):
+    for heading in ("effective", "size", "WER", "errors", "p", "passed", "other part"):
         table.add_column(heading, justify="right", no_wrap=True)
     for one in tried:
         table.add_row(
             f"{one.bits:g} bits",
+            "" if one.effective_bits is None else numbers.bits(one.effective_bits),
             numbers.size(one.bytes),
             numbers.percent(one.wer),
             f"{100 * one.change:+.1f}%",
@@ -62,7 +58,8 @@ def plan_table(layers: Sequence[StoredLayer]) -> Table:
     table.add_column("a scale per")
     table.add_column("inputs", justify="right")
     table.add_column("size", justify="right", footer=numbers.size(whole.bytes))
-    table.caption = f"{numbers.bits(whole.effective_bits)} bits with scales and padding counted"
+    told = f"{numbers.bits(whole.effective_bits)} bits with scales and padding counted"
+    table.caption = f"all of these layers: {numbers.bits(whole.nominal_bits)} bits, {told}"
     for row in layers:
         table.add_row(
             Text(row.layer),

@@ -110,15 +110,20 @@ class WorkFolder:
         return cls(path)
 
     @contextmanager
-    def forgotten_while_empty(self) -> Iterator[None]:
-        """Where what is inside fails or is interrupted with nothing kept yet, the folder goes."""
+    def forgotten_while_empty(self, *and_with: str) -> Iterator[None]:
+        """Where what is inside fails or is interrupted with nothing kept yet, the folder goes.
+
+        Args:
+            and_with: names of what may go with it.
+        """
         try:
             yield
         except BaseException:
             if not leads():
                 raise
             with suppress(InputError), self.held():  # else another process is at it
-                if {path.name for path in self.path.iterdir()} <= {"settings.json", "lock"}:
+                there = {path.name for path in self.path.iterdir()}
+                if there <= {"settings.json", "lock", *and_with}:
                     shutil.rmtree(self.path)
             raise
 

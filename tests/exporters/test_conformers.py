@@ -19,11 +19,12 @@ MakeRecogniser = Callable[..., Recogniser]
 SECONDS = (0.3, 1.0, 3.0)  # tracing sees 1.0 s; the table of positions ends before
 
 
+@pytest.mark.parametrize("family", ["wav2vec2-conformer", "wav2vec2-bert"])
 @pytest.mark.parametrize("positions", ["relative", "rotary"])
 def test_the_graph_computes_what_the_model_computes(
-    make_recogniser: MakeRecogniser, tmp_path: Path, positions: str
+    make_recogniser: MakeRecogniser, tmp_path: Path, positions: str, family: str
 ) -> None:
-    recogniser = make_recogniser("wav2vec2-conformer", position_embeddings_type=positions)
+    recogniser = make_recogniser(family, position_embeddings_type=positions)
     write_export(recogniser, "onnx", tmp_path / "exported")
     _assert_same(recogniser, engine_of(tmp_path / "exported", "onnx"))
 

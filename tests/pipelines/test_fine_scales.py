@@ -150,7 +150,7 @@ def test_post_training_takes_the_same_candidates(
         (("--candidates", "2/asymmetric/6.5,4"), ("'6.5'", "positive whole number")),
         (("--candidates", "2/round/64,4"), ("2/round/64", "grid is 'round'")),
         (("--candidates", "2/half/64/3,4"), ("2/half/64/3", "bits/grid/granularity")),
-        (("--candidates", "2/half,2,4"), ("2/half", "one a width")),
+        (("--candidates", "2/half,2,4"), ("2/half", "2 bits twice")),
         (("--candidates", "1/symmetric,4"), ("no levels at 1 bit", "half")),
         (("--scale-granularity", "-64"), ("'-64'", "tensor, channel")),
         (("--scale-granularity", "row"), ("'row'", "tensor, channel")),
@@ -180,3 +180,4 @@ def test_weights_that_do_not_fit_16_bits_are_refused_by_layer(speech: Path, tmp_
     assert ended.status == 2
     assert f"layer '{name}': a scale or offset of" in ended.err
     assert "does not fit in 16 bits" in ended.err
+    assert not list(tmp_path.glob("small*"))  # nothing was trained, and there is nothing to resume

@@ -264,7 +264,7 @@ def test_an_interrupted_sweep_goes_on(place: _Place, monkeypatch: pytest.MonkeyP
         (("--method", "mixed", "--no-float-inputs"), "float_inputs is a dial of stablequant"),
         (("--method", "mixed", "--float-attention"), "says nothing where no inputs are rounded"),
         (("--method", "entropy", "--no-float-inputs"), "leave it out or give --method stablequant"),
-        (("--method", "mixed", "--bits", 1), "bits is 1.0; it must lie in 2 to 8"),
+        (("--method", "mixed", "--bits", 1), "bits is 1.0, but the candidates allow 2 to 8"),
         (("--calibration", "nowhere"), "nowhere does not exist"),
     ],
 )
