@@ -98,6 +98,16 @@ CLAIMS = (
         )
         for row, method in (("paper", "the paper's joint"), ("uniform", "uniform"))
     ),
+    Claim(
+        "default beats the paper's joint, each at a rate that suits it",
+        RATES,
+        (
+            ("default-3", "paper-3-rate-5e-5"),
+            ("default-3", "paper-3-rate-2.5e-5"),
+            ("default-2.5", "paper-2.5-rate-5e-5"),
+        ),
+        timed=True,
+    ),
     *of_family("HuBERT", MAIN_HUBERT),
     *of_family("WavLM", MAIN_WAVLM),
     Claim(

@@ -9,7 +9,7 @@ Rows that are finished are kept in `benchmarks/results/losses.json`.
 
 from functools import partial
 
-from claims import MAIN, SEEDS, compared, finished
+from claims import MAIN, MAIN_HUBERT, MAIN_WAVLM, SEEDS, compared, finished
 from commands import ROOT
 from rich.console import Console
 from rows import RESULTS, row_of
@@ -20,6 +20,14 @@ ROWS = RESULTS / "losses.json"
 BASELINE = "U1"
 AGAINST = (INPUT, BASELINE)
 _LOW = ("2A-64", "2A-64-max", "4S-channel", "joint-2.5", "joint-2.25", "joint-2", "joint-1.8")
+_OF_FAMILY = (
+    "uniform-3",
+    "two-stage-3",
+    "paper-3",
+    "default-3",
+    "default-2.5",
+    "default-2.5-cnn-8",
+)
 TRIED = {
     MAIN: (
         *("uniform-4", "uniform-2", "paper-4", "paper-3.5", "paper-2.5"),
@@ -30,6 +38,8 @@ TRIED = {
             for seed in SEEDS
         ),
     ),
+    MAIN_HUBERT: _OF_FAMILY,
+    MAIN_WAVLM: _OF_FAMILY,
     "low-wav2vec2": _LOW,
     "low-hubert-2e-4": _LOW,
     "low-conformer": _LOW,

@@ -16,7 +16,7 @@ _SYSTEMS = {
     "paper-3": "joint, as the paper has it (one-pass, KL)",
     "default-3": "joint, our default",
 }
-_RATES = {"5e-5": "-rate-5e-5", "1e-4": "-rate-1e-4", "2e-4": ""}
+_RATES = {"2.5e-5": "-rate-2.5e-5", "5e-5": "-rate-5e-5", "1e-4": "-rate-1e-4", "2e-4": ""}
 _OTHERS = {"HuBERT": MAIN_HUBERT, "WavLM": MAIN_WAVLM}
 _UNLABELLED = {"default-3-unlabelled": "joint, our default, without transcripts"}
 
