@@ -99,6 +99,16 @@ CLAIMS = (
         for row, method in (("paper", "the paper's joint"), ("uniform", "uniform"))
     ),
     Claim(
+        "KL recovers Pass 1, at 5e-5",
+        RATES,
+        (("paper-3-rate-5e-5", "paper-no-kl-3-rate-5e-5"),),
+    ),
+    Claim(
+        "the paper's joint beats uniform at other rates",
+        RATES,
+        tuple((f"paper-3-rate-{rate}", f"uniform-3-rate-{rate}") for rate in ("1e-4", "5e-5")),
+    ),
+    Claim(
         "default beats the paper's joint, each at a rate that suits it",
         RATES,
         (

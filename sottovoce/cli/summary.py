@@ -4,6 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sottovoce.report import numbers
 from sottovoce.report.record import RunRecord
 from sottovoce.report.tables import summary_table, tried_table
 
@@ -15,6 +16,8 @@ def print_summary(record: RunRecord, folder: Path) -> None:
         console.print(tried_table(record.tried))
         console.print()
     console.print(summary_table(record))
+    effective = numbers.bits(record.systems[-1].effective_bits)
+    console.print(f"With scales and padding the encoder's matrices take {effective} bits a weight.")
     for one in record.comparisons:
         console.out(f"Against {one.baseline}: {one.sentence}", highlight=False)
     for note in record.notes:

@@ -179,7 +179,7 @@ def _ready(model: Any) -> None:
     of what chooses their weights and silences their padding."""
     if not hasattr(model.config, "mask_feature_min_masks"):
         model.config.mask_feature_min_masks = 0
-    if model.is_gradient_checkpointing:
+    if any(getattr(one, "gradient_checkpointing", False) for one in model.modules()):
         model.gradient_checkpointing_disable()
 
 

@@ -37,7 +37,7 @@ from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.overlap import refuse_overlap
 from sottovoce.speech.splitting import halves
 from sottovoce.training.batch import TrainingSpeech
-from sottovoce.training.processes import leads, meet
+from sottovoce.training.processes import joined, leads, meet
 from sottovoce.training.state import WorkFolder, unfinished
 from sottovoce.version import __version__
 
@@ -109,7 +109,7 @@ def compress_lossless(
     recipe = (recipe or Recipe()).replaced({"bits": None, "eta": None})
     question, out = question or Question(), Path(out)
     console, rungs = console or Console(stderr=True), ladder(recipe.widths)
-    start, evaluation = load_checkpoint(source).to(best_device()), read_corpus(evaluate_on)
+    start, evaluation = load_checkpoint(source).to(joined().device), read_corpus(evaluate_on)
     training = read_corpus(train_on, transcribed=not recipe.unlabelled)
     refuse_overlap(training, evaluation)
     decide_on, judge_on = halves(evaluation)

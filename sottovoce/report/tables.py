@@ -8,7 +8,6 @@ from rich.text import Text
 from sottovoce.report import numbers
 from sottovoce.report.layers import share_of
 from sottovoce.report.record import RunRecord, SizeTried, StoredLayer
-from sottovoce.report.system_cells import HEADINGS, cells_of
 from sottovoce.report.verdict import MARKS
 from sottovoce.wording import counted
 
@@ -17,15 +16,21 @@ COLOURS = {"worse": "red", "inconclusive": "yellow", "lossless": "green", "bette
 
 def summary_table(record: RunRecord) -> Table:
     """A line a system: size, bits, word error rate, and the compressed one's verdict against it."""
-    first, *rest = HEADINGS
-    table = _table(first)
-    for heading in rest:
-        table.add_column(heading.removeprefix("!"), justify="right", no_wrap=True)
+    table = _table("system")
+    for heading in ("size", "ratio", "bits", "WER", "95% interval"):
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("compressed is")
     verdicts = {comparison.baseline: comparison.verdict for comparison in record.comparisons}
     for system in record.systems:
-        cells = map(Text, cells_of(system, record.systems[0]))
-        table.add_row(*cells, _verdict(verdicts.get(system.name)))
+        table.add_row(
+            Text(system.name),
+            numbers.size(system.bytes),
+            numbers.ratio(record.systems[0].bytes / system.bytes),
+            numbers.bits(system.nominal_bits),
+            numbers.percent(system.wer),
+            numbers.interval(system.low, system.high),
+            _verdict(verdicts.get(system.name)),
+        )
     return table
 
 

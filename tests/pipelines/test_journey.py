@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 import subprocess
 import sys
@@ -151,6 +152,7 @@ def test_the_folder_is_complete_and_nothing_else_is_left(journey: Journey) -> No
     assert journey.config["architectures"] == [type(tiny_model(journey.family)).__name__]
     assert "Report:" in journey.ended.out
     assert "report.html" in journey.ended.out
+    assert re.search(r"the encoder's matrices take [\d.]+ bits a weight", journey.ended.out)
     assert read_recipe(str(journey.small / "recipe.toml")).bits == BITS
 
 
