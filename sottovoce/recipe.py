@@ -222,7 +222,7 @@ class Recipe(Training):
         if self.bits is not None and not low <= self.bits <= high:
             raise InputError(
                 f"bits is {self.bits}, but the candidates {self.candidates} allow {low} to {high}; "
-                f"give other bits or other candidates"
+                "give other bits or other candidates"
             )
         self._refuse_idle_students()
         if self.unlabelled and self.teacher != "cached":

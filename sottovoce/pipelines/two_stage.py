@@ -70,7 +70,7 @@ def sensitive_plan(
             matrices[bits] = _quantized(objective, bits)
         console.print(f"sensitivity: {recipe.plan_by}")
         measuring = stopwatch(accelerator.device, spent)
-        batches = list(islice(speech.batches(recipe, 0), recipe.sensitivity_batches))
+        batches = list(islice(speech.batches(recipe, 0, whole=True), recipe.sensitivity_batches))
         costs = MEASURES[recipe.plan_by](start, matrices, batches, recipe)
         if leads():
             write_text(costs_file, json.dumps({"costs": costs.tolist(), **asdict(measuring())}))

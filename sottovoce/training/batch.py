@@ -56,9 +56,10 @@ class TrainingSpeech:
             text = utterance.text if transcribed else ""
             with naming(corpus.name):
                 self.labels[utterance.id] = tuple(recogniser.labels.encode(text, utterance.id))
-            self._refuse_too_short(utterance, round(utterance.duration * self.sampling_rate))
+            self._frames(utterance, round(utterance.duration * self.sampling_rate))
 
-    def _refuse_too_short(self, utterance: Utterance, samples: int) -> None:
+    def _frames(self, utterance: Utterance, samples: int) -> int:
+        """Of so many samples of an utterance. Raises InputError where they are too few to train."""
         frames = self._frames_of(samples)
         needed = max(1, least_frames(self.labels[utterance.id]))
         if frames < needed:
@@ -70,6 +71,7 @@ class TrainingSpeech:
                 f"{samples / self.sampling_rate:.2f} s, which is {frames} frames, but {wants}; "
                 f"{mend} the utterance out"
             )
+        return frames
 
     @property
     def durations(self) -> list[float]:
@@ -79,21 +81,25 @@ class TrainingSpeech:
         """Batches in one pass over the corpus."""
         return len(bucketed_batches(self.durations, seconds, seed, 0))
 
-    def batches(self, recipe: Training, first_update: int) -> Iterator[Batch]:
+    def batches(
+        self, recipe: Training, first_update: int, *, whole: bool = False
+    ) -> Iterator[Batch]:
         """Endless batches; the k-th is the same however often training was interrupted.
 
         Of several processes that train together, each has its share of every batch.
 
         Args:
             first_update: index of the first batch to yield.
+            whole: batches that are not shared out, the same in every process.
         """
         chosen = self._chosen(recipe.seconds_per_batch, recipe.seed, first_update)
+        if not whole:
+            chosen = map(share_of, chosen)
         decoded = prefetched(chosen, self.sampling_rate)
-        own_draws = () if leads() else (joined().process_index,)
+        own_draws = () if whole or leads() else (joined().process_index,)
         for update, batch in enumerate(decoded, first_update):
             waveforms = [waveform for _, waveform in batch]
-            for utterance, waveform in batch:
-                self._refuse_too_short(utterance, len(waveform))
+            frames = sum(self._frames(utterance, len(waveform)) for utterance, waveform in batch)
             if recipe.augment:
                 generator = np.random.default_rng((recipe.seed, update, *own_draws))
                 waveforms = [augmented(one, self.sampling_rate, generator) for one in waveforms]
@@ -101,7 +107,7 @@ class TrainingSpeech:
                 ids=tuple(utterance.id for utterance, _ in batch),
                 waveforms=tuple(waveforms),
                 labels=tuple(self.labels[utterance.id] for utterance, _ in batch),
-                frames=sum(self._frames_of(len(waveform)) for waveform in waveforms),
+                frames=frames,
                 seconds=sum(map(len, waveforms)) / self.sampling_rate,
             )
 
@@ -112,5 +118,5 @@ class TrainingSpeech:
         while True:
             batches = bucketed_batches(self.durations, seconds, seed, epoch)
             for batch in batches[max(0, first_update - passed) :]:
-                yield [self.corpus.utterances[index] for index in share_of(batch)]
+                yield [self.corpus.utterances[index] for index in batch]
             passed, epoch = passed + len(batches), epoch + 1

@@ -114,16 +114,18 @@ class WorkFolder:
         """Where what is inside fails or is interrupted with nothing kept yet, the folder goes.
 
         Args:
-            and_with: names of what may go with it.
+            and_with: names of what goes with it where something given cannot be used: it would
+                serve no other run, while one that was interrupted wants it again.
         """
         try:
             yield
-        except BaseException:
+        except BaseException as error:
             if not leads():
                 raise
+            useless = and_with if isinstance(error, InputError) else ()
             with suppress(InputError), self.held():  # else another process is at it
                 there = {path.name for path in self.path.iterdir()}
-                if there <= {"settings.json", "lock", *and_with}:
+                if there <= {"settings.json", "lock", *useless}:
                     shutil.rmtree(self.path)
             raise
 

@@ -65,6 +65,9 @@ def trained(folder: Path, recipe: Training, changes: dict[str, float]) -> dict[s
 
     history = train(objective, speech, recipe, work, evaluated, Console(quiet=True))
     assert len(history) == recipe.steps
+    own, whole = (next(speech.batches(recipe, 0, whole=one)) for one in (False, True))
+    assert tuple(share_of(whole.ids)) == own.ids
+    assert len(whole.ids) > 1
     return dict(objective.state().tensors)
 
 

@@ -101,3 +101,16 @@ def test_what_another_process_is_training_is_not_forgotten(tmp_path: Path) -> No
     with pytest.raises(KeyboardInterrupt), work.forgotten_while_empty():
         raise KeyboardInterrupt
     assert not work.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("ends", "stays"), [(InputError("no"), False), (KeyboardInterrupt(), True)]
+)
+def test_what_was_computed_goes_with_a_mistake_and_stays_after_an_interruption(
+    tmp_path: Path, ends: BaseException, stays: bool
+) -> None:
+    work = WorkFolder.open(tmp_path / "out", SETTINGS, resume=False)
+    work.part("teacher")
+    with pytest.raises(type(ends)), work.forgotten_while_empty("teacher"):
+        raise ends
+    assert work.path.exists() == stays
