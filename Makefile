@@ -12,8 +12,9 @@ demo: $(INSTALLED) ## speak a small corpus, compress a tiny recogniser on it, wr
 	rm -rf demo-output demo-output.unfinished
 	$(BIN)/sottovoce demo --out demo-output
 
+# A process for each core, with a thread each.
 test: $(INSTALLED) ## run the fast tests
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal
 
 check: format lint types test ## all that must pass before a commit: format, lint, types, fast tests
 

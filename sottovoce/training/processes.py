@@ -6,6 +6,7 @@ update's batch is shared out, and gradients and loss are those of the whole of i
 the same on one device as on eight.
 """
 
+import atexit
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import TypeVar
 import torch
 from accelerate.state import PartialState
 from torch import nn
-from torch.distributed import ReduceOp, all_reduce
+from torch.distributed import ReduceOp, all_reduce, destroy_process_group, is_initialized
 
 Item = TypeVar("Item")
 
@@ -26,6 +27,13 @@ _PATIENCE = timedelta(days=7)
 def joined() -> PartialState:
     """This process among those that were launched with it; it may be the only one."""
     return PartialState(cpu=not torch.cuda.is_available(), timeout=_PATIENCE)
+
+
+@atexit.register
+def _part() -> None:
+    """A group that is left open can abort its process as it ends, when all is done."""
+    if is_initialized():
+        destroy_process_group()
 
 
 def alone() -> bool:
