@@ -89,6 +89,11 @@ class Precision:
         elif self.block is not None:
             raise InputError(f"granularity {self.granularity!r} has no block, but it is given")
 
+    def __str__(self) -> str:
+        words = f"{self.bits}/{self.grid}/{self.block or self.granularity}"
+        scales = " with 16-bit scales" if self.scale_bits else ""
+        return words + scales + (" on 8-bit inputs" if self.input_bits else "")
+
     @property
     def scale_per(self) -> str:
         """What shares a scale, in words: tensor, channel, or so many weights."""

@@ -124,6 +124,12 @@ def test_an_entry_that_is_no_precision_is_named(fields: object) -> None:
         Plan.from_json({"q": {"bits": 2}, "ff": fields})  # type: ignore[dict-item]
 
 
+def test_a_precision_reads_as_a_candidate_is_written() -> None:
+    assert str(Precision(4)) == "4/symmetric/channel"
+    blocks = Precision(2, "asymmetric", "block", 64, 16, 8)
+    assert str(blocks) == "2/asymmetric/64 with 16-bit scales on 8-bit inputs"
+
+
 def test_a_precision_says_what_is_allowed() -> None:
     with pytest.raises(
         InputError, match=r"bits is 7; it must be one of \(1, 1.6, 2, 3, 4, 5, 6, 8\)"

@@ -188,8 +188,8 @@ def test_a_single_candidate_is_uniform_quantization(training: MakeTraining, bits
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"wav2vec2.encoder.layers.0.attention.q_proj": Precision(6)}, r"q_proj.*bits=6.*none of"),
-        ({"wav2vec2.encoder.layers.1.attention.q_proj": Precision(4, "full")}, "grid='full'"),
+        ({"wav2vec2.encoder.layers.0.attention.q_proj": Precision(6)}, r"q_proj. 6/symm.*none of.* 4/symm"),
+        ({"wav2vec2.encoder.layers.1.attention.q_proj": Precision(4, "full")}, "4/full/channel"),
         ({"hubert.encoder.layers.0.attention.q_proj": Precision(4)}, "another model.*hubert"),
     ],
 )
