@@ -80,6 +80,13 @@ def anyone(is_so: bool) -> bool:
     return bool(found)
 
 
+def summed(tensor: torch.Tensor) -> torch.Tensor:
+    """Over the processes, in place."""
+    if not alone():
+        all_reduce(tensor)
+    return tensor
+
+
 def combined(parameters: Sequence[nn.Parameter], loss: float, frames: int) -> float:
     """The whole batch's loss; the parameters' gradients become the whole batch's too.
 

@@ -19,7 +19,7 @@ from sottovoce.quantizers import fake
 from sottovoce.quantizers.fake import fake_quantize
 from sottovoce.recipe import Recipe
 from sottovoce.search.joint import JointObjective
-from sottovoce.search.supernet import FULL, MIXED, PLAN
+from sottovoce.search.supernet import FULL, MIXED, PLAN, Supernet
 from sottovoce.speech.corpus import Corpus
 from sottovoce.training.batch import Batch, TrainingSpeech
 from sottovoce.training.loop import Update, draws, make_update, optimizer_of
@@ -176,6 +176,32 @@ def test_a_given_plan_is_trained_from_the_first_update(training: MakeTraining) -
     assert not any("temperature" in one for one in told)
 
 
+@pytest.mark.parametrize(
+    ("dials", "frozen"),
+    [({"bits": 3.0, "search_share": 0.5}, 4), ({"candidates": (3,), "bits": 3.0}, 0)],
+)
+def test_weights_are_compensated_once_when_the_plan_is_frozen(
+    training: MakeTraining, monkeypatch: pytest.MonkeyPatch, dials: dict[str, Any], frozen: int
+) -> None:
+    rounded = []
+
+    def compensated(supernet: Supernet, plan: Plan, speech: Any) -> None:
+        rounded.append((plan, speech))
+        original(supernet, plan, speech)
+
+    original = Supernet.compensate
+    monkeypatch.setattr(Supernet, "compensate", compensated)
+    run = training(**dials, compensate=True)
+    run.update(0, frozen)
+    assert not rounded
+    run.update(frozen, 8)
+    assert [plan for plan, _ in rounded] == [run.objective.hard_plan()]
+    plain = training(**dials)
+    plain.run()
+    before, after = plain.parameters(), run.parameters()
+    assert any(not torch.equal(before[name], after[name]) for name in before if "latent" in name)
+
+
 @pytest.mark.parametrize("bits", [2, 6])
 def test_a_single_candidate_is_uniform_quantization(training: MakeTraining, bits: int) -> None:
     run = training(candidates=(bits,), bits=float(bits))
@@ -188,7 +214,10 @@ def test_a_single_candidate_is_uniform_quantization(training: MakeTraining, bits
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"wav2vec2.encoder.layers.0.attention.q_proj": Precision(6)}, r"q_proj. 6/symm.*none of.* 4/symm"),
+        (
+            {"wav2vec2.encoder.layers.0.attention.q_proj": Precision(6)},
+            r"q_proj. 6/symm.*none of.* 4/symm",
+        ),
         ({"wav2vec2.encoder.layers.1.attention.q_proj": Precision(4, "full")}, "4/full/channel"),
         ({"hubert.encoder.layers.0.attention.q_proj": Precision(4)}, "another model.*hubert"),
     ],

@@ -37,6 +37,7 @@ RECIPES = {
         search_share=0.5,
         importance_gradient="sampled",  # linear in the gradients of the shares
         bits=3,
+        compensate=True,
     ),
 }
 NO_DRAWS = {
