@@ -124,6 +124,16 @@ CLAIMS = (
         ),
         timed=True,
     ),
+    Claim("compensated weights help", RATES, (("compensated-3", "four-widths-3"),)),
+    Claim(
+        "a 3-bit candidate helps default",
+        RATES,
+        tuple(
+            (f"default-3-four-widths{suffix}", f"default-3{suffix}")
+            for suffix in ("", "-seed-1", "-rate-5e-5")
+        ),
+        timed=True,
+    ),
     *of_family("HuBERT", MAIN_HUBERT),
     *of_family("WavLM", MAIN_WAVLM),
     Claim(

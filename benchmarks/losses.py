@@ -9,7 +9,7 @@ Rows that are finished are kept in `benchmarks/results/losses.json`.
 
 from functools import partial
 
-from claims import MAIN, MAIN_HUBERT, MAIN_WAVLM, SEEDS, compared, finished
+from claims import MAIN, MAIN_HUBERT, MAIN_WAVLM, RATES, SEEDS, compared, finished
 from commands import ROOT
 from rich.console import Console
 from rows import RESULTS, row_of
@@ -37,6 +37,10 @@ TRIED = {
             for row in ("uniform-3", "paper-3", "two-stage-3", "default-3", "default-2.5-cnn-8")
             for seed in SEEDS
         ),
+    ),
+    RATES: (
+        *(f"default-3-four-widths{rate}{seed}" for rate in ("", "-rate-5e-5") for seed in SEEDS),
+        *("uniform-3-rate-5e-5", "four-widths-3", "compensated-3", "compensated-3-seed-1"),
     ),
     MAIN_HUBERT: _OF_FAMILY,
     MAIN_WAVLM: _OF_FAMILY,

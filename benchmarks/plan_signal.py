@@ -8,11 +8,13 @@ teacher. A plan is judged without any further training: by the KL divergence fro
 that rounding the start point's weights to it makes, on training speech. Beside them stand random
 plans, the plan of least squared weight error, and the plan that is best for costs which are
 measured layer by layer (the rise of the divergence when that layer alone goes from 4 to 2 bits).
-Rows are kept in `benchmarks/results/plan_signal.json`.
+Then searches of 15 and 25 updates, what the default recipe has of 100 and 170, with and without a
+3-bit candidate, beside uniform 3 bits. Rows are kept in `benchmarks/results/plan_signal.json`.
 """
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -47,6 +49,8 @@ UPDATES = 50
 SEEDS = (0, 1)
 COST_BATCHES = 3
 RANDOM_PLANS = 5
+SHORT = (15, 25)
+CANDIDATES = ((2, 4, 8), (2, 3, 4, 8))
 WAYS = tuple((way, kl) for kl in (0.0, 1.0) for way in ("sampled", "expected"))
 
 console = Console()
@@ -61,7 +65,14 @@ def main() -> None:
         for seed in SEEDS:
             changes = {"importance_gradient": way, "kl_mixed": kl, "seed": seed}
             key = {"measure": "search", "way": way, "kl": kl, "seed": seed, "updates": UPDATES}
-            row_of(ROWS, key, partial(_searched, base.replaced(changes)))
+            row_of(ROWS, key, partial(_searched, base.replaced(changes), UPDATES))
+    for candidates, updates, seed in product(CANDIDATES, SHORT, SEEDS):
+        recipe = base.replaced({"candidates": candidates, "steps": 2 * updates, "seed": seed})
+        key = {"measure": "short", "candidates": candidates, "updates": updates, "seed": seed}
+        row_of(ROWS, key, partial(_searched, recipe, updates))
+    uniform = base.replaced({"candidates": (3,)})
+    key = {"measure": "plan", "name": "uniform, 3 bits"}
+    row_of(ROWS, key, lambda: _judged(uniform, [3] * len(layer_sizes())))
     key = {"measure": "own cost", "batches": COST_BATCHES}
     costs = row_of(ROWS, key, lambda: _costs(base))
     measured = np.array(costs["cost"])
@@ -84,13 +95,13 @@ def _objective(recipe: Recipe) -> tuple[JointObjective, TrainingSpeech]:
     return JointObjective(recogniser, recipe, Accelerator(), teacher), speech
 
 
-def _searched(recipe: Recipe) -> dict[str, Any]:
+def _searched(recipe: Recipe, updates: int) -> dict[str, Any]:
     objective, speech = _objective(recipe)
     groups = objective.parameter_groups()
     optimizer = optimizer_of(groups)
     batches = speech.batches(recipe, 0)
-    for index in range(UPDATES):
-        update = Update(index, 2 * UPDATES)
+    for index in range(updates):
+        update = Update(index, 2 * updates)
         make_update(objective, groups, optimizer, next(batches), update, recipe)
     preference = objective.expected_bits()
     assert preference is not None

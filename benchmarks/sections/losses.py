@@ -8,6 +8,7 @@ from sections.cells import NOT_MEASURED, percent, table, verdict
 
 _STARTS = {
     "main-rows": "wav2vec 2.0",
+    "rates": "wav2vec 2.0",
     "main-hubert": "HuBERT",
     "main-wavlm": "WavLM",
     "low-wav2vec2": "wav2vec 2.0, 600 updates",
