@@ -12,7 +12,7 @@ demo: $(INSTALLED) ## speak a small corpus, compress a tiny recogniser on it, wr
 	rm -rf demo-output demo-output.unfinished
 	$(BIN)/sottovoce demo --out demo-output
 
-# A process for each core, with a thread each.
+# A process a core, four at most, with a thread each.
 test: $(INSTALLED) ## run the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal
 

@@ -40,7 +40,7 @@ TRIED = {
     ),
     RATES: (
         *(f"default-3-four-widths{rate}{seed}" for rate in ("", "-rate-5e-5") for seed in SEEDS),
-        *("uniform-3-rate-5e-5", "four-widths-3", "compensated-3", "compensated-3-seed-1"),
+        *(f"uniform-3-rate-5e-5{seed}" for seed in SEEDS),
     ),
     MAIN_HUBERT: _OF_FAMILY,
     MAIN_WAVLM: _OF_FAMILY,

@@ -140,11 +140,6 @@ class Recipe(Training):
         "floating point if not given",
     )
     initial_range: str = dial("mse", "where scales start", allowed=RANGES)
-    compensate: bool | None = dial(
-        None,
-        "begin the training of the frozen plan from weights rounded to it, each rounding making up "
-        "for those before (GPTQ, on the speech of one update)",
-    )
     scale_learning_rate: float = dial(
         1e-3, "of the logarithm of the scales, and of the offsets in scales"
     )
@@ -214,8 +209,7 @@ class Recipe(Training):
             *("search_pace", "kl_mixed", "kl_frozen", "kl_students", "kl_finetune"),
         )
         object.__setattr__(self, "candidates", tuple(self._precisions()))
-        for name in ("compensate", "fused"):  # off is one recipe, however said
-            object.__setattr__(self, name, getattr(self, name) or None)
+        object.__setattr__(self, "fused", self.fused or None)  # off is one recipe, however said
         if self.bits is not None and self.eta is not None:
             raise InputError("give either bits (a target size) or eta (P1's size weight), not both")
         if self.eta is not None:
@@ -250,7 +244,6 @@ class Recipe(Training):
             raise InputError(f"plan_by {self.plan_by} needs a target size: give bits, not eta")
         if not 0 < self.search_share <= 1:
             raise InputError(f"search_share is {self.search_share}; it must lie in (0, 1]")
-        self._refuse_idle_compensation()
 
     def replaced(self, changes: Mapping[str, Any]) -> Self:
         """As in `Training`; a single candidate is the size too, where `changes` name none."""
@@ -259,14 +252,6 @@ class Recipe(Training):
         turned = super().replaced({**changes, "bits": None})
         size = turned.widths[0] if len(turned.widths) == 1 else self.bits
         return replace(turned, bits=size)
-
-    def _refuse_idle_compensation(self) -> None:
-        learns = self.plan_by == "joint" and len(self.widths) > 1
-        if self.compensate and learns and self.search_share == 1:
-            raise InputError(
-                "compensate rounds the weights to the frozen plan, and with search_share 1 none is "
-                "frozen before the end: set search_share below 1"
-            )
 
     def _refuse_idle_students(self) -> None:
         for name in ("student_ctc", "student_kl"):

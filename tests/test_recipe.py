@@ -106,7 +106,6 @@ def test_flags_and_tables_are_read(dial: str, text: Any, value: Any) -> None:
         ({"bits": True}, "bits is True"),
         ({"warmup": 1.0}, "warmup is 1"),
         ({"search_share": 0}, "search_share is 0"),
-        ({"compensate": True, "search_share": 1.0}, "set search_share below 1"),
         ({"augment": "perhaps"}, "augment is 'perhaps'"),
         ({"teacher": "loud"}, "teacher is 'loud'; it must be one of .*cached"),
         ({"grid": 3}, "grid is '3'"),

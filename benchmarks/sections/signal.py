@@ -13,7 +13,7 @@ def section() -> str:
         "## What teaches the importances\n\n`python benchmarks/plan_signal.py`: the plan after 50 "
         "updates of a search at 3 bits, by what teaches the importances. Divergence: KL from the "
         "start point, nats a frame, of the start point's own weights rounded to the plan, without "
-        "further training. 15 and 25 updates are what the default recipe searches of 100 and 170. "
+        "further training. 15 and 26 updates are what the default recipe searches of 100 and 170. "
         "See [the decision]"
         "(../docs/decisions/0006-importances-learn-from-the-second-order-cost.md)."
     )

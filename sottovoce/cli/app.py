@@ -25,7 +25,7 @@ from sottovoce.cli import (
     transcribe,
 )
 from sottovoce.errors import InputError, Interrupted
-from sottovoce.training.processes import was_launched_to_follow
+from sottovoce.training.processes import part, was_launched_to_follow
 from sottovoce.training.state import GOES_ON
 from sottovoce.version import __version__
 
@@ -82,6 +82,10 @@ def run() -> None:
     transformers.logging.set_verbosity_error()  # what it warns of on loading, we refuse or mend
     try:
         app()
+    except SystemExit as ended:
+        if not ended.code:
+            part()
+        raise
     except InputError as error:
         sys.exit(_failed(f"error: {error}"))
     except (OSError, SafetensorError) as error:

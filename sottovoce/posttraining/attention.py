@@ -15,8 +15,7 @@ from sottovoce.artifact.attention import (
     set_operands,
 )
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.models.watching import Waveforms
-from sottovoce.posttraining.observing import input_histograms
+from sottovoce.posttraining.observing import Waveforms, input_histograms
 from sottovoce.posttraining.sweep import harmless, words_changed
 from sottovoce.runtime.recognition import recognise
 from sottovoce.scoring import Transcripts

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sottovoce.errors import InputError
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.models.watching import Waveforms
+from sottovoce.posttraining.observing import Waveforms
 from sottovoce.runtime.recognition import refuse_short
 from sottovoce.speech.batching import evaluation_order
 from sottovoce.speech.corpus import Corpus

@@ -13,16 +13,15 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
-from torch import Tensor, nn
+from torch import Tensor
 
 from sottovoce.errors import naming
-from sottovoce.models.family import is_pointwise
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.models.watching import Waveforms, second_moments
 from sottovoce.plan import Precision
+from sottovoce.posttraining.gptq import compensated, second_moments
 from sottovoce.posttraining.layers import Layer, Quantized, rounded
+from sottovoce.posttraining.observing import Waveforms
 from sottovoce.posttraining.replay import Replay
-from sottovoce.quantizers.compensated import compensated
 from sottovoce.search.allocation import best_choice
 from sottovoce.training.losses import kl_divergence
 
@@ -47,11 +46,7 @@ def mixed_weights(
     """
     shapes = recogniser.family.shapes(recogniser.model)
     own = {name: layers[name] for name in shapes}
-    matrices = {
-        name: one for name, one in own.items() if isinstance(one, nn.Linear) or is_pointwise(one)
-    }
-    convolutions = [name for name, one in matrices.items() if is_pointwise(one)]
-    moments = second_moments(recogniser, matrices, batches(), convolutions)
+    moments = second_moments(recogniser, own, batches)
     candidates: dict[str, dict[float, Quantized]] = {}
     for name in track(own, "rounding", console=console):
         weight = own[name].weight.detach()

@@ -1,6 +1,7 @@
 """What goes into each layer, seen over calibration speech: histograms, in two passes."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import torch
@@ -8,8 +9,9 @@ from torch import Tensor, nn
 
 from sottovoce.errors import InputError
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.models.watching import Waveforms, run_watched
 from sottovoce.quantizers.activations import Histogram, Range
+
+Waveforms = Sequence[np.ndarray]
 
 
 @torch.no_grad()
@@ -45,3 +47,28 @@ def input_histograms(
     histograms = {name: Histogram.over(Range(low, high)) for name, (low, high) in ends.items()}
     run_watched(recogniser, layers, batches(), lambda name, values: histograms[name].add(values))
     return histograms
+
+
+def run_watched(
+    recogniser: Recogniser,
+    layers: Mapping[str, nn.Module],
+    batches: Iterator[Waveforms],
+    see: Callable[[str, Tensor], None],
+) -> None:
+    """Show `see` what goes into each layer, utterance by utterance."""
+    with recogniser.evaluating():
+        for waveforms in batches:
+            for waveform in waveforms:  # one by one, there is no padding to be seen
+                with _watched(layers, see):
+                    recogniser.logits(recogniser.features([waveform]))
+
+
+@contextmanager
+def _watched(layers: Mapping[str, nn.Module], see: Callable[[str, Tensor], None]) -> Iterator[None]:
+    def hook(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        return lambda _, inputs: see(name, inputs[0])
+
+    with ExitStack() as stack:
+        for name, layer in layers.items():
+            stack.callback(layer.register_forward_pre_hook(hook(name)).remove)
+        yield

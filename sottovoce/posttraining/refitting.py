@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.models.watching import Waveforms, run_watched
 from sottovoce.plan import Precision
 from sottovoce.posttraining.layers import Layer, Quantized, replaced, rounded
+from sottovoce.posttraining.observing import Waveforms, run_watched
 from sottovoce.quantizers.activations import (
     Histogram,
     Range,

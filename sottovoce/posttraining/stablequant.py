@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.progress import track
 
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.models.watching import Waveforms
 from sottovoce.posttraining.layers import Layer, Quantized
+from sottovoce.posttraining.observing import Waveforms
 from sottovoce.posttraining.refitting import Fitted, can_be_fitted, refitted
 from sottovoce.posttraining.sweep import CHANGES_AT_MOST, changes
 from sottovoce.quantizers.activations import Histogram, mse_range

@@ -126,15 +126,10 @@ class JointObjective:
     def _searched(self, update: Update) -> int:
         return max(1, round(self.recipe.search_share * update.total))
 
-    def _just_frozen(self, update: Update) -> bool:
-        return update.index == (self._searched(update) if self.searches else 0)
-
     def update(self, batch: Batch, update: Update) -> dict[str, Any]:
         searched = self._searched(update)
         if self.plan is None and update.index >= searched:
             self.plan = self.hard_plan()
-        if self.plan is not None and self.recipe.compensate and self._just_frozen(update):
-            self.supernet.compensate(self.plan, batch.waveforms)
         features = self.recogniser.features(batch.waveforms)
         if self.plan is not None:
             step = self.supernet.quantize(self._students(update), plan=self.plan)

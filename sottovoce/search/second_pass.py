@@ -16,11 +16,7 @@ def second_pass(first: JointObjective, start: Recogniser | None) -> JointObjecti
     """
     recipe, plan = first.recipe, first.hard_plan()
     recipe = recipe.replaced(
-        {
-            "students": recipe.students_finetune,
-            "kl_frozen": recipe.kl_finetune,
-            "compensate": recipe.compensate and start is not None,  # what was learnt stays
-        }
+        {"students": recipe.students_finetune, "kl_frozen": recipe.kl_finetune}
     )
     learnt = {
         name: deepcopy([one.state_dict() for one in each]) for name, each in first.affines().items()

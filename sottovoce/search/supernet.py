@@ -15,11 +15,8 @@ from torch import Tensor
 from sottovoce.errors import InputError, naming
 from sottovoce.models.family import Matrix
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.models.watching import Waveforms, second_moments
 from sottovoce.plan import Plan, Precision, Shape
-from sottovoce.quantizers.compensated import compensated
-from sottovoce.search.mixed_linear import MixedLinear, MixedPointwise, mixed_layer
-from sottovoce.training.processes import summed
+from sottovoce.search.mixed_linear import MixedLinear, mixed_layer
 
 FULL = "full precision"
 MIXED = "mixed"
@@ -100,24 +97,6 @@ class Supernet:
             keys: tuple[str | float, ...] = (*widths, MIXED) if mixtures else widths
             quantized[name] = dict(zip(keys, results, strict=True))
         return QuantizedStep(self.layers, quantized, plan)
-
-    @torch.no_grad()
-    def compensate(self, plan: Plan, speech: Waveforms) -> None:
-        """Round the latent weights to a plan so that the layers' outputs change least (GPTQ).
-
-        A matrix that is multiplied by without its layer being called (WavLM's attention) stays as
-        it is.
-
-        Args:
-            speech: this process's; what it shows is added up over the processes.
-        """
-        pointwise = [n for n, one in self.layers.items() if isinstance(one, MixedPointwise)]
-        moments = second_moments(self.recogniser, self.layers, [speech], pointwise)
-        for name, own in moments.items():
-            layer, precision = self.layers[name], plan[name]
-            affine = layer.affine_of(precision.bits)
-            values = compensated(layer.latent, affine, precision.quantizer, summed(own))
-            layer.latent.copy_(values)
 
     def dismantle(self) -> None:
         """Put plain layers back, with the latent weights: the trained float model."""

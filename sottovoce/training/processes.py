@@ -6,7 +6,6 @@ update's batch is shared out, and gradients and loss are those of the whole of i
 the same on one device as on eight.
 """
 
-import atexit
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,9 +28,9 @@ def joined() -> PartialState:
     return PartialState(cpu=not torch.cuda.is_available(), timeout=_PATIENCE)
 
 
-@atexit.register
-def _part() -> None:
-    """A group that is left open can abort its process as it ends, when all is done."""
+def part() -> None:
+    """Leave the others when all is done: a group that is left open can abort its process as that
+    ends. Not after a failure, where they may still wait for this one."""
     if is_initialized():
         destroy_process_group()
 
@@ -78,13 +77,6 @@ def anyone(is_so: bool) -> bool:
     found = torch.tensor(float(is_so), device=joined().device)
     all_reduce(found, ReduceOp.MAX)
     return bool(found)
-
-
-def summed(tensor: torch.Tensor) -> torch.Tensor:
-    """Over the processes, in place."""
-    if not alone():
-        all_reduce(tensor)
-    return tensor
 
 
 def combined(parameters: Sequence[nn.Parameter], loss: float, frames: int) -> float:

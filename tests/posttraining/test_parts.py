@@ -10,15 +10,13 @@ import torch
 from precisions import described
 from rich.console import Console
 from tiny import noise
-from torch import nn
 
 from sottovoce.errors import InputError
-from sottovoce.models.family import is_pointwise
 from sottovoce.models.front_end_biases import add_front_end_biases
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.models.watching import second_moments
 from sottovoce.plan import Precision
 from sottovoce.posttraining.arithmetic import multiply_adds
+from sottovoce.posttraining.gptq import compensated, second_moments
 from sottovoce.posttraining.layers import Quantized, quantizable, replaced, rounded
 from sottovoce.posttraining.observing import input_histograms
 from sottovoce.posttraining.refitting import can_be_fitted, refitted
@@ -26,7 +24,6 @@ from sottovoce.posttraining.replay import Replay
 from sottovoce.posttraining.stablequant import adapted
 from sottovoce.posttraining.sweep import changes
 from sottovoce.quantizers.activations import Range
-from sottovoce.quantizers.compensated import compensated
 from sottovoce.quantizers.ranges import initial_affine
 from sottovoce.runtime.recognition import recognise
 from sottovoce.scoring import score
@@ -337,9 +334,7 @@ def test_compensated_rounding_changes_the_outputs_less(
 ) -> None:
     recogniser = make_recogniser(family, initializer_range=0.3)
     layers = quantizable(recogniser)
-    pointwise = {name: one for name, one in layers.items() if is_pointwise(one)}
-    linear = {name: one for name, one in layers.items() if isinstance(one, nn.Linear)}
-    moments = second_moments(recogniser, linear | pointwise, _batches(), pointwise)
+    moments = second_moments(recogniser, layers, _batches)
     better = 0
     for name, own in moments.items():
         weight = layers[name].weight.detach().flatten(1)

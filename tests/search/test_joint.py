@@ -19,7 +19,7 @@ from sottovoce.quantizers import fake
 from sottovoce.quantizers.fake import fake_quantize
 from sottovoce.recipe import Recipe
 from sottovoce.search.joint import JointObjective
-from sottovoce.search.supernet import FULL, MIXED, PLAN, Supernet
+from sottovoce.search.supernet import FULL, MIXED, PLAN
 from sottovoce.speech.corpus import Corpus
 from sottovoce.training.batch import Batch, TrainingSpeech
 from sottovoce.training.loop import Update, draws, make_update, optimizer_of
@@ -174,32 +174,6 @@ def test_a_given_plan_is_trained_from_the_first_update(training: MakeTraining) -
     assert run.objective.hard_plan() == plan
     assert all(one["hard_bits"] == plan.nominal_bits(run.objective.supernet.shapes) for one in told)
     assert not any("temperature" in one for one in told)
-
-
-@pytest.mark.parametrize(
-    ("dials", "frozen"),
-    [({"bits": 3.0, "search_share": 0.5}, 4), ({"candidates": (3,), "bits": 3.0}, 0)],
-)
-def test_weights_are_compensated_once_when_the_plan_is_frozen(
-    training: MakeTraining, monkeypatch: pytest.MonkeyPatch, dials: dict[str, Any], frozen: int
-) -> None:
-    rounded = []
-
-    def compensated(supernet: Supernet, plan: Plan, speech: Any) -> None:
-        rounded.append((plan, speech))
-        original(supernet, plan, speech)
-
-    original = Supernet.compensate
-    monkeypatch.setattr(Supernet, "compensate", compensated)
-    run = training(**dials, compensate=True)
-    run.update(0, frozen)
-    assert not rounded
-    run.update(frozen, 8)
-    assert [plan for plan, _ in rounded] == [run.objective.hard_plan()]
-    plain = training(**dials)
-    plain.run()
-    before, after = plain.parameters(), run.parameters()
-    assert any(not torch.equal(before[name], after[name]) for name in before if "latent" in name)
 
 
 @pytest.mark.parametrize("bits", [2, 6])

@@ -19,7 +19,7 @@ from sottovoce.training.accelerator import accelerator_for
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.full_precision import FullPrecision
 from sottovoce.training.loop import train
-from sottovoce.training.processes import alone, anyone, leads, share_of
+from sottovoce.training.processes import alone, anyone, leads, part, share_of
 from sottovoce.training.state import WorkFolder
 
 DIALS: dict[str, Any] = {
@@ -37,7 +37,6 @@ RECIPES = {
         search_share=0.5,
         importance_gradient="sampled",  # linear in the gradients of the shares
         bits=3,
-        compensate=True,
     ),
 }
 NO_DRAWS = {
@@ -83,6 +82,8 @@ def in_a_process(
     assert anyone(index == 1)
     assert not anyone(False)
     save_file(tensors, folder / f"{index}.safetensors")
+    part()
+    assert not torch.distributed.is_initialized()
 
 
 def together(folder: Path, name: str, changes: dict[str, float], count: int = 2) -> list[Any]:

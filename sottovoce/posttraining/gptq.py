@@ -4,14 +4,42 @@ Columns are rounded one after the other; what each rounding does to the layer's 
 back by the columns that are still to come. What it needs to know is H = sum x x^T over the inputs.
 """
 
-import torch
-from torch import Tensor
+from collections.abc import Callable, Iterator, Mapping
 
+import torch
+from torch import Tensor, nn
+
+from sottovoce.models.family import is_pointwise
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.posttraining.layers import Layer
+from sottovoce.posttraining.observing import Waveforms, run_watched
 from sottovoce.quantizers.affine import Affine
 from sottovoce.quantizers.quantizer import Quantizer
 
 _DAMPING = 0.01
 _BLOCK = 128
+
+
+@torch.no_grad()
+def second_moments(
+    recogniser: Recogniser,
+    layers: Mapping[str, Layer],
+    batches: Callable[[], Iterator[Waveforms]],
+) -> dict[str, Tensor]:
+    """Matrix -> H, [inputs, inputs], float32; a layer that is never called is not there."""
+    matrices = {
+        n: one for n, one in layers.items() if isinstance(one, nn.Linear) or is_pointwise(one)
+    }
+    moments: dict[str, Tensor] = {}
+
+    def add(name: str, inputs: Tensor) -> None:
+        channels_last = inputs if isinstance(layers[name], nn.Linear) else inputs.movedim(1, -1)
+        rows = channels_last.detach().flatten(0, -2).float()
+        own = rows.T @ rows
+        moments[name] = moments[name] + own if name in moments else own
+
+    run_watched(recogniser, matrices, batches(), add)
+    return moments
 
 
 @torch.no_grad()
