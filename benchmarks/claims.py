@@ -129,7 +129,7 @@ CLAIMS = (
         RATES,
         tuple(
             (f"default-3-four-widths{suffix}", f"default-3{suffix}")
-            for suffix in ("", "-seed-1", "-rate-5e-5")
+            for suffix in (*SEEDS, "-rate-5e-5")
         ),
         timed=True,
     ),
@@ -177,8 +177,12 @@ class RecipeClaim:
 
 
 RECIPE_CLAIMS = tuple(
-    RecipeClaim(f"default at 2e-4 beats {method}", RATES, ("default-3", other))
-    for method, other in (
+    RecipeClaim(f"{ours} beats {other}", RATES, (first, second))
+    for ours, first in (
+        ("default", "default-3"),
+        ("default with a 3-bit candidate", "default-3-four-widths"),
+    )
+    for other, second in (
         ("the paper's joint at 2.5e-5", "paper-3-rate-2.5e-5"),
         ("uniform at 5e-5", "uniform-3-rate-5e-5"),
     )
