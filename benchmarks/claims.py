@@ -25,6 +25,7 @@ from rows import RESULTS, row_of
 
 from sottovoce.pipelines.comparing import compare_systems
 from sottovoce.scoring import Transcripts, score
+from sottovoce.scoring.comparison import two_sided
 
 ROWS = RESULTS / "claims.json"
 RECIPE_ROWS = RESULTS / "recipe_claims.json"
@@ -163,21 +164,8 @@ CLAIMS = (
 )
 
 
-@dataclass(frozen=True)
-class RecipeClaim:
-    """That the mean over the first recipe's seeds is better than that over the second's.
-
-    Attributes:
-        pair: names of a row of each, of the first seed.
-    """
-
-    text: str
-    table: str
-    pair: tuple[str, str]
-
-
 RECIPE_CLAIMS = tuple(
-    RecipeClaim(f"{ours} beats {other}", RATES, (first, second))
+    Claim(f"{ours} beats {other}", RATES, ((first, second),))
     for ours, first in (
         ("default", "default-3"),
         ("default with a 3-bit candidate", "default-3-four-widths"),
@@ -187,16 +175,20 @@ RECIPE_CLAIMS = tuple(
         ("uniform at 5e-5", "uniform-3-rate-5e-5"),
     )
 )
+"""Of the means over the seeds; a pair is named by the rows of the first seed."""
 
 
 def main() -> None:
     """Compare the pairs that are missing and whose rows are finished."""
     for recipes in RECIPE_CLAIMS:
         folder = ROOT / "runs" / recipes.table
-        seeds = [[f"{name}{seed}" for seed in SEEDS] for name in recipes.pair]
-        if {*seeds[0], *seeds[1]} <= finished(folder).keys():
-            key = {"claim": recipes.text, "table": recipes.table, "pair": recipes.pair}
-            console.print(row_of(RECIPE_ROWS, key, partial(compared_over_seeds, folder, *seeds)))
+        rows = finished(folder)
+        for pair in recipes.pairs:
+            seeds = [[f"{name}{seed}" for seed in SEEDS] for name in pair]
+            if {*seeds[0], *seeds[1]} <= rows.keys():
+                key = {"claim": recipes.text, "table": recipes.table, "pair": pair}
+                measure = partial(compared_over_seeds, folder, *seeds)
+                console.print(row_of(RECIPE_ROWS, key, measure))
     for claim in CLAIMS:
         folder = ROOT / "runs" / claim.table
         rows = finished(folder)
@@ -251,12 +243,12 @@ def compared_over_seeds(
     ]
     differences = mean_errors[0] - mean_errors[1]
     deviation = float(differences.std(ddof=1)) * math.sqrt(len(differences))
-    normal, change, base = NormalDist(), float(differences.sum()), float(mean_errors[1].sum())
-    half = normal.inv_cdf(0.975) * deviation
+    change, base = float(differences.sum()), float(mean_errors[1].sum())
+    half = NormalDist().inv_cdf(0.975) * deviation
     return {
         "wers": [[seed.wer for seed in seeds] for seeds in scores],
         "wer": [fmean(seed.wer for seed in seeds) for seeds in scores],
-        "p": 2 * normal.cdf(-abs(change) / deviation),
+        "p": two_sided(change / deviation),
         "interval": [(change - half) / base, (change + half) / base],
     }
 

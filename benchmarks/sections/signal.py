@@ -21,18 +21,21 @@ def section() -> str:
     searches = [row for row in rows if row["measure"] == "search"]
     if not searches:
         return f"{title}\n\n{NOT_MEASURED}"
-    lines = []
-    for way, kl in dict.fromkeys((row["way"], row["kl"]) for row in searches):
-        own = [row for row in searches if (row["way"], row["kl"]) == (way, kl)]
-        lines.append(_learnt(f"learnt: {way} gradient, KL weight {kl:g}", own))
-    short = [row for row in rows if row["measure"] == "short"]
-    for widths, updates in dict.fromkeys((str(row["candidates"]), row["updates"]) for row in short):
-        own = [r for r in short if (str(r["candidates"]), r["updates"]) == (widths, updates)]
-        lines.append(_learnt(f"learnt in {updates} updates, of {widths[1:-1]} bits", own))
+    by_plan: dict[str, list[Row]] = {}
+    for row in (*searches, *(row for row in rows if row["measure"] == "short")):
+        by_plan.setdefault(_name(row), []).append(row)
+    lines = [_learnt(plan, seeds) for plan, seeds in by_plan.items()]
     others = [row for row in rows if row["measure"] == "plan"]
     lines += [[row["name"], f"{row['divergence']:.4f}"] for row in others]
     headings = ["plan", "divergence, by seed", "rank correlation of the seeds"]
     return f"{title}\n\n{table(headings, lines)}"
+
+
+def _name(row: Row) -> str:
+    if row["measure"] == "search":
+        return f"learnt: {row['way']} gradient, KL weight {row['kl']:g}"
+    widths = ", ".join(map(str, row["candidates"]))
+    return f"learnt in {row['updates']} updates, of {widths} bits"
 
 
 def _learnt(plan: str, seeds: list[Row]) -> list[str]:
