@@ -26,12 +26,14 @@ from rows import RESULTS, row_of
 from sottovoce.pipelines.comparing import compare_systems
 from sottovoce.scoring import Transcripts, score
 from sottovoce.scoring.comparison import two_sided
+from sottovoce.scoring.mapsswe import deviations_away
 
 ROWS = RESULTS / "claims.json"
 RECIPE_ROWS = RESULTS / "recipe_claims.json"
 TABLE_1, MAIN, TABLE_P2 = "table-1", "main-rows", "table-p2"
 MAIN_HUBERT, MAIN_WAVLM, RATES = "main-hubert", "main-wavlm", "rates"
 SEEDS = ("", "-seed-1", "-seed-2")  # in the names of the main rows
+ALPHA, TOLERATED = 0.05, 0.10  # of the verdicts
 SHARED_BY = ("channel", "128", "64", "32")  # what has a scale of its own, in P2's rows
 
 console = Console()
@@ -230,7 +232,7 @@ def compared_over_seeds(
     """The mean over the first's rows against the mean over the second's, paired by utterance.
 
     p is about the utterances: the seeds even out some of the luck of the runs, and what is left of
-    it p does not know.
+    it p does not know. The verdict is by the rule of two given models.
     """
     truth = Transcripts.read_trn(reference(folder))
     scores = [
@@ -244,11 +246,15 @@ def compared_over_seeds(
     differences = mean_errors[0] - mean_errors[1]
     deviation = float(differences.std(ddof=1)) * math.sqrt(len(differences))
     change, base = float(differences.sum()), float(mean_errors[1].sum())
-    half = NormalDist().inv_cdf(0.975) * deviation
+    half = NormalDist().inv_cdf(1 - ALPHA / 2) * deviation
+    p, detectable = two_sided(change / deviation), deviations_away(ALPHA) * deviation / base
+    untold = "lossless" if detectable <= TOLERATED else "inconclusive"
     return {
         "wers": [[seed.wer for seed in seeds] for seeds in scores],
         "wer": [fmean(seed.wer for seed in seeds) for seeds in scores],
-        "p": two_sided(change / deviation),
+        "verdict": untold if p >= ALPHA else "worse" if change > 0 else "better",
+        "p": p,
+        "detectable": detectable,
         "interval": [(change - half) / base, (change + half) / base],
     }
 

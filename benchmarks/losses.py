@@ -9,7 +9,16 @@ Rows that are finished are kept in `benchmarks/results/losses.json`.
 
 from functools import partial
 
-from claims import MAIN, MAIN_HUBERT, MAIN_WAVLM, RATES, SEEDS, compared, finished
+from claims import (
+    MAIN,
+    MAIN_HUBERT,
+    MAIN_WAVLM,
+    RATES,
+    SEEDS,
+    compared,
+    compared_over_seeds,
+    finished,
+)
 from commands import ROOT
 from rich.console import Console
 from rows import RESULTS, row_of
@@ -17,6 +26,7 @@ from rows import RESULTS, row_of
 from sottovoce.reproduction.results import INPUT
 
 ROWS = RESULTS / "losses.json"
+RECIPE_ROWS = RESULTS / "recipe_losses.json"
 BASELINE = "U1"
 AGAINST = (INPUT, BASELINE)
 _LOW = ("2A-64", "2A-64-max", "4S-channel", "joint-2.5", "joint-2.25", "joint-2", "joint-1.8")
@@ -50,6 +60,9 @@ TRIED = {
 }
 """Folder in `runs` -> its rows in question."""
 
+RECIPES = (("low-conformer", "2A-64"),)
+"""Folders in `runs`, and rows that are there with every seed: the recipe against the start."""
+
 console = Console()
 
 
@@ -62,6 +75,12 @@ def main() -> None:
             if set(pair) <= rows.keys():
                 key = {"table": table, "pair": pair}
                 console.print(row_of(ROWS, key, partial(compared, folder, rows, pair)))
+    for table, name in RECIPES:
+        folder, seeds = ROOT / "runs" / table, [f"{name}{seed}" for seed in SEEDS]
+        if {INPUT, *seeds} <= finished(folder).keys():
+            key = {"table": table, "pair": (name, INPUT)}
+            measure = partial(compared_over_seeds, folder, seeds, [INPUT])
+            console.print(row_of(RECIPE_ROWS, key, measure))
 
 
 if __name__ == "__main__":

@@ -16,9 +16,22 @@ _SYSTEMS = {
     "paper-3": "joint, as the paper has it (one-pass, KL)",
     "default-3": "joint, our default",
 }
-_RATES = {"2.5e-5": "-rate-2.5e-5", "5e-5": "-rate-5e-5", "1e-4": "-rate-1e-4", "2e-4": ""}
+_RATES = {
+    "2.5e-5": "-rate-2.5e-5",
+    "5e-5": "-rate-5e-5",
+    "1e-4": "-rate-1e-4",
+    "2e-4": "",
+    "5e-4": "-rate-5e-4",
+}
 _OTHERS = {"HuBERT": MAIN_HUBERT, "WavLM": MAIN_WAVLM}
-_FOUR_WIDTHS = {"default-3-four-widths": "joint, our default, of 2, 3, 4 and 8 bits"}
+_VARIED = {
+    "default-3-longer": "joint, our default, 230 updates",
+    "default-3-batch-34": "joint, our default, as many seconds in batches a third as long",
+    "default-3-kl": "joint, our default, towards the start point to the end",
+    "default-3-four-widths": "joint, our default, of 2, 3, 4 and 8 bits",
+    "default-3-tensor": "joint, our default, a scale a tensor from LSQ's start",
+    "default-3-tensor-four-widths": "the same, of 2, 3, 4 and 8 bits",
+}
 _UNLABELLED = {"default-3-unlabelled": "joint, our default, without transcripts"}
 
 
@@ -90,7 +103,7 @@ def _over_rates(rows: dict[str, Row]) -> str:
                 for suffix in _RATES.values()
             ),
         ]
-        for name, system in {**_SYSTEMS, **_FOUR_WIDTHS}.items()
+        for name, system in {**_SYSTEMS, **_VARIED}.items()
     ]
     return table(["system", *_RATES], lines)
 
