@@ -37,6 +37,8 @@ _OF_FAMILY = (
     "default-3",
     "default-2.5",
     "default-2.5-cnn-8",
+    "low-2.5-cnn-8",
+    "low-2.5-cnn-8-kl",
 )
 TRIED = {
     MAIN: (
@@ -55,7 +57,6 @@ TRIED = {
     MAIN_HUBERT: _OF_FAMILY,
     MAIN_WAVLM: _OF_FAMILY,
     "low-wav2vec2": _LOW,
-    "low-hubert-2e-4": _LOW,
     "low-conformer": _LOW,
 }
 """Folder in `runs` -> its rows in question."""

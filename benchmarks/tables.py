@@ -70,7 +70,6 @@ TABLES = (
     Kept("table-p2", "P2", CONFORMER, "--steps 100 --learning-rate 1e-4"),
     Kept("low-conformer", "benchmarks/low-bits.toml", CONFORMER),
     Kept("low-hubert", "benchmarks/low-bits.toml", HUBERT),
-    Kept("low-hubert-2e-4", "benchmarks/low-bits.toml", HUBERT, "--learning-rate 2e-4"),
     Kept("low-wav2vec2", "benchmarks/low-bits.toml", WAV2VEC2, "--learning-rate 2e-4"),
 )
 

@@ -294,20 +294,27 @@ class Recipe(Training):
             self.candidates, self.grid_name, self.scale_granularity, self.scale_bits
         )
 
-    def teaches(self, *, searching: bool) -> bool:
-        """Whether any term of a run, Pass 2 included, uses the teacher's outputs.
+    def searched(self, updates: int) -> int:
+        """In how many of so many updates, the first ones, the plan is learnt."""
+        return max(1, round(self.search_share * updates))
+
+    def taught(self, updates: int, *, searching: bool) -> int:
+        """How many of so many updates, from the first on, use the teacher's outputs.
+
+        Pass 2 goes through the same speech from its beginning: all of them where it does.
 
         Args:
             searching: whether the run has no plan yet. It is learnt where there are several
                 candidates and `plan_by` is "joint".
         """
         if self.teacher == "none":
-            return False
+            return 0
         second = self.kl_finetune or self.students_finetune != "none"
         frozen = self.kl_frozen or (self.finetune != "none" and second)
+        if self.unlabelled or self.students != "none" or frozen:
+            return updates
         learning = searching and len(self.candidates) > 1 and self.plan_by == "joint"
-        mixed = learning and self.kl_mixed
-        return bool(self.unlabelled or self.students != "none" or frozen or mixed)
+        return self.searched(updates) if learning and self.kl_mixed else 0
 
     def grid_name(self, bits: float) -> str:
         """The grid that a width uses."""

@@ -227,3 +227,19 @@ def test_a_single_candidate_is_the_size() -> None:
     assert Recipe().replaced({"candidates": [4, 8]}).bits == 4.0
     assert Recipe(bits=None).replaced({"candidates": [3]}).bits is None
     assert Recipe().replaced({"candidates": [3], "bits": None, "eta": 0.1}).bits is None
+
+
+def test_only_updates_that_need_the_teacher_are_taught() -> None:
+    recipe = Recipe(search_share=0.15)
+    assert recipe.searched(100) == recipe.taught(100, searching=True) == 15
+    assert recipe.searched(2) == 1
+    assert recipe.taught(100, searching=False) == 0
+    for changes in (
+        {"kl_frozen": 0.5},
+        {"unlabelled": True},
+        {"students": "all"},
+        {"finetune": "learnt", "kl_finetune": 1.0},
+    ):
+        assert recipe.replaced(changes).taught(100, searching=True) == 100
+    for changes in ({"teacher": "none"}, {"kl_mixed": 0.0}, {"plan_by": "kl"}, {"candidates": [4]}):
+        assert recipe.replaced(changes).taught(100, searching=True) == 0

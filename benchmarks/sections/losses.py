@@ -12,7 +12,6 @@ _STARTS = {
     "main-hubert": "HuBERT",
     "main-wavlm": "WavLM",
     "low-wav2vec2": "wav2vec 2.0, 600 updates",
-    "low-hubert-2e-4": "HuBERT, 600 updates",
     "low-conformer": "Conformer, 600 updates",
 }
 

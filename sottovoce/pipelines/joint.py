@@ -37,7 +37,7 @@ from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.overlap import overlap_told
 from sottovoce.training.accelerator import accelerator_for
 from sottovoce.training.batch import TrainingSpeech
-from sottovoce.training.loop import train
+from sottovoce.training.loop import train, updates
 from sottovoce.training.processes import leads, meet
 from sottovoce.training.spent import Spent
 from sottovoce.training.state import WorkFolder
@@ -124,10 +124,9 @@ def compress(
         for note in notes:
             console.out(f"warning: {note}", highlight=False)
 
-    needed = recipe.teacher == "cached" and recipe.teaches(searching=plan is None)
+    taught = recipe.taught(updates(speech, recipe), searching=plan is None)
     kept = (stages.cache or work.path) / "teacher"
-    seconds = recipe.seconds_per_batch
-    teacher = CachedTeacher.computed(recogniser, speech, seconds, kept, console) if needed else None
+    teacher = _teacher(recogniser, recipe, speech, taught, kept, console)
 
     def dev_wer(present: Recogniser) -> float:
         return scored(present, evaluation, "evaluating", console).wer
@@ -169,6 +168,22 @@ def compress(
         shutil.rmtree(work.path)
     meet()
     return RunRecord.of(out)
+
+
+def _teacher(
+    start: Recogniser,
+    recipe: Recipe,
+    speech: TrainingSpeech,
+    taught: int,
+    folder: Path,
+    console: Console,
+) -> CachedTeacher | None:
+    """The start point's outputs for what the first `taught` updates hear; None if not cached."""
+    if recipe.teacher != "cached" or not taught:
+        return None
+    heard = speech.heard(recipe, taught)
+    seconds = recipe.seconds_per_batch
+    return CachedTeacher.computed(start, speech, seconds, folder, console, heard)
 
 
 def _pass_2(first: JointObjective, source: str | Path, fingerprint: str) -> JointObjective:

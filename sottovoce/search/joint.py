@@ -82,7 +82,7 @@ class JointObjective:
         if (
             recipe.teacher == "cached"
             and teacher is None
-            and recipe.teaches(searching=plan is None)
+            and recipe.taught(1, searching=plan is None)
         ):
             raise ValueError('the recipe\'s teacher is "cached": give one')
         self.searches = plan is None
@@ -115,7 +115,7 @@ class JointObjective:
 
     def pace(self, update: Update) -> Pace:
         """P1's schedule where the search is all; else it begins when the plan is frozen."""
-        searched = self._searched(update)
+        searched = self.recipe.searched(update.total)
         if not self.searches or searched == update.total:
             return Pace(warmed_up(update, self.recipe.warmup))
         if update.index < searched:
@@ -123,11 +123,8 @@ class JointObjective:
         rest = Update(update.index - searched, update.total - searched)
         return Pace(warmed_up(rest, self.recipe.warmup), afresh=rest.index == 0)
 
-    def _searched(self, update: Update) -> int:
-        return max(1, round(self.recipe.search_share * update.total))
-
     def update(self, batch: Batch, update: Update) -> dict[str, Any]:
-        searched = self._searched(update)
+        searched = self.recipe.searched(update.total)
         if self.plan is None and update.index >= searched:
             self.plan = self.hard_plan()
         features = self.recogniser.features(batch.waveforms)

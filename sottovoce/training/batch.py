@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -110,6 +111,13 @@ class TrainingSpeech:
                 frames=frames,
                 seconds=sum(map(len, waveforms)) / self.sampling_rate,
             )
+
+    def heard(self, recipe: Training, updates: int) -> list[Utterance]:
+        """The utterances of the first so many updates, in the corpus's order."""
+        an_epoch = self.updates_an_epoch(recipe.seconds_per_batch, recipe.seed)
+        chosen = self._chosen(recipe.seconds_per_batch, recipe.seed, 0)
+        ids = {one.id for batch in islice(chosen, min(updates, an_epoch)) for one in batch}
+        return [one for one in self.corpus.utterances if one.id in ids]
 
     def _chosen(
         self, seconds: float, seed: int, first_update: int

@@ -1,8 +1,8 @@
 """A frozen teacher's frame distributions, computed once and kept on disk.
 
 P1's teacher is the live full-precision model, run at every update. The start point itself, frozen,
-needs no network at all during training: its log-probabilities for the whole training corpus are a
-small file (16-bit, 50 frames a second). It sees the speech unmasked and without dropout.
+needs no network at all during training: its log-probabilities for a training corpus are a small
+file (16-bit, 50 frames a second). It sees the speech unmasked and without dropout.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from torch.nn.utils.rnn import pad_sequence
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.speech.batching import evaluation_order
 from sottovoce.speech.loading import prefetched
+from sottovoce.speech.utterance import Utterance
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.state import save_tensors
 from sottovoce.version import __version__
@@ -29,13 +30,18 @@ _UTTERANCES_A_SHARD = 2000
 
 
 class CachedTeacher:
-    """Log-probabilities of every training utterance, read from `folder` as they are needed."""
+    """Log-probabilities of training utterances, read from `folder` as they are needed."""
 
     def __init__(self, folder: Path) -> None:
-        self._shards = [
-            safe_open(path, framework="pt") for path in sorted(folder.glob("*.safetensors"))
-        ]
-        self._shard_of = {name: shard for shard in self._shards for name in shard.keys()}  # noqa: SIM118
+        self._shard_of = {
+            name: shard
+            for path in sorted(folder.glob("*.safetensors"))
+            for shard in [safe_open(path, framework="pt")]
+            for name in shard.keys()  # noqa: SIM118
+        }
+
+    def __contains__(self, utterance: Utterance) -> bool:
+        return utterance.id in self._shard_of
 
     def log_probabilities(self, ids: Sequence[str], device: torch.device) -> Tensor:
         """[utterances, frames, labels] of the named utterances, zero-padded, float32."""
@@ -50,19 +56,24 @@ class CachedTeacher:
         seconds: float,
         folder: Path,
         console: Console,
+        utterances: Sequence[Utterance] | None = None,
     ) -> "CachedTeacher":
-        """Run the recogniser over the training speech; what is there already is kept.
+        """Run the recogniser over training speech; what is there already is kept.
 
         Where another process is at it, this one waits, and takes what that one made.
 
         Args:
             seconds: of padded audio in a batch.
             folder: may serve several recognisers and corpora; each pair has a subfolder.
+            utterances: of `speech`, those that will be asked for; None for all.
         """
         folder = folder / _fingerprint(recogniser, speech)
         folder.mkdir(parents=True, exist_ok=True)
+        wanted = speech.corpus.utterances if utterances is None else utterances
         with _alone(folder, console):
-            _compute(recogniser, speech, seconds, folder, console)
+            known = cls(folder)
+            missing = [one for one in wanted if one not in known]
+            _compute(recogniser, missing, seconds, folder, console)
         return cls(folder)
 
 
@@ -80,26 +91,30 @@ def _alone(folder: Path, console: Console) -> Iterator[None]:
 
 
 def _compute(
-    recogniser: Recogniser, speech: TrainingSpeech, seconds: float, folder: Path, console: Console
+    recogniser: Recogniser,
+    utterances: Sequence[Utterance],
+    seconds: float,
+    folder: Path,
+    console: Console,
 ) -> None:
-    utterances = speech.corpus.utterances
+    """Add shards for utterances that are in none."""
+    first = 1 + max((int(path.stem) for path in folder.glob("*.safetensors")), default=-1)
     starts = range(0, len(utterances), _UTTERANCES_A_SHARD)
     recogniser.model.eval()
-    for start in track(starts, "teacher", console=console, disable=len(starts) < 2):
-        path = folder / f"{start:08d}.safetensors"
-        if path.exists():
-            continue
+    for number, start in enumerate(
+        track(starts, "teacher", console=console, disable=len(starts) < 2), first
+    ):
         shard = utterances[start : start + _UTTERANCES_A_SHARD]
         chosen = iter(evaluation_order(shard, seconds))
         results: dict[str, Tensor] = {}
-        for batch in prefetched(chosen, speech.sampling_rate):
+        for batch in prefetched(chosen, recogniser.sampling_rate):
             with torch.inference_mode():
                 features = recogniser.features([waveform for _, waveform in batch])
                 scores = recogniser.logits(features).log_softmax(2).half().cpu()
             frames = features.frames.tolist()
             for (one, _), rows, length in zip(batch, scores, frames, strict=True):
                 results[one.id] = rows[:length].clone()
-        save_tensors(path, results)
+        save_tensors(folder / f"{number:08d}.safetensors", results)
 
 
 def _fingerprint(recogniser: Recogniser, speech: TrainingSpeech) -> str:

@@ -32,7 +32,7 @@ from sottovoce.scoring import Transcripts
 from sottovoce.search.joint import JointObjective
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.training.batch import TrainingSpeech
-from sottovoce.training.loop import train
+from sottovoce.training.loop import train, updates
 from sottovoce.training.state import WorkFolder
 from sottovoce.training.teacher import CachedTeacher
 
@@ -295,8 +295,9 @@ def test_the_folder_is_the_network_that_was_trained(journey: Journey, tmp_path: 
     recipe = read_recipe(str(journey.small / "recipe.toml"))
     recogniser, console = load_checkpoint(journey.start), Console(quiet=True)
     spoken = TrainingSpeech(read_corpus(journey.speech), recogniser)
+    heard = spoken.heard(recipe, recipe.taught(updates(spoken, recipe), searching=True))
     teacher = CachedTeacher.computed(
-        recogniser, spoken, recipe.seconds_per_batch, tmp_path / "teacher", console
+        recogniser, spoken, recipe.seconds_per_batch, tmp_path / "teacher", console, heard
     )
     objective = JointObjective(recogniser, recipe, Accelerator(), teacher)
     work = WorkFolder.open(tmp_path / "out", {}, resume=False)

@@ -67,7 +67,35 @@ def test_shards_that_are_there_are_kept_and_missing_ones_made(
     again = _teacher(recogniser, corpus, tmp_path).log_probabilities(ids, CPU)
     assert torch.equal(again, before)
     kept = _shards(tmp_path)
-    assert {path for path in shards if kept[path] == shards[path]} == shards.keys() - {lost}
+    assert len(kept) == 3
+    assert shards.items() - kept.items() == {(lost, shards[lost])}
+
+
+def test_what_is_asked_for_is_made_and_the_rest_when_it_is_asked_for(
+    make_recogniser: MakeRecogniser, corpus: Corpus, tmp_path: Path
+) -> None:
+    recogniser = make_recogniser()
+    speech = TrainingSpeech(corpus, recogniser)
+
+    def cached(*places: int) -> CachedTeacher:
+        wanted = [corpus.utterances[place] for place in places]
+        return CachedTeacher.computed(recogniser, speech, 1.0, tmp_path, CONSOLE, wanted)
+
+    few = cached(1, 4)
+    assert [one in few for one in corpus.utterances] == [place in (1, 4) for place in range(8)]
+    (shard,) = before = _shards(tmp_path)
+    cached(4)
+    assert _shards(tmp_path) == before
+    more = cached(0, 4)
+    assert len(_shards(tmp_path)) == 2
+    assert _shards(tmp_path)[shard] == before[shard]
+    assert sum(one in more for one in corpus.utterances) == 3
+    everything = _teacher(recogniser, corpus, tmp_path)
+    assert all(one in everything for one in corpus.utterances)
+    whole = _teacher(recogniser, corpus, tmp_path / "at once")
+    for one in corpus.utterances:
+        found, expected = (each.log_probabilities([one.id], CPU) for each in (everything, whole))
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 
 
 HOLDER = """

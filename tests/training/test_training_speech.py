@@ -100,3 +100,16 @@ def test_a_transcript_that_just_fits_is_accepted(
     frames = recogniser.frames_of(3200)
     fitting = replace(corpus.utterances[0], text="ab" * (frames // 2))
     assert len(TrainingSpeech(Corpus("speech", (fitting,)), recogniser).labels["u0"]) >= frames - 1
+
+
+@pytest.mark.parametrize("updates", [0, 1, 3, 1000])
+def test_what_the_first_updates_hear_is_known_without_reading_it(
+    make_recogniser: MakeRecogniser, corpus: Corpus, updates: int
+) -> None:
+    speech = _speech(corpus, make_recogniser())
+    an_epoch = speech.updates_an_epoch(RECIPE.seconds_per_batch, RECIPE.seed)
+    batches = _first(speech, min(updates, an_epoch))
+    names = {name for batch in batches for name in batch.ids}
+    heard = [one.id for one in speech.heard(RECIPE, updates)]
+    assert heard == [one.id for one in corpus.utterances if one.id in names]
+    assert (len(heard) == len(corpus.utterances)) == (updates >= an_epoch)
