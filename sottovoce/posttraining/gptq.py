@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
+from sottovoce.errors import InputError
 from sottovoce.models.family import is_pointwise
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.posttraining.layers import Layer
@@ -26,7 +27,11 @@ def second_moments(
     layers: Mapping[str, Layer],
     batches: Callable[[], Iterator[Waveforms]],
 ) -> dict[str, Tensor]:
-    """Matrix -> H, [inputs, inputs], float32; a layer that is never called is not there."""
+    """Matrix -> H, [inputs, inputs], float32; a layer that is never called is not there.
+
+    Raises:
+        InputError: inputs of a layer are not finite, or their squares are not.
+    """
     matrices = {
         n: one for n, one in layers.items() if isinstance(one, nn.Linear) or is_pointwise(one)
     }
@@ -39,6 +44,13 @@ def second_moments(
         moments[name] = moments[name] + own if name in moments else own
 
     run_watched(recogniser, matrices, batches(), add)
+    for name, own in moments.items():
+        if not own.isfinite().all():
+            raise InputError(
+                f"on the calibration speech the inputs of layer {name!r} grow beyond what can be "
+                "squared; look for samples far outside -1 to 1, and whether the checkpoint "
+                "recognises this speech at all (sottovoce evaluate)"
+            )
     return moments
 
 

@@ -347,3 +347,14 @@ def test_compensated_rounding_changes_the_outputs_less(
         better += errors[1] < errors[0]
     assert better >= len(moments) - 1
     assert len(moments) == len(recogniser.family.shapes(recogniser.model)) + 2
+
+
+def test_inputs_that_cannot_be_squared_are_refused_by_name(make_recogniser: MakeRecogniser) -> None:
+    recogniser = make_recogniser()
+    layers = {
+        name: layer for name, layer in quantizable(recogniser).items() if "output_dense" in name
+    }
+    name = next(iter(layers))
+    recogniser.model.get_submodule(name.replace("output", "intermediate")).weight.data *= 1e30
+    with pytest.raises(InputError, match=f"inputs of layer '{name}' grow beyond"):
+        second_moments(recogniser, layers, _batches)
