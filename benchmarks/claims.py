@@ -124,6 +124,8 @@ CLAIMS = (
             ("default-3", "paper-3-rate-5e-5"),
             ("default-3", "paper-3-rate-2.5e-5"),
             ("default-2.5", "paper-2.5-rate-5e-5"),
+            ("default-2.5", "paper-2.5-rate-2.5e-5"),
+            ("default-4", "paper-4-rate-2.5e-5"),
         ),
         timed=True,
     ),
