@@ -234,7 +234,7 @@ def compared_over_seeds(
     """The mean over the first's rows against the mean over the second's, paired by utterance.
 
     p is about the utterances: the seeds even out some of the luck of the runs, and what is left of
-    it p does not know. The verdict is by the rule of two given models.
+    it p does not know. The verdict has the thresholds that it has for two given models.
     """
     truth = Transcripts.read_trn(reference(folder))
     scores = [

@@ -2,6 +2,7 @@
 
     sottovoce reproduce benchmarks/main-rows.toml ... --out runs/main-rows  # see RESULTS.md
     sottovoce reproduce benchmarks/low-bits.toml ... --out runs/low-conformer
+    sottovoce reproduce benchmarks/low-bits-seeds.toml ... --out runs/low-conformer-seeds
     python benchmarks/losses.py
 
 Rows that are finished are kept in `benchmarks/results/losses.json`.
@@ -61,7 +62,7 @@ TRIED = {
 }
 """Folder in `runs` -> its rows in question."""
 
-RECIPES = (("low-conformer", "2A-64"),)
+RECIPES = (("low-conformer-seeds", "2A-64"),)
 """Folders in `runs`, and rows that are there with every seed: the recipe against the start."""
 
 console = Console()

@@ -69,6 +69,7 @@ TABLES = (
     Kept("main-wavlm", "benchmarks/main-rows.toml", WAVLM),
     Kept("table-p2", "P2", CONFORMER, "--steps 100 --learning-rate 1e-4"),
     Kept("low-conformer", "benchmarks/low-bits.toml", CONFORMER),
+    Kept("low-conformer-seeds", "benchmarks/low-bits-seeds.toml", CONFORMER),
     Kept("low-hubert", "benchmarks/low-bits.toml", HUBERT),
     Kept("low-wav2vec2", "benchmarks/low-bits.toml", WAV2VEC2, "--learning-rate 2e-4"),
 )

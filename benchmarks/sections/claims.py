@@ -54,12 +54,10 @@ def _of_recipes(rows: list[Row]) -> str:
             " against ".join(", ".join(map(percent, seeds)) for seeds in row["wers"]),
             " against ".join(map(percent, row["wer"])),
             "{:+.1%} to {:+.1%}".format(*row["interval"]),
-            f"{row['p']:.3f}",
-            ("yes" if row["wer"][0] < row["wer"][1] else "no, the reverse")
-            if row["p"] < 0.05
-            else "not shown",
+            verdict(row),
+            _ANSWERS.get(row["verdict"], "not shown"),
         ]
         for row in rows
     ]
-    headings = ["claim", "dev WER by seed", "means", "change, 95% interval", "p", "so"]
+    headings = ["claim", "dev WER by seed", "means", "change, 95% interval", "the first is", "so"]
     return table(headings, lines)

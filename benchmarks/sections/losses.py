@@ -1,6 +1,6 @@
 """How low each method goes and loses nothing."""
 
-from losses import AGAINST, ROWS, TRIED
+from losses import AGAINST, RECIPE_ROWS, ROWS, TRIED
 from rows import Row, read_rows
 from tables import kept_rows
 
@@ -38,7 +38,27 @@ def section() -> str:
         if row["name"] in wanted and (name, row["name"], AGAINST[-1]) in tested
     ]
     headings = ["start", "row", "bits", "effective", "MB", "ratio", "dev WER"]
-    return f"{title}\n\n{table([*headings, 'against the start', 'against U1'], lines)}"
+    parts = [title, table([*headings, "against the start", "against U1"], lines)]
+    if recipes := read_rows(RECIPE_ROWS):
+        about = (
+            "A recipe rather than one run of it: errors are means over three seeds, paired by "
+            "utterance, against the start. What the seeds leave of the luck p does not know."
+        )
+        parts += [about, _of_recipes(recipes)]
+    return "\n\n".join(parts)
+
+
+def _of_recipes(rows: list[Row]) -> str:
+    lines = [
+        [
+            f"{row['table']}: {row['pair'][0]}",
+            ", ".join(map(percent, row["wers"][0])),
+            " against ".join(map(percent, row["wer"])),
+            _told(row),
+        ]
+        for row in rows
+    ]
+    return table(["recipe", "dev WER by seed", "means", "against the start"], lines)
 
 
 def _line(start: str, row: Row, tests: list[Row]) -> list[str]:

@@ -44,7 +44,7 @@ def section() -> str:
         "2e-4, ours 170, dev speech; a pass of P1's recipe and every uniform model of the two "
         "stages has 100 of its own. Spread: the sample standard deviation over the seeds. Time: "
         "of training in CPU time, the median over the seeds, over U1's; the cached teacher's "
-        f"single pass is in none{_teacher_pass()}. Each pair of rows is tested under the claims."
+        f"pass is in none{_teacher_pass()}. Each pair of rows is tested under the claims."
     )
     if "U1" not in rows:
         return f"{title}\n\n{NOT_MEASURED}"

@@ -83,9 +83,10 @@ def sensitive_plan(
 def _alone(recipe: Recipe) -> dict[str, Any]:
     """P1's uniform models learn from transcripts alone: the hours of its rows with KL leave no room
     for more. Where there are no transcripts, there is nothing but the teacher."""
-    plain = {"plan_by": "joint", "students": "none", "finetune": "none"}
-    untaught = {"teacher": "none", "kl_frozen": 0.0, "kl_finetune": 0.0}
-    return plain | {"students_finetune": "none"} | ({} if recipe.unlabelled else untaught)
+    plain = {"plan_by": "joint", "students": "none"}
+    one_pass = {"finetune": "none", "kl_finetune": 0.0, "students_finetune": "none"}
+    untaught = {"teacher": "none", "kl_frozen": 0.0}
+    return plain | one_pass | ({} if recipe.unlabelled else untaught)
 
 
 @torch.no_grad()

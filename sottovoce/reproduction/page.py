@@ -20,8 +20,8 @@ _LEGEND = (
     f"and a 10% one would have been found; {MARKS['better']} significantly better; "
     f"{MARKS['worse']} significantly worse; {MARKS['inconclusive']} no significant increase, but "
     "too few words to tell. all: {combined}, weighted by their utterances. time: of training, "
-    "{clock}, over {baseline}'s; a stage that rows share counts in each, the cached teacher's "
-    "single pass in none."
+    "{clock}, over {baseline}'s; a stage that rows share counts in each, what the cached teacher "
+    "takes in none."
 )
 _LEGEND_OF_PAPERS = " What the paper printed is left out where it measured on other sets."
 

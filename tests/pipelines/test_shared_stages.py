@@ -7,6 +7,12 @@ from pathlib import Path
 import pytest
 import soundfile
 from program import Ended, save_checkpoint, save_speech, sottovoce
+from safetensors.torch import load_file
+
+from sottovoce.models.checkpoint import load_checkpoint
+from sottovoce.recipe import Recipe
+from sottovoce.speech.corpora import read_corpus
+from sottovoce.training.batch import TrainingSpeech
 
 DIALS = ("--bits", 3, "--learning-rate", 1e-2, "--steps", 2, "--evaluations", 1)
 
@@ -54,6 +60,23 @@ def test_uniform_models_serve_every_measure_and_size(folder: Path, updates: list
     assert len(updates) <= 8 + 2
     alone = _run(folder, "alone", "--sensitivity-batches", 1, "--plan-by", "hessian", "--bits", 4)
     assert by_hessian.read_bytes() == alone.read_bytes()
+
+
+def test_the_teacher_hears_what_it_teaches_and_no_more(folder: Path) -> None:
+    """One of two updates searches, and only the search listens."""
+    speech = read_corpus(folder / "speech" / "speech.jsonl")
+    dials = {"bits": 3, "steps": 2, "seconds_per_batch": 1.0}
+    prepared = TrainingSpeech(speech, load_checkpoint(folder / "start"))
+    wanted = [one.id for one in prepared.heard(Recipe().replaced(dials), 1)]
+    assert 0 < len(wanted) < len(speech.utterances)
+    _run(folder, "once", "--cache", folder / "cache")
+    (kept,) = (folder / "cache" / "teacher").rglob("*.safetensors")
+    assert sorted(load_file(kept)) == sorted(wanted)
+
+
+def test_uniform_models_without_transcripts_leave_pass_2_to_the_plan(folder: Path) -> None:
+    dials = ("--unlabelled", "--plan-by", "kl", "--sensitivity-batches", 1)
+    _run(folder, "out", *dials, "--finetune", "learnt", "--kl-finetune", 1)
 
 
 def test_two_runs_do_not_train_one_stage_at_once(folder: Path, updates: list[int]) -> None:
