@@ -63,7 +63,7 @@ TRIED = {
 """Folder in `runs` -> its rows in question."""
 
 RECIPES = (("low-conformer-seeds", "2A-64"),)
-"""Folders in `runs`, and rows that are there with every seed: the recipe against the start."""
+"""Folders in `runs`, and rows that are there with every seed: recipes, not single runs."""
 
 console = Console()
 
@@ -79,10 +79,11 @@ def main() -> None:
                 console.print(row_of(ROWS, key, partial(compared, folder, rows, pair)))
     for table, name in RECIPES:
         folder, seeds = ROOT / "runs" / table, [f"{name}{seed}" for seed in SEEDS]
-        if {INPUT, *seeds} <= finished(folder).keys():
-            key = {"table": table, "pair": (name, INPUT)}
-            measure = partial(compared_over_seeds, folder, seeds, [INPUT])
-            console.print(row_of(RECIPE_ROWS, key, measure))
+        for against in AGAINST:
+            if {against, *seeds} <= finished(folder).keys():
+                key = {"table": table, "pair": (name, against)}
+                measure = partial(compared_over_seeds, folder, seeds, [against])
+                console.print(row_of(RECIPE_ROWS, key, measure))
 
 
 if __name__ == "__main__":

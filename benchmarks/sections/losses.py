@@ -42,7 +42,8 @@ def section() -> str:
     if recipes := read_rows(RECIPE_ROWS):
         about = (
             "A recipe rather than one run of it: errors are means over three seeds, paired by "
-            "utterance, against the start. What the seeds leave of the luck p does not know."
+            "utterance, against the start and one run of U1. What the seeds leave of the luck p "
+            "does not know."
         )
         parts += [about, _of_recipes(recipes)]
     return "\n\n".join(parts)
@@ -52,13 +53,14 @@ def _of_recipes(rows: list[Row]) -> str:
     lines = [
         [
             f"{row['table']}: {row['pair'][0]}",
+            row["pair"][1],
             ", ".join(map(percent, row["wers"][0])),
             " against ".join(map(percent, row["wer"])),
             _told(row),
         ]
         for row in rows
     ]
-    return table(["recipe", "dev WER by seed", "means", "against the start"], lines)
+    return table(["recipe", "against", "dev WER by seed", "means", "the first is"], lines)
 
 
 def _line(start: str, row: Row, tests: list[Row]) -> list[str]:
