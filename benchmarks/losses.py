@@ -79,8 +79,9 @@ def main() -> None:
                 console.print(row_of(ROWS, key, partial(compared, folder, rows, pair)))
     for table, name in RECIPES:
         folder, seeds = ROOT / "runs" / table, [f"{name}{seed}" for seed in SEEDS]
+        rows = finished(folder)
         for against in AGAINST:
-            if {against, *seeds} <= finished(folder).keys():
+            if {against, *seeds} <= rows.keys():
                 key = {"table": table, "pair": (name, against)}
                 measure = partial(compared_over_seeds, folder, seeds, [against])
                 console.print(row_of(RECIPE_ROWS, key, measure))
