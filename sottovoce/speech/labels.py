@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby, pairwise
 
 import numpy as np
@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase, Wav2Vec2CTCTokenizer
 from sottovoce.errors import InputError
 
 _APOSTROPHES = "'’ʼ＇`´"
+_DOT_ABOVE = "\u0307"
 _SPOKEN_PUNCTUATION = "%&@#"
 """Unicode files these under punctuation, but each stands for a word: dropping them is an error."""
 
@@ -60,8 +61,10 @@ class Labels:
         written = dict.fromkeys(tokenizer.all_special_tokens, "") | {delimiter: " "}
         labels = sorted(set(tokenizer.get_vocab().values()))
         tokens = {label: str(tokenizer.convert_ids_to_tokens(label)) for label in labels}
+        # Of two labels that write the same the last is learnt: a space is the delimiter's.
+        tokens[tokenizer.encoder[delimiter]] = tokens.pop(tokenizer.encoder[delimiter])
         return cls(
-            written={label: written.get(token, token) for label, token in tokens.items()},
+            written={label: composed(written.get(token, token)) for label, token in tokens.items()},
             blank=tokenizer.pad_token_id,
             case=case_of(token for token in tokens.values() if len(token) == 1),
             writes_lower_case=tokenizer.do_lower_case,
@@ -70,9 +73,9 @@ class Labels:
     def normalise(self, text: str, utterance: str = "") -> str:
         """The transcript as `decode` would write it, which is what a reference must look like.
 
-        Case becomes the vocabulary's, Unicode NFC, every run of whitespace one space, typographic
-        apostrophes "'". Punctuation that the vocabulary lacks becomes a space, an apostrophe
-        nothing.
+        Case becomes the vocabulary's, Unicode NFC, every run of whitespace one space, every
+        apostrophe the vocabulary's. Punctuation that the vocabulary lacks becomes a space, an
+        apostrophe nothing.
 
         Args:
             utterance: whose transcript it is, for the message.
@@ -80,7 +83,7 @@ class Labels:
         Raises:
             InputError: it has letters, digits or symbols that are not in the vocabulary.
         """
-        spelled = self._spelled(text, utterance)
+        spelled = composed(self._spelled(text, utterance))
         return spelled.lower() if self.writes_lower_case else spelled
 
     def encode(self, text: str, utterance: str = "") -> list[int]:
@@ -96,9 +99,10 @@ class Labels:
         """The transcript of the best label of each frame: repeats collapsed, blanks dropped.
 
         As the tokenizer's own `decode`, except that special tokens other than the blank are
-        dropped too and not spelled out.
+        dropped too and not spelled out, and that letters are composed (Unicode NFC).
         """
-        text = "".join(self.written.get(label, "") for label, _ in groupby(map(int, frames)))
+        labels = (label for label, _ in groupby(map(int, frames)))
+        text = composed("".join(self.written.get(label, "") for label in labels))
         return text.strip().lower() if self.writes_lower_case else text.strip()
 
     @property
@@ -177,26 +181,44 @@ def new_vocabulary(texts: Iterable[str]) -> dict[str, int]:
 
 
 def case_of(letters: Iterable[str]) -> Callable[[str], str]:
-    """What takes text to the one case that all of the letters have; nothing changes if none."""
-    cased = [letter for letter in letters if letter.lower() != letter.upper()]
-    if cased and all(letter == letter.upper() for letter in cased):
-        return str.upper
-    if cased and all(letter == letter.lower() for letter in cased):
+    """What takes text to the one case that all of the letters have; nothing changes if none.
+
+    A letter that is several in the other case ("ß") has none, and stays as it is.
+    """
+    letters = frozenset(letters)
+    lone = {one for one in letters if len(one.upper()) > 1 or len(one.lower()) > 1}
+    cased = [one for one in letters - lone if one.lower() != one.upper()]
+    if cased and all(one == one.upper() for one in cased):
+        return partial(_upper_but, lone) if lone else str.upper
+    if cased and all(one == one.lower() for one in cased):
         return str.lower
     return str
 
 
+def _upper_but(kept: Container[str], text: str) -> str:
+    return "".join(one if one in kept else one.upper() for one in text)
+
+
+def composed(text: str) -> str:
+    """In Unicode's form NFC."""
+    return unicodedata.normalize("NFC", text)
+
+
 def without_punctuation(text: str, known: Container[str]) -> str:
     """Text with the punctuation that is not `known` left out, and single spaces."""
-    composed = unicodedata.normalize("NFC", text)
-    kept = (one if one in known else _substitute(one, known) for one in composed)
+    kept = (one if one in known else _substitute(one, known) for one in composed(text))
     return " ".join("".join(kept).split())
 
 
 def _substitute(character: str, known: Container[str]) -> str:
     """What is written for a character that is not in the vocabulary."""
     if character in _APOSTROPHES:
-        return "'" if "'" in known else ""
+        return next((one for one in _APOSTROPHES if one in known), "")
+    parts = unicodedata.normalize("NFD", character)
+    if len(parts) > 1 and all(one in known for one in parts):
+        return parts
+    if character == _DOT_ABOVE:  # what lower case leaves of "İ"
+        return ""
     category = unicodedata.category(character)
     if category == "Cf":  # invisible: byte-order marks, soft hyphens, zero-width spaces
         return ""

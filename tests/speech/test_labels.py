@@ -213,3 +213,48 @@ def test_a_new_vocabulary_needs_letters_and_refuses_symbols():
         new_vocabulary(["", "..."])
     with pytest.raises(InputError, match=r"'\$', '%', '\|'"):
         new_vocabulary(["5 % of $ 3", "a|b"])
+
+
+@pytest.mark.parametrize("apostrophe", ["’", "ʼ"])
+def test_an_apostrophe_becomes_the_vocabulary_s(labels_of, apostrophe):
+    labels = labels_of([*LIBRISPEECH[:-1], apostrophe])
+
+    assert labels.normalise("don't") == labels.normalise("don’t") == f"DON{apostrophe}T"
+    assert labels.decode(labels.encode("don't")) == f"DON{apostrophe}T"
+
+
+@pytest.mark.parametrize(
+    "letter", ["\u095c", "\u09dc", "\u0921\u093c"], ids=["Hindi", "Bengali", "two characters"]
+)
+def test_letters_that_unicode_never_composes_are_written_alike(labels_of, letter):
+    """U+095C is U+0921 U+093C in NFC, and in NFD: a vocabulary may have it nonetheless."""
+    labels = labels_of(["<pad>", "<unk>", "|", "\u0921", "\u09a1", letter])
+
+    (label,) = labels.encode(letter)
+
+    assert label == 5
+    assert labels.normalise(letter) == labels.decode([label])
+    assert labels.encode("\u0921") == [3]
+
+
+def test_a_vocabulary_may_have_letters_and_their_marks_apart(labels_of):
+    labels = labels_of(["<pad>", "<unk>", "|", "e", "\u0301"])
+
+    assert labels.encode("é") == labels.encode("e\u0301") == [3, 4]
+    assert labels.normalise("e\u0301") == labels.normalise("é") == labels.decode([3, 4]) == "é"
+
+
+def test_a_letter_without_another_case_does_not_hide_the_vocabulary_s_case(labels_of):
+    labels = labels_of([*LIBRISPEECH, "ß"])
+
+    assert labels.normalise("straße") == "STRAßE"
+    assert labels_of(LIBRISPEECH).normalise("straße") == "STRASSE"
+    assert labels_of(["<pad>", "<unk>", "|", *"istanbul"]).normalise("İstanbul") == "istanbul"
+
+
+@pytest.mark.parametrize("tokens", [["|", " "], [" ", "|"]])
+def test_words_are_parted_by_the_delimiter_not_by_a_token_that_looks_like_it(labels_of, tokens):
+    labels = labels_of(["<pad>", "<unk>", *tokens, "a", "b"])
+
+    assert labels.encode("a b") == [4, 2 + tokens.index("|"), 5]
+    assert labels.decode([4, 2, 5]) == labels.decode([4, 3, 5]) == "a b"
