@@ -13,6 +13,7 @@ from sottovoce.artifact.format import METADATA, STORED_TYPES
 from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.errors import InputError
+from sottovoce.quantizers.activations import is_code
 
 Entry = tuple[str, tuple[int, ...]]
 """A tensor's type by its safetensors name, and its shape."""
@@ -46,13 +47,16 @@ def check_finite(state: Mapping[str, Tensor]) -> None:
 
 def check_codes(layers: Mapping[str, PackedLayer]) -> None:
     """Raises:
-    InputError: a scale is not positive or a code lies outside its grid; the layer is named.
+    InputError: a scale is not positive, or a code or the inputs' zero lies outside its grid; the
+        layer is named.
     """
     for name, layer in layers.items():
         if not (layer.scale > 0).all():
             raise InputError(f"layer {name!r} has a scale that is not positive")
         if layer.precision.input_bits and not (layer.input_scale > 0).all():
             raise InputError(f"layer {name!r} has a scale of its inputs that is not positive")
+        if layer.precision.input_bits and not is_code(layer.input_zero):
+            raise InputError(f"layer {name!r} has a zero of its inputs that is no code of theirs")
         highest = layer.grid.highest - layer.grid.lowest
         if highest < 2**layer.precision.bits - 1 and (layer.unsigned_codes > highest).any():
             raise InputError(

@@ -45,7 +45,9 @@ _INPUTS = {
     "features": (
         "from transformers import AutoProcessor\n",
         'extractor = AutoProcessor.from_pretrained(".").feature_extractor\n'
-        'found = extractor(waveform, sampling_rate=rate, return_tensors="np")\n'
+        "found = extractor(\n"
+        '    waveform, sampling_rate=rate, return_attention_mask=True, return_tensors="np"\n'
+        ")\n"
         'inputs = found["input_features"][:, found["attention_mask"][0].astype(bool)]',
     ),
 }

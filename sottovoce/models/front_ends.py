@@ -177,7 +177,10 @@ class LogMelConvolutions(_LogMel):
 
 def _extracted(extractor: Any, waveform: np.ndarray, device: torch.device) -> Tensor:
     """What the feature extractor makes of a waveform, [frames, channels], its padding cut off."""
-    inputs = extractor(waveform, sampling_rate=extractor.sampling_rate, return_tensors="pt")
+    rate = extractor.sampling_rate
+    inputs = extractor(
+        waveform, sampling_rate=rate, return_attention_mask=True, return_tensors="pt"
+    )
     frames: Tensor = inputs.input_features[0, inputs.attention_mask[0].bool()]
     return frames.to(device)
 

@@ -28,6 +28,11 @@ def input_codes(inputs: Tensor, scale: Tensor | float, zero: Tensor | float) -> 
     return torch.round(inputs / scale).add_(zero).clamp_(0, _CODES)
 
 
+def is_code(zero: Tensor) -> bool:
+    """Whether all of it are whole numbers from 0 to 255."""
+    return bool(((zero == zero.round()) & (zero >= 0) & (zero <= _CODES)).all())
+
+
 @dataclass(frozen=True)
 class Range:
     """Where a layer's inputs lie: `low` is at most 0, `high` at least 0, and they differ."""

@@ -2,7 +2,8 @@
 
 A line is `WORDS (SPEAKER-UTTERANCE)`; the first hyphen ends the speaker, who is left empty where
 unknown. Characters that would break such a line are written as percent escapes, UTF-8 byte by byte
-("two words" becomes `two%20words`), and read back; so is the hyphen within a speaker's name.
+("two words" becomes `two%20words`), and read back; so is the hyphen within a speaker's name. In
+words that are sclite's marks (`{`, `}`, a lone `@`, a first `;;`), these are.
 Blank lines and comments (`;;`) are passed over.
 """
 
@@ -24,6 +25,7 @@ _LINE = re.compile(r"(?P<words>.*)\((?P<speaker>[^\s()-]*)-(?P<id>[^\s()]+)\)\s*
 _UNSAFE_IN_ID = re.compile(r'[\s()%"{}]')
 _UNSAFE_IN_SPEAKER = re.compile(r'[\s()%"{}-]')
 _ALTERNATIVES = re.compile(r"[{}]|^@$")
+_ESCAPED_MARK = re.compile("%(?:7B|7D|40|3B)")
 _COMMENT = ";;"
 
 
@@ -116,7 +118,7 @@ def _parsed(line: str, where: str) -> tuple[str, str, tuple[str, ...]]:
         return (
             unquote(found["speaker"], errors="strict"),
             unquote(found["id"], errors="strict"),
-            words,
+            tuple(_ESCAPED_MARK.sub(lambda mark: unquote(mark[0]), word) for word in words),
         )
     except UnicodeDecodeError as error:
         raise InputError(f"{where}: the percent escapes of its id are not UTF-8") from error
@@ -126,18 +128,16 @@ def _line(utterance: str, speaker: str, words: tuple[str, ...], path: Path) -> s
     if not utterance:
         raise InputError(f"{path} cannot be written: an utterance has an empty id; give it one")
     for word in words:
-        if not word or word.split() != [word] or _ALTERNATIVES.search(word):
+        if not word or word.split() != [word] or _ESCAPED_MARK.search(word):
             raise InputError(
                 f"{path} cannot be written: utterance {utterance!r} holds the word {word!r}, which "
-                f"is empty, holds whitespace or is a mark of sclite's ({{, }}, @); mend it"
+                f"is empty, holds whitespace or would be read back as another; mend it"
             )
+    written = [_escaped(word, _ALTERNATIVES) for word in words]
     if words and words[0].startswith(_COMMENT):
-        raise InputError(
-            f"{path} cannot be written: utterance {utterance!r} begins with {words[0]!r}, which "
-            f"sclite takes for a comment; mend it"
-        )
+        written[0] = "%3B" + written[0][1:]
     ids = f"({_escaped(speaker, _UNSAFE_IN_SPEAKER)}-{_escaped(utterance, _UNSAFE_IN_ID)})"
-    line = " ".join((*words, ids))
+    line = " ".join((*written, ids))
     try:
         line.encode("utf-8")
     except UnicodeEncodeError as error:

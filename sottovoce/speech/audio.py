@@ -11,7 +11,7 @@ import soundfile
 import soxr
 
 from sottovoce.errors import InputError
-from sottovoce.speech.utterance import AudioClip, Utterance
+from sottovoce.speech.utterance import AudioClip, Utterance, in_utf8
 
 Samples = npt.NDArray[np.float32]
 """[samples], mono, full scale at 1."""
@@ -107,6 +107,8 @@ def probe(clip: AudioClip) -> float:
 @contextmanager
 def _opened(clip: AudioClip) -> Iterator[soundfile.SoundFile]:
     if isinstance(clip.source, Path):
+        if not in_utf8(str(clip.source)):
+            raise InputError(f"the name of {ascii(str(clip))} is not UTF-8; rename the file")
         if not clip.source.is_file():
             raise InputError(f"{clip} does not exist or is not a file")
         if clip.source.suffix.lower() == ".raw":
@@ -118,7 +120,10 @@ def _opened(clip: AudioClip) -> Iterator[soundfile.SoundFile]:
                 raise InputError(f"{clip} has no samples: it is empty or truncated")
             # A FLAC written to a pipe has no length in its header, a damaged one an absurd length.
             if file.frames > _LONGEST_FILE * file.samplerate:
-                raise InputError(f"{clip} does not state its length in its header; encode it anew")
+                raise InputError(
+                    f"{clip} does not state its length in its header, or one above 24 hours; "
+                    "encode it anew, or cut it into shorter files"
+                )
             yield file
     except soundfile.LibsndfileError as error:
         raise InputError(

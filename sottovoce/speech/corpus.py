@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from sottovoce.errors import InputError
-from sottovoce.speech.utterance import Utterance
+from sottovoce.speech.utterance import Utterance, in_utf8
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Corpus:
     """Utterances under one name.
 
     Raises:
-        InputError: two utterances share an id, which would pair the wrong transcripts in a test.
+        InputError: two utterances share an id, which would pair the wrong transcripts in a test;
+            one has none, or text that no file can hold.
     """
 
     name: str
@@ -41,6 +42,13 @@ class Corpus:
     def __post_init__(self) -> None:
         seen: set[str] = set()
         for utterance in self.utterances:
+            if not utterance.id:
+                raise InputError(f"an utterance of {self.name} has an empty id; give it one")
+            if not in_utf8(f"{utterance.id}{utterance.text}{utterance.speaker}"):
+                raise InputError(
+                    f"utterance {utterance.id!r} of {self.name} has text with half a character "
+                    "(a lone surrogate), which UTF-8 has no form for; mend it"
+                )
             if utterance.id in seen:
                 raise InputError(
                     f"two utterances of {self.name} have the id {utterance.id!r}; give each its own"

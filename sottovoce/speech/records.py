@@ -37,7 +37,7 @@ def _record(line: bytes, place: str) -> dict[str, Any]:
         record = json.loads(line.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise InputError(f"{place} is not UTF-8 text; save the file as UTF-8") from error
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # JSONDecodeError; a number of 5,000 digits
         raise InputError(f"{place} is not valid JSON: {error}") from error
     if not isinstance(record, dict):
         raise InputError(f"{place} is not a JSON object; write one {{...}} a line")

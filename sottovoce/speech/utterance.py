@@ -68,3 +68,13 @@ class Utterance:
     duration: float
     text: str
     speaker: str = ""
+
+
+def in_utf8(text: str) -> bool:
+    """Whether UTF-8 has a form for all of it: it has none for half a surrogate pair, which JSON may
+    hold, nor for the bytes of a file name that are none themselves."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -82,6 +82,10 @@ def test_a_segment_is_read_from_its_offset(manifest):
         (line(2, duration=-1), '"duration" is -1; it must be a positive number'),
         (line(2, duration=float("nan")), '"duration" is nan'),
         (line(2, duration=0), '"duration" is 0'),
+        (line(2, offset=10**400), "must be a positive number"),
+        (f'{{"id": {"9" * 5000}}}', "line 2 is not valid JSON"),
+        ("[" * 100_000, "line 2 is not valid JSON"),
+        (line(audio_filepath="a" * 5000), "does not exist"),
         (line(2, offset=9), "past the end"),
         (line(3), "3.flac does not exist"),
         (line(audio_filepath="a"), "not a file"),
@@ -91,6 +95,20 @@ def test_a_bad_line_is_named(manifest, bad, message):
     said = refused(manifest(line(1), bad))
     assert said.startswith(", line 2")
     assert message in f"line 2{said.removeprefix(', line 2')}"
+
+
+def test_what_is_null_is_not_given(manifest):
+    """As pandas and NeMo write a column with gaps, which makes whole numbers floats."""
+    path = manifest(line(1, id=None, speaker=None), line(2, speaker=3.0))
+    first, second = read_corpus(path).utterances
+    assert (first.id, first.speaker, second.speaker) == ("a/1", "", "3")
+
+
+def test_what_no_file_can_hold_is_refused(manifest):
+    with pytest.raises(InputError, match=r"'a/1' of .* has text with half a character"):
+        read_corpus(manifest(line(1, text="hello \ud83d")))
+    with pytest.raises(InputError, match="has an empty id"):
+        read_corpus(manifest(line(1, id="")))
 
 
 def test_duplicate_ids_name_both_lines(manifest):

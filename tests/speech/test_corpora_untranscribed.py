@@ -1,6 +1,9 @@
 """Corpora where no transcripts are needed."""
 
 import json
+import os
+import shutil
+import sys
 
 import pytest
 
@@ -35,6 +38,21 @@ def test_a_folder_of_audio_files_has_no_transcripts_to_give(folder):
 def test_a_folder_with_broken_audio_is_refused(folder):
     (folder / "c.flac").write_bytes(b"fLaC")
     with pytest.raises(InputError, match=r"c\.flac"):
+        read_corpus(folder, transcribed=False)
+
+
+def test_a_folder_with_audio_of_a_closed_kind_is_refused_and_hidden_files_are_not_seen(folder):
+    (folder / "._b.flac").write_bytes(b"macOS lays such a file beside each")
+    assert len(read_corpus(folder, transcribed=False).utterances) == 2
+    (folder / "more" / "c.M4A").write_bytes(b"")
+    with pytest.raises(InputError, match=r"c\.M4A cannot be decoded here.*FLAC"):
+        read_corpus(folder, transcribed=False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are Unicode there")
+def test_a_file_name_that_is_not_utf8_is_refused(folder):
+    shutil.copy(folder / "b.flac", os.fsdecode(bytes(folder) + b"/caf\xe9.flac"))
+    with pytest.raises(InputError, match=r"caf\\udce9\.flac' is not UTF-8; rename"):
         read_corpus(folder, transcribed=False)
 
 

@@ -13,6 +13,8 @@ from sottovoce.speech.utterance import AudioClip, Utterance
 _SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats()} | {
     *(".opus", ".oga", ".aif", ".sph", ".snd")
 }
+_CLOSED = {".m4a", ".mp4", ".aac", ".wma", ".webm", ".amr", ".mka"}
+"""Audio that soundfile does not read."""
 
 
 def recognises(path: Path) -> bool:
@@ -30,13 +32,19 @@ def read(path: Path, transcribed: bool = True) -> tuple[Utterance, ...]:
     """Every file in the folder and below with an audio suffix; its id is its path inside.
 
     Raises:
-        InputError: transcripts are needed, or a file cannot be opened.
+        InputError: transcripts are needed, or a file cannot be opened or is audio of a kind that
+            cannot be decoded.
     """
     if transcribed:
         raise InputError(
             f"{path} is a folder of audio without transcripts, which is enough to calibrate on "
             "beside --dev and to train on with compress --unlabelled; name a manifest with the "
             "transcripts"
+        )
+    if closed := next((file for file in _seen(path) if file.suffix.lower() in _CLOSED), None):
+        raise InputError(
+            f"{closed} cannot be decoded here, and would be left out; convert such files to FLAC "
+            "or WAV, or move them elsewhere"
         )
     return tuple(
         Utterance(file.relative_to(path).as_posix(), AudioClip(file), probe(AudioClip(file)), "")
@@ -45,7 +53,12 @@ def read(path: Path, transcribed: bool = True) -> tuple[Utterance, ...]:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    found = (file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES)
+    return (file for file in _seen(path) if file.suffix.lower() in _SUFFIXES)
+
+
+def _seen(path: Path) -> Iterator[Path]:
+    """All files but hidden ones, such as those that macOS lays beside each."""
+    found = (file for file in path.rglob("*") if not file.name.startswith("."))
     return (file for file in found if file.is_file())
 
 

@@ -1,6 +1,5 @@
 """A JSON lines manifest, as NeMo writes them."""
 
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,9 @@ from sottovoce.speech.audio import probe
 from sottovoce.speech.corpus import Source
 from sottovoce.speech.records import first_record, numbered_records
 from sottovoce.speech.utterance import AudioClip, Utterance
+
+
+_MOST_SECONDS = 1e9
 
 
 def recognises(path: Path) -> bool:
@@ -42,7 +44,7 @@ def read(path: Path, transcribed: bool = True) -> tuple[Utterance, ...]:
 def _utterance(record: dict[str, Any], folder: Path, place: str, transcribed: bool) -> Utterance:
     filepath = _string(record, "audio_filepath", place)
     path = folder / filepath
-    if not path.is_file():
+    if not _is_file(path):
         raise InputError(f"{place}: {path} does not exist or is not a file")
     start = _seconds(record, "offset", place) or 0.0
     duration = _seconds(record, "duration", place)
@@ -63,13 +65,16 @@ def _utterance(record: dict[str, Any], folder: Path, place: str, transcribed: bo
 
 
 def _name(record: dict[str, Any], field: str, place: str, default: str) -> str:
-    """A string, or a whole number in place of one."""
+    """A string, or a whole number in place of one; pandas writes those as 3.0 beside a gap."""
     value = record.get(field)
-    return str(value) if type(value) is int else _string(record, field, place, default)
+    whole = type(value) is int or (type(value) is float and value.is_integer())
+    return str(int(value)) if whole else _string(record, field, place, default)
 
 
 def _string(record: dict[str, Any], field: str, place: str, default: str | None = None) -> str:
-    value = record.get(field, default)
+    value = record.get(field)
+    if value is None:
+        value = default
     if value is None:
         raise InputError(f'{place} has no "{field}"')
     if not isinstance(value, str):
@@ -83,9 +88,16 @@ def _seconds(record: dict[str, Any], field: str, place: str) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(f'{place}: "{field}" is {value!r}; it must be a number of seconds')
-    if not isfinite(value) or value < 0:
+    if not 0 <= value <= _MOST_SECONDS:
         raise InputError(f'{place}: "{field}" is {value}; it must be a positive number of seconds')
     return float(value)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long
+        return False
 
 
 def _without_suffix(path: Path, folder: Path) -> str:

@@ -29,7 +29,7 @@ def read(path: Path, transcribed: bool = True) -> tuple[Utterance, ...]:  # noqa
 
 def _lines(transcripts: Path) -> list[str]:
     try:
-        return transcripts.read_text(encoding="utf-8-sig").splitlines()
+        return transcripts.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{transcripts} cannot be read as UTF-8 text: {error}") from error
 
