@@ -17,7 +17,7 @@ class Interface:
         shortest: samples of the shortest waveform that yields a frame.
         first: samples from which on frames are counted.
         hop: samples from one frame to the next.
-        written: what each label adds to the text: letters, a space, or nothing.
+        written: what each output of the head adds to the text: letters, a space, or nothing.
         blank: CTC's blank label.
     """
 
@@ -33,6 +33,7 @@ class Interface:
     def of(cls, recogniser: Recogniser) -> "Interface":
         """Read a recogniser's."""
         labels, shortest = recogniser.labels, recogniser.shortest
+        pieces = labels.pieces[: recogniser.outputs]
         second = _first_with(recogniser, 2, shortest)
         third = _first_with(recogniser, 3, second)
         return cls(
@@ -41,7 +42,7 @@ class Interface:
             shortest=shortest,
             first=2 * second - third,
             hop=third - second,
-            written=labels.pieces,
+            written=(*pieces, *[""] * (recogniser.outputs - len(pieces))),
             blank=labels.blank,
         )
 

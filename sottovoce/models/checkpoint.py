@@ -78,7 +78,8 @@ def _stored_bits(source: str | Path, config: Any) -> int:
     with safe_open(file, framework="pt") as tensors:
         slices = [tensors.get_slice(name) for name in tensors.keys()]  # noqa: SIM118
     largest = max(slices, key=lambda one: math.prod(one.get_shape()))
-    return int(re.sub(r"\D", "", largest.get_dtype()))
+    found = re.search(r"\d+", largest.get_dtype())  # of F8_E4M3 the first
+    return int(found[0]) if found else 32
 
 
 def load(source: str | Path) -> Recogniser:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from sottovoce.errors import InputError
 from sottovoce.models.family import Family
 from sottovoce.models.features import Features
 from sottovoce.models.positions import forget_stale_positions
@@ -45,12 +46,21 @@ class Recogniser:
         """
         Args:
             stored_bits: of a number in the checkpoint; here all of them have 32.
+
+        Raises:
+            InputError: the tokenizer is of no kind that labels, or has more labels than the head.
         """
         self.stored_bits = stored_bits
         self.model = model
         self.processor = processor
         self.family = family
         self.labels = labels_of(processor.tokenizer)
+        self.outputs: int = model.config.vocab_size
+        if self.labels.highest >= self.outputs:
+            raise InputError(
+                f"the tokenizer's label {self.labels.highest} is none of the {self.outputs} that "
+                "the head gives; put the tokenizer beside the checkpoint that it was trained with"
+            )
         self.sampling_rate: int = processor.feature_extractor.sampling_rate
 
     def to(self, device: torch.device) -> "Recogniser":

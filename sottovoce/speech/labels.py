@@ -106,6 +106,11 @@ class Labels:
         return text.strip().lower() if self.writes_lower_case else text.strip()
 
     @property
+    def highest(self) -> int:
+        """The highest label that CTC uses; special tokens may have higher ones."""
+        return max(label for label, text in self.written.items() if text or label == self.blank)
+
+    @property
     def pieces(self) -> tuple[str, ...]:
         """What each label, from 0 on, adds to a text.
 

@@ -8,6 +8,7 @@ import torch
 from precisions import EVERY_PRECISION, GRIDS_OF, described
 from torch import nn
 
+from sottovoce.artifact.checks import check_codes
 from sottovoce.artifact.packed_layers import PackedLinear, empty_packed
 from sottovoce.artifact.packed_model import plan_of, replace_layers
 from sottovoce.errors import InputError
@@ -226,3 +227,13 @@ def test_a_convolution_computes_with_the_values_of_its_grid(geometry: dict[str, 
 def test_only_zero_padding_can_be_packed() -> None:
     with pytest.raises(InputError, match="padded with 'circular' cannot be packed"):
         empty_packed(nn.Conv1d(2, 2, 3, padding=1, padding_mode="circular"), Precision(8))
+
+
+@pytest.mark.parametrize("zero", [-7.0, 12.5, 256.0])
+def test_the_zero_of_the_inputs_is_one_of_their_codes(zero: float) -> None:
+    """PyTorch would round with any number, an integer kernel with another one."""
+    layer = PackedLinear(4, 3, Precision(8, input_bits=8))
+    check_codes({"a.b": layer})
+    layer.input_zero.fill_(zero)
+    with pytest.raises(InputError, match=r"'a.b' has a zero of its inputs that is no code"):
+        check_codes({"a.b": layer})

@@ -43,6 +43,16 @@ def test_a_batch_gives_each_utterance_what_it_gets_alone(
     assert len({one.argmax(1).sum().item() for one in together}) > 1
 
 
+def test_an_extractor_that_returns_no_mask_by_itself_is_asked_for_one(
+    make_recogniser: MakeRecogniser, waveforms: list[np.ndarray]
+) -> None:
+    recogniser = make_recogniser("wav2vec2-bert")
+    expected = logits_of(recogniser, waveforms)
+    recogniser.processor.feature_extractor.return_attention_mask = False
+    for one, other in zip(logits_of(recogniser, waveforms), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
 def test_padding_would_be_heard_by_a_conformer_that_is_not_masked(
     make_recogniser: MakeRecogniser,
     waveforms: list[np.ndarray],

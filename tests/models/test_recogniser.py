@@ -10,6 +10,8 @@ import torch
 from tiny import logits_of, noise
 from transformers import Wav2Vec2Processor
 
+from sottovoce.errors import InputError
+from sottovoce.exporters.interface import Interface
 from sottovoce.models.families import wavlm
 from sottovoce.models.recogniser import Recogniser
 
@@ -185,3 +187,14 @@ def test_the_logits_of_each_come_without_padding(
         np.testing.assert_array_equal(one, expected.numpy())
     texts = [recogniser.labels.decode(one.argmax(1)) for one in found]
     assert texts == recogniser.recognise(waveforms)
+
+
+def test_a_head_may_be_wider_than_the_tokenizer_but_not_narrower(
+    make_recogniser: MakeRecogniser,
+) -> None:
+    """Special tokens above the head are no labels of CTC."""
+    wide = make_recogniser("wav2vec2", vocab_size=12)
+    assert wide.outputs == 12
+    assert len(Interface.of(wide).written) == 12
+    with pytest.raises(InputError, match=r"label 7 is none of the 6 that the head gives"):
+        make_recogniser("wav2vec2", vocab_size=6)
