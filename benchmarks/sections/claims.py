@@ -41,9 +41,10 @@ def section() -> str:
             "Recipes over several seeds each, at the rates that served them best on this dev "
             "speech (ours 170 updates, the others 100): errors are means over the seeds, paired by "
             "utterance. p is about the utterances; what the seeds leave of the luck it does not "
-            "know. The second three seeds were asked for, before they ran, because the first three "
-            "had left p = 0.07 between ours and the paper's recipe: a test of all six has looked "
-            "twice, one of the second three alone has not."
+            "know. Where there are six, the second three were asked for, before they ran, because "
+            "the first three had left p = 0.07 between ours and the paper's recipe: a test of all "
+            "six has looked twice, one of the second three alone has not. So were the second and "
+            "third seed at 2.5 bits."
         )
         parts += [about, _of_recipes(recipes)]
     return "\n\n".join(parts)

@@ -2,7 +2,7 @@
 
 from statistics import fmean, median, stdev
 
-from claims import MAIN, MAIN_HUBERT, MAIN_WAVLM, RATES, SEEDS
+from claims import ALL_SEEDS, MAIN, MAIN_HUBERT, MAIN_WAVLM, RATES
 from rows import RESULTS, Row, read_rows
 from tables import kept_rows
 
@@ -88,7 +88,7 @@ def _teacher_pass() -> str:
 
 
 def _seeds_of(name: str, rows: dict[str, Row]) -> list[Row]:
-    return [rows[f"{name}{seed}"] for seed in SEEDS if f"{name}{seed}" in rows]
+    return [rows[f"{name}{seed}"] for seed in ALL_SEEDS if f"{name}{seed}" in rows]
 
 
 def _seconds(rows: list[Row]) -> float:

@@ -108,7 +108,7 @@ def probe(clip: AudioClip) -> float:
 def _opened(clip: AudioClip) -> Iterator[soundfile.SoundFile]:
     if isinstance(clip.source, Path):
         if not in_utf8(str(clip.source)):
-            raise InputError(f"the name of {ascii(str(clip))} is not UTF-8; rename the file")
+            raise InputError(f"the name of {str(clip)!a} is not UTF-8; rename the file")
         if not clip.source.is_file():
             raise InputError(f"{clip} does not exist or is not a file")
         if clip.source.suffix.lower() == ".raw":

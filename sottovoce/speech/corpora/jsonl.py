@@ -9,7 +9,6 @@ from sottovoce.speech.corpus import Source
 from sottovoce.speech.records import first_record, numbered_records
 from sottovoce.speech.utterance import AudioClip, Utterance
 
-
 _MOST_SECONDS = 1e9
 
 
