@@ -66,8 +66,9 @@ def _utterance(record: dict[str, Any], folder: Path, place: str, transcribed: bo
 def _name(record: dict[str, Any], field: str, place: str, default: str) -> str:
     """A string, or a whole number in place of one; pandas writes those as 3.0 beside a gap."""
     value = record.get(field)
-    whole = type(value) is int or (type(value) is float and value.is_integer())
-    return str(int(value)) if whole else _string(record, field, place, default)
+    if type(value) is int or (type(value) is float and value.is_integer()):
+        return str(int(value))
+    return _string(record, field, place, default)
 
 
 def _string(record: dict[str, Any], field: str, place: str, default: str | None = None) -> str:
