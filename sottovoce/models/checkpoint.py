@@ -175,9 +175,13 @@ def _config_of(source: str | Path) -> Any:
 
 
 def _ready(model: Any) -> None:
-    """WavLM's masking of features reads a setting that its config does not have. And where a
-    config asks for gradient checkpointing, layers would be run anew in the backward pass, outside
-    of what chooses their weights and silences their padding."""
+    """WavLM's masking of features reads a setting that its config does not have. Where a config
+    asks for gradient checkpointing, layers would be run anew in the backward pass, outside of what
+    chooses their weights and silences their padding. And where it asks for tuples, as it does of
+    what was once traced, outputs would have no names."""
+    for module in model.modules():
+        if isinstance(module, transformers.PreTrainedModel):
+            module.config.return_dict = True
     if not hasattr(model.config, "mask_feature_min_masks"):
         model.config.mask_feature_min_masks = 0
     if any(getattr(one, "gradient_checkpointing", False) for one in model.modules()):

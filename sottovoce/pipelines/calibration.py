@@ -22,10 +22,10 @@ from sottovoce.exporters.whole_numbers import int8_obstacle
 from sottovoce.models.checkpoint import is_artifact, load, refuse_export
 from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.pipelines.delivery import (
-    MEASURED_ON_CALIBRATION,
     baseline_of,
     documented,
     measured,
+    measured_on,
     probe,
     read_back,
 )
@@ -101,7 +101,7 @@ def calibrate(
             begun=started,
             recipe=dials,
             notes=(
-                *((MEASURED_ON_CALIBRATION,) if evaluate_on is None else ()),
+                *measured_on(speech, None if evaluate_on is None else evaluation),
                 *notes_on_float_inputs(found),
             ),
         )

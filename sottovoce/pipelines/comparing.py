@@ -29,7 +29,8 @@ def compare_systems(
 
     Raises:
         InputError: something cannot be read, the utterances differ, the runtime cannot run a
-            model, or there is no model for it to run.
+            model, or there is no model for it to run; or a system's words are those of the
+            references in another case, so that all would count as errors.
     """
     if runtime != AUTO and _is_trn(a) and _is_trn(b):
         raise InputError("a runtime runs models, and both systems are .trn files; leave it out")
@@ -49,6 +50,8 @@ def compare_systems(
         hypotheses.append(recognise(engine, corpus, name=str(system), console=console).transcripts)
     if reference is None:
         reference = _as_written(read_corpus(data))
+    for system, hypothesis in zip((a, b), hypotheses, strict=True):
+        _refuse_another_case(system, hypothesis, reference)
     baseline, candidate = (score(reference, hypothesis) for hypothesis in hypotheses)
     return matched_pairs(baseline, candidate)
 
@@ -57,6 +60,22 @@ def _as_written(corpus: Corpus) -> Transcripts:
     """The corpus's transcripts word for word: without a model nothing says how to normalise."""
     words = {one.id: (one.speaker, tuple(one.text.split())) for one in corpus.utterances}
     return Transcripts("reference", words)
+
+
+def _refuse_another_case(
+    system: str | Path, hypothesis: Transcripts, reference: Transcripts
+) -> None:
+    """Where no word is that of a reference, but some are in another case."""
+    heard, said = (
+        {word for _, words in one.utterances.values() for word in words}
+        for one in (hypothesis, reference)
+    )
+    folded = {word.casefold() for word in said}
+    if heard.isdisjoint(said) and any(word.casefold() in folded for word in heard):
+        raise InputError(
+            f"{system} writes in another case than the references, so that every word would count "
+            "as an error; give as --data the reference.trn that evaluate --out wrote beside it"
+        )
 
 
 def _is_trn(name: str | Path) -> bool:

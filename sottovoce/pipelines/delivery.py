@@ -41,12 +41,20 @@ from sottovoce.report.record import RunRecord, TrainingPoint
 from sottovoce.runtime.recognition import references
 from sottovoce.scoring import Score, Transcripts
 from sottovoce.speech.corpus import Corpus
+from sottovoce.speech.overlap import overlap_told
 from sottovoce.version import __version__
 from sottovoce.wording import counted
 
 MEASURED_ON_CALIBRATION = (
     "Measured on the calibration speech itself; give --dev for speech that chose nothing."
 )
+
+
+def measured_on(calibration: Corpus, evaluation: Corpus | None) -> tuple[str, ...]:
+    """A note, where what was measured on has chosen the ranges too; else none."""
+    if evaluation is None:
+        return (MEASURED_ON_CALIBRATION,)
+    return overlap_told(calibration, evaluation)
 
 
 def probe(deployed: Callable[[], AbstractContextManager[Recogniser]]) -> torch.Tensor:

@@ -29,6 +29,7 @@ from sottovoce.runtime.recognition import references
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.labels import new_vocabulary
+from sottovoce.speech.overlap import overlap_told
 from sottovoce.training.accelerator import accelerator_for
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.full_precision import FullPrecision
@@ -78,6 +79,8 @@ def finetune(
     speech = TrainingSpeech(speech_corpus, recogniser)
     with naming(head):
         references(recogniser, evaluation)  # refuses now what the first evaluation would refuse
+    for note in overlap_told(speech_corpus, evaluation):
+        console.out(f"warning: {note}", highlight=False)
     settings = {
         "version of sottovoce": __version__,
         "source": str(source),

@@ -16,10 +16,10 @@ from sottovoce.models.checkpoint import load_checkpoint
 from sottovoce.models.front_end_biases import add_front_end_biases
 from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.pipelines.delivery import (
-    MEASURED_ON_CALIBRATION,
     baseline_of,
     delivered,
     documented,
+    measured_on,
     probe,
 )
 from sottovoce.pipelines.float_inputs import notes_on_float_inputs
@@ -114,7 +114,7 @@ def quantize(
         begun=started,
         recipe=settings.to_record(),
         notes=(
-            *((MEASURED_ON_CALIBRATION,) if evaluate_on is None else ()),
+            *measured_on(speech, None if evaluate_on is None else evaluation),
             *(notes_on_float_inputs(packed) if settings.rounds_inputs else ()),
         ),
     )

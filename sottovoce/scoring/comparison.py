@@ -93,6 +93,11 @@ class MatchedPairs:
     def _what_is_lacking(self) -> str:
         if self.errors_a == 0:
             return "the baseline makes no error, so no relative loss can be told"
+        if self.errors_a >= self.words:
+            return (
+                f"the baseline errs as often as there are words ({self.words:,}), so it has "
+                "nothing to lose"
+            )
         if self.detectable is None or self.words_needed is None:
             alike = "the segments all differ alike" if self.mean else "no segment differs"
             return f"{alike}, so what loss the test could detect is unknown"

@@ -18,6 +18,9 @@ shows that nothing was lost.
 | no          |                 | MAPSSWE | 10% or less          | lossless     |
 | no          |                 | MAPSSWE | above 10%            | inconclusive |
 | no          |                 | sign    |                      | inconclusive |
+
+Where A errs as often as there are words it recognises nothing, and has nothing to lose: no loss
+that is not significant is called lossless then.
 """
 
 import math
@@ -93,7 +96,9 @@ def matched_pairs(
             differences,
             test,
             significant=p < alpha,
-            sensitive=found is not None and found <= detectable,
+            sensitive=(
+                found is not None and found <= detectable and score_a.errors < score_a.words
+            ),
         ),
     )
 

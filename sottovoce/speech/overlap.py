@@ -25,7 +25,7 @@ def overlap_told(training: Corpus, test: Corpus) -> tuple[str, ...]:
     named = ", ".join(found[:_SHOWN]) + (", ..." if len(found) > _SHOWN else "")
     return (
         f"{training.name} holds {counted(len(found), 'utterance')} of {test.name} too: {named}; "
-        "test on speech that was not trained on",
+        "test on speech that was not learnt from",
     )
 
 

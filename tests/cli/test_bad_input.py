@@ -352,6 +352,19 @@ def test_systems_that_heard_other_utterances_are_not_compared(given: Given) -> N
     _refused_at_once(sottovoce("compare", given.small / "none.trn", fewer, *reference), "none.trn")
 
 
+def test_hypotheses_in_another_case_than_the_references_are_not_compared(
+    tmp_path: Path,
+) -> None:
+    """Every word of both would be an error, beside which no loss is large: "lossless"."""
+    said = tmp_path / "said.trn"
+    said.write_text("one two (-1)\n")
+    speech = tmp_path / "reference.trn"
+    speech.write_text("ONE THREE (-1)\n")
+    _refused_at_once(sottovoce("compare", said, said, "--data", speech), said, "another case")
+    said.write_text("x (-1)\n")
+    assert sottovoce("compare", said, said, "--data", speech).status == 0
+
+
 def test_a_runtime_has_nothing_to_run_where_both_systems_are_texts(given: Given) -> None:
     said = given.small / "compressed.trn"
     words = ("compare", said, said, "--data", given.small / "reference.trn", "--runtime", "onnx")

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -97,6 +98,17 @@ def test_layers_are_not_run_anew_whatever_the_config_asks(make_checkpoint: MakeC
     assert any(hasattr(one, "gradient_checkpointing") for one in modules)
     assert not any(getattr(one, "gradient_checkpointing", False) for one in modules)
     assert loaded.fingerprint() == plain
+
+
+def test_outputs_have_names_where_a_config_asks_for_tuples(make_checkpoint: MakeCheckpoint) -> None:
+    folder = make_checkpoint()
+    expected = load_checkpoint(folder)
+    _change_config(folder, return_dict=False)
+    found, waveforms = load_checkpoint(folder), [noise(0.5)]
+    for one, other in zip(
+        found.frame_logits(waveforms), expected.frame_logits(waveforms), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_half_precision_is_read_as_single(make_checkpoint: MakeCheckpoint) -> None:

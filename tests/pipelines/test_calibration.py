@@ -10,6 +10,7 @@ from safetensors.numpy import load_file
 from sottovoce.artifact.attention import rounded_attentions
 from sottovoce.models.checkpoint import load
 from sottovoce.pipelines import calibration
+from sottovoce.pipelines.delivery import MEASURED_ON_CALIBRATION
 from sottovoce.posttraining import attention, sweep
 from sottovoce.report.record import RunRecord
 
@@ -55,11 +56,21 @@ def test_weights_stay_and_inputs_get_a_range(place, monkeypatch):
     assert "Against input: small:" in ended.out
     record = RunRecord.from_json(json.loads((place / "int8" / "metrics.json").read_text()))
     assert record.notes == (
-        calibration.MEASURED_ON_CALIBRATION,
+        MEASURED_ON_CALIBRATION,
         "Attention's products: 8-bit operands in 2 of 2 layers.",
     )
     assert [one.name for one in record.systems] == ["input: small", "compressed"]
     assert (place / "int8" / "report.html").exists()
+
+
+def test_dev_speech_that_calibrated_too_is_named(place):
+    """Under another path: a flag that is given proves nothing."""
+    again = place / "again"
+    save_speech(again, 6)
+    ended = run(place, "--dev", again / "speech.jsonl")
+    assert ended.status == 0, ended.err
+    record = RunRecord.from_json(json.loads((place / "int8" / "metrics.json").read_text()))
+    assert "u0, u1, u2, ...; test on speech that was not learnt from" in record.notes[0]
 
 
 def test_layers_that_change_words_keep_floating_point_and_are_named(place, monkeypatch):

@@ -161,7 +161,7 @@ def test_the_record_reads_back(journey: Journey) -> None:
     assert _plain(journey.record.to_json()) == stored
     assert journey.record.command.startswith("sottovoce compress ")
     overlap, *nothing = journey.record.notes  # the start point is untrained
-    assert "test on speech that was not trained on" in overlap
+    assert "test on speech that was not learnt from" in overlap
     hopeless = journey.record.systems[0].wer >= 1
     assert ["recognises nothing" in note for note in nothing] == [True] * hopeless
     for note in journey.record.notes:

@@ -262,7 +262,7 @@ def test_speech_that_was_trained_on_is_no_test(tmp_path: Path) -> None:
     ended = place.run("--test", f"same={place.train}")
     assert ended.status == 2
     assert "8 utterances of " in ended.err
-    assert "u0, u1, u2, ...; test on speech that was not trained on" in ended.err
+    assert "u0, u1, u2, ...; test on speech that was not learnt from" in ended.err
     assert not (tmp_path / "out").exists()
 
 

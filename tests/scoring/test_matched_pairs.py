@@ -208,6 +208,18 @@ def test_a_baseline_without_errors() -> None:
     )
 
 
+def test_a_baseline_that_recognises_nothing_has_nothing_to_lose() -> None:
+    """Its many errors would make any loss look small."""
+    something = compared([5, 4, 4, 4] * 50, [4, 5, 4, 4] * 50)
+    nothing = compared([7, 6, 6, 6] * 50, [6, 7, 6, 6] * 50)
+    assert something.verdict == "lossless"
+    assert something.p == nothing.p == 1
+    assert nothing.detectable is not None
+    assert nothing.detectable < 0.05
+    assert nothing.verdict == "inconclusive"
+    assert "errs as often as there are words (1,200), so it has nothing to lose" in nothing.sentence
+
+
 def test_two_systems_without_errors() -> None:
     found = compared([0] * 40, [0] * 40)
     assert (found.segments, found.mean, found.sd, found.z, found.p) == (0, 0, 0, 0, 1)
