@@ -240,6 +240,11 @@ class Recipe(Training):
                 "kl_finetune and students_finetune are of Pass 2: set finetune to start or learnt"
             )
         self._refuse_zero("sensitivity_batches")
+        if self.plan_by != "joint" and len(self.candidates) == 1:
+            raise InputError(
+                f"plan_by {self.plan_by} has nothing to choose from a single candidate; give "
+                "several, or plan_by joint"
+            )
         if self.plan_by != "joint" and self.eta is not None:
             raise InputError(f"plan_by {self.plan_by} needs a target size: give bits, not eta")
         if not 0 < self.search_share <= 1:
@@ -255,6 +260,9 @@ class Recipe(Training):
 
     def _refuse_idle_students(self) -> None:
         for name in ("student_ctc", "student_kl"):
+            named = [bits for bits, _ in getattr(self, name)]
+            if len({*named}) < len(named):
+                raise InputError(f"{name} gives a width two weights; give each one")
             for bits, weight in getattr(self, name):
                 if not 0 <= weight < inf:
                     raise InputError(f"{name} of {bits:g} bits is {weight}; it must be 0 or more")
@@ -295,8 +303,12 @@ class Recipe(Training):
         )
 
     def searched(self, updates: int) -> int:
-        """In how many of so many updates, the first ones, the plan is learnt."""
-        return max(1, round(self.search_share * updates))
+        """In how many of so many updates, the first ones, the plan is learnt.
+
+        One at least is left to train a frozen plan, but where the share is all, or there is one.
+        """
+        most = updates if self.search_share == 1 else max(1, updates - 1)
+        return min(most, max(1, round(self.search_share * updates)))
 
     def taught(self, updates: int, *, searching: bool) -> int:
         """How many of so many updates, from the first on, use the teacher's outputs.

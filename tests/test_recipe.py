@@ -134,6 +134,11 @@ def test_flags_and_tables_are_read(dial: str, text: Any, value: Any) -> None:
         ({"unlabelled": True, "students": "all", "student_kl": "2:0"}, "learn nothing"),
         ({"student_ctc": "4:nan"}, "student_ctc of 4 bits is nan"),
         ({"student_kl": "4:-1"}, "student_kl of 4 bits is -1"),
+        (
+            {"students": "all", "student_ctc": "4:1,4:5"},
+            "student_ctc gives a width two weights",
+        ),
+        ({"candidates": "4", "plan_by": "kl"}, "plan_by kl has nothing to choose"),
         ({"kl_finetune": 1}, "of Pass 2: set finetune to"),
         ({"students_finetune": "all"}, "of Pass 2: set finetune to"),
         ({"unlabelled": True, "plan_by": "hessian"}, "plan_by hessian needs transcripts"),
@@ -233,6 +238,8 @@ def test_only_updates_that_need_the_teacher_are_taught() -> None:
     recipe = Recipe(search_share=0.15)
     assert recipe.searched(100) == recipe.taught(100, searching=True) == 15
     assert recipe.searched(2) == 1
+    assert [Recipe(search_share=0.99).searched(n) for n in (1, 2, 10)] == [1, 1, 9]
+    assert Recipe(search_share=1).searched(10) == 10
     assert recipe.taught(100, searching=False) == 0
     for changes in (
         {"kl_frozen": 0.5},
