@@ -79,8 +79,6 @@ def finetune(
     speech = TrainingSpeech(speech_corpus, recogniser)
     with naming(head):
         references(recogniser, evaluation)  # refuses now what the first evaluation would refuse
-    for note in overlap_told(speech_corpus, evaluation):
-        console.out(f"warning: {note}", highlight=False)
     settings = {
         "version of sottovoce": __version__,
         "source": str(source),
@@ -90,6 +88,8 @@ def finetune(
         "recipe": recipe.to_record(),
     }
     work = WorkFolder.open(out, settings, resume)
+    for note in overlap_told(speech_corpus, evaluation):
+        console.out(f"warning: {note}", highlight=False)
 
     def dev_wer(present: Recogniser) -> float:
         return scored(present, evaluation, "evaluating", console).wer
