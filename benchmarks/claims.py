@@ -128,6 +128,7 @@ CLAIMS = (
             ("default-2.5", "paper-2.5-rate-5e-5"),
             ("default-2.5", "paper-2.5-rate-2.5e-5"),
             ("default-4", "paper-4-rate-2.5e-5"),
+            ("default-3.5", "paper-3.5-rate-2.5e-5"),
         ),
         timed=True,
     ),

@@ -11,6 +11,7 @@ Rows that are finished are kept in `benchmarks/results/losses.json`.
 from functools import partial
 
 from claims import (
+    ALL_SEEDS,
     MAIN,
     MAIN_HUBERT,
     MAIN_WAVLM,
@@ -53,7 +54,7 @@ TRIED = {
     ),
     RATES: (
         *(f"default-3-four-widths{rate}{seed}" for rate in ("", "-rate-5e-5") for seed in SEEDS),
-        *(f"uniform-3-rate-5e-5{seed}" for seed in SEEDS),
+        *(f"uniform-3-rate-5e-5{seed}" for seed in ALL_SEEDS),
     ),
     MAIN_HUBERT: _OF_FAMILY,
     MAIN_WAVLM: _OF_FAMILY,
