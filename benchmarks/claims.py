@@ -194,20 +194,15 @@ RECIPE_CLAIMS = (
 
 def main() -> None:
     """Compare the pairs that are missing and whose rows are finished."""
-    for recipes, chosen in product(RECIPE_CLAIMS, (SEEDS, MORE_SEEDS, ALL_SEEDS)):
+    for recipes in RECIPE_CLAIMS:
         folder = ROOT / "runs" / recipes.table
         rows = finished(folder)
-        for pair in recipes.pairs:
+        for pair, chosen in product(recipes.pairs, (SEEDS, MORE_SEEDS, ALL_SEEDS)):
             seeds = [[f"{name}{seed}" for seed in chosen] for name in pair]
             if {*seeds[0], *seeds[1]} <= rows.keys():
-                key = {
-                    "claim": recipes.text,
-                    "table": recipes.table,
-                    "pair": pair,
-                    "seeds": chosen,
-                }
+                about = {"claim": recipes.text, "table": recipes.table, "pair": pair}
                 measure = partial(compared_over_seeds, folder, *seeds)
-                console.print(row_of(RECIPE_ROWS, key, measure))
+                console.print(row_of(RECIPE_ROWS, {**about, "seeds": chosen}, measure))
     for claim in CLAIMS:
         folder = ROOT / "runs" / claim.table
         rows = finished(folder)

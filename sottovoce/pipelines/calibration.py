@@ -101,7 +101,7 @@ def calibrate(
             begun=started,
             recipe=dials,
             notes=(
-                *measured_on(speech, None if evaluate_on is None else evaluation),
+                *measured_on(speech, evaluation),
                 *notes_on_float_inputs(found),
             ),
         )

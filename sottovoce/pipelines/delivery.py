@@ -50,9 +50,9 @@ MEASURED_ON_CALIBRATION = (
 )
 
 
-def measured_on(calibration: Corpus, evaluation: Corpus | None) -> tuple[str, ...]:
+def measured_on(calibration: Corpus, evaluation: Corpus) -> tuple[str, ...]:
     """A note, where what was measured on has chosen the ranges too; else none."""
-    if evaluation is None:
+    if evaluation is calibration:
         return (MEASURED_ON_CALIBRATION,)
     return overlap_told(calibration, evaluation)
 

@@ -22,7 +22,7 @@ from sottovoce.models.checkpoint import (
 from sottovoce.models.families import family_of
 from sottovoce.models.processor import new_processor
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.pipelines.measured import Measured, float_system, scored
+from sottovoce.pipelines.measured import Measured, float_system, scored, warn
 from sottovoce.recipe import Training
 from sottovoce.report.record import TrainingPoint
 from sottovoce.runtime.recognition import references
@@ -88,8 +88,7 @@ def finetune(
         "recipe": recipe.to_record(),
     }
     work = WorkFolder.open(out, settings, resume)
-    for note in overlap_told(speech_corpus, evaluation):
-        console.out(f"warning: {note}", highlight=False)
+    warn(overlap_told(speech_corpus, evaluation), console)
 
     def dev_wer(present: Recogniser) -> float:
         return scored(present, evaluation, "evaluating", console).wer

@@ -23,6 +23,7 @@ from sottovoce.pipelines.measured import (
     Measured,
     float_system,
     scored,
+    warn,
 )
 from sottovoce.pipelines.stages import Stages
 from sottovoce.pipelines.two_stage import sensitive_plan
@@ -121,8 +122,7 @@ def compress(
             *overlap_told(speech.corpus, evaluation),
             *nothing_told(before, source, evaluation.name),
         )
-        for note in notes:
-            console.out(f"warning: {note}", highlight=False)
+        warn(notes, console)
 
     taught = recipe.taught(updates(speech, recipe), searching=plan is None)
     kept = (stages.cache or work.path) / "teacher"

@@ -25,6 +25,7 @@ from sottovoce.pipelines.measured import (
     got_worse,
     rates_of,
     scored,
+    warn,
 )
 from sottovoce.recipe import Recipe
 from sottovoce.report.record import RunRecord, SizeTried
@@ -140,10 +141,8 @@ def compress_lossless(
             )
             for one in held
         ]
-        for told in too_few_told(
-            beside[0].score, judge_on.name, question.alpha, question.detectable
-        ):
-            console.out(f"warning: {told}", highlight=False)
+        on_too_few = (beside[0].score, judge_on.name, question.alpha, question.detectable)
+        warn(too_few_told(*on_too_few), console)
 
     def tried(bits: float) -> SizeTried:
         folder = _folder(work, bits)

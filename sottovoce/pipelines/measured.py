@@ -1,6 +1,6 @@
 """Recognisers measured on one corpus: what every pipeline reports."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,12 @@ class Measured:
 
     system: System
     score: Score
+
+
+def warn(notes: Iterable[str], console: Console) -> None:
+    """Say what one should know of what will be measured, before hours are spent on it."""
+    for note in notes:
+        console.out(f"warning: {note}", highlight=False)
 
 
 def scored(recogniser: Recogniser, corpus: Corpus, name: str, console: Console | None) -> Score:

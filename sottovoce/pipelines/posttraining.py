@@ -114,7 +114,7 @@ def quantize(
         begun=started,
         recipe=settings.to_record(),
         notes=(
-            *measured_on(speech, None if evaluate_on is None else evaluation),
+            *measured_on(speech, evaluation),
             *(notes_on_float_inputs(packed) if settings.rounds_inputs else ()),
         ),
     )

@@ -2,8 +2,8 @@
 
 A line is `WORDS (SPEAKER-UTTERANCE)`; the first hyphen ends the speaker, who is left empty where
 unknown. Characters that would break such a line are written as percent escapes, UTF-8 byte by byte
-("two words" becomes `two%20words`), and read back; so is the hyphen within a speaker's name. In
-words that are sclite's marks (`{`, `}`, a lone `@`, a first `;;`), these are.
+("two words" becomes `two%20words`), and read back; so is the hyphen within a speaker's name, and so
+are sclite's marks in words (`{`, `}`, a lone `@`, a first `;;`).
 Blank lines and comments (`;;`) are passed over.
 """
 

@@ -24,7 +24,7 @@ def recognises(path: Path) -> bool:
         path.is_dir()
         and not any((path / name).exists() for name in marks)
         and next(path.rglob("*.trans.txt"), None) is None
-        and next(_files(path), None) is not None
+        and any(_is_open(file) for file in _seen(path))
     )
 
 
@@ -41,19 +41,22 @@ def read(path: Path, transcribed: bool = True) -> tuple[Utterance, ...]:
             "beside --dev and to train on with compress --unlabelled; name a manifest with the "
             "transcripts"
         )
-    if closed := next((file for file in _seen(path) if file.suffix.lower() in _CLOSED), None):
+    seen = sorted(_seen(path))
+    if closed := next((file for file in seen if file.suffix.lower() in _CLOSED), None):
         raise InputError(
             f"{closed} cannot be decoded here, and would be left out; convert such files to FLAC "
             "or WAV, or move them elsewhere"
         )
     return tuple(
         Utterance(file.relative_to(path).as_posix(), AudioClip(file), probe(AudioClip(file)), "")
-        for file in sorted(_files(path))
+        for file in seen
+        if _is_open(file)
     )
 
 
-def _files(path: Path) -> Iterator[Path]:
-    return (file for file in _seen(path) if file.suffix.lower() in _SUFFIXES)
+def _is_open(file: Path) -> bool:
+    """Whether it has the suffix of a format that soundfile reads."""
+    return file.suffix.lower() in _SUFFIXES
 
 
 def _seen(path: Path) -> Iterator[Path]:
