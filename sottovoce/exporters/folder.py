@@ -11,9 +11,9 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from sottovoce.errors import InputError
 from sottovoce.exporters.example import readme
@@ -76,6 +76,10 @@ def read_facts(folder: Path) -> tuple[str, str, Interface]:
         facts: dict[str, Any] = json.loads((folder / EXPORT_FACTS).read_text("utf-8"))
         target, model_type = facts.pop("target"), facts.pop("model_type")
         interface = Interface(**{**facts, "written": tuple(facts["written"])})
+        for spec in fields(Interface):
+            kind, value = get_origin(spec.type) or spec.type, getattr(interface, spec.name)
+            if type(value) is not kind:
+                raise TypeError(f"{spec.name} is {value!r}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder / EXPORT_FACTS} is damaged: {error}; export the model again"

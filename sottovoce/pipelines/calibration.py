@@ -4,6 +4,7 @@ The weights stay what they are. It is another model all the same: it gets its ow
 verdict against the one that it was made of.
 """
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -76,30 +77,26 @@ def calibrate(
     """
     console, out, started = console or Console(stderr=True), Path(out), time.monotonic()
     _refuse(source, out, rule)
-    recogniser = load(source).to(best_device())
-    speech = read_corpus(calibration, transcribed=evaluate_on is None)
-    evaluation = speech if evaluate_on is None else read_corpus(evaluate_on)
-    name = f"input: {Path(source).name}"
-    before = scored(recogniser, evaluation, name, console)
-    baselines = [measured(name, source, recogniser, before)]
-    if baseline is not None:
-        baselines.append(baseline_of(baseline, evaluation, before.reference, console))
-    spans = _ranges(recogniser, speech, rule, console)
-    layers = packed_layers(recogniser.model)
-    for layer, span in spans.items():
-        recogniser.model.set_submodule(layer, layers[layer].with_inputs(span))
-    if not float_attention:
-        round_attention(recogniser, CalibrationSpeech(recogniser, speech), speech, console)
-    expected = probe(lambda: nullcontext(recogniser))
-    dials = {"rule": rule, "float_attention": float_attention, "calibration": speech.name}
     with _unfinished(out) as finished:
+        recogniser = load(source).to(best_device())
+        speech = read_corpus(calibration, transcribed=evaluate_on is None)
+        evaluation = speech if evaluate_on is None else read_corpus(evaluate_on)
+        name = f"input: {Path(source).name}"
+        before = scored(recogniser, evaluation, name, console)
+        baselines = [measured(name, source, recogniser, before)]
+        if baseline is not None:
+            baselines.append(baseline_of(baseline, evaluation, before.reference, console))
+        _round_inputs(recogniser, speech, rule, console)
+        if not float_attention:
+            round_attention(recogniser, CalibrationSpeech(recogniser, speech), speech, console)
+        expected = probe(lambda: nullcontext(recogniser))
         rewrite_artifact(finished, recogniser.model, recogniser.processor)
         found = read_back(finished, recogniser.device, expected)
         record = documented(
             *(found, finished, out.name, baselines, evaluation, console),
             source=str(source),
             begun=started,
-            recipe=dials,
+            recipe={"rule": rule, "float_attention": float_attention, "calibration": speech.name},
             notes=(
                 *measured_on(speech, evaluation),
                 *notes_on_float_inputs(found),
@@ -111,11 +108,20 @@ def calibrate(
 
 @contextmanager
 def _unfinished(out: Path) -> Iterator[Path]:
-    """Where the result is until it is whole; nothing of it is left if it never is."""
-    folder = out.with_name(f".{out.name}.unfinished")
-    shutil.rmtree(folder, ignore_errors=True)
+    """Where the result is until it is whole; nothing of it is left if it never is.
+
+    Raises:
+        InputError: nothing can be written there.
+    """
+    folder = out.with_name(f".{out.name}.{os.getpid()}.unfinished")
     try:
-        yield folder
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(
+            f"{out} cannot be written: {error.strerror}; choose another --out"
+        ) from error
+    try:
+        yield folder / "finished"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -128,6 +134,12 @@ def _refuse(source: str | Path, out: Path, rule: str) -> None:
         raise InputError(f"{out} exists; choose another --out or delete it")
     if rule not in RULES:
         raise InputError(f"rule is {rule!r}; it must be one of {', '.join(RULES)}")
+
+
+def _round_inputs(recogniser: Recogniser, speech: Corpus, rule: str, console: Console) -> None:
+    layers = packed_layers(recogniser.model)
+    for name, span in _ranges(recogniser, speech, rule, console).items():
+        recogniser.model.set_submodule(name, layers[name].with_inputs(span))
 
 
 def _ranges(

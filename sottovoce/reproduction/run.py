@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from sottovoce.errors import InputError, Interrupted
 from sottovoce.files import write_text
@@ -197,16 +198,16 @@ def _results(given: _Inputs, checkpoint: Recogniser, failures: dict[str, str]) -
     start = _result(given, INPUT, system, original, Spent(), command="")
     baseline: Scores | None = None
     for row in _to_run(given):
-        given.console.rule(f"{row.name}: {row.system}")
+        given.console.rule(escape(f"{row.name}: {row.system}"))
         try:
             folder = _trained(given, row)
+            scores = _scores(given, row.name, folder)
         except InputError as error:
             if baseline is None or not alone():
                 raise
             failures[row.name] = str(error)
-            given.console.print(f"row {row.name} failed: {error}")
+            given.console.out(f"row {row.name} failed: {error}", highlight=False)
             continue
-        scores = _scores(given, row.name, folder)
         if baseline is None:
             baseline = scores
             yield _compared(given, replace(start, ratio=1.0), original, baseline)

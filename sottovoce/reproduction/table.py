@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sottovoce.errors import InputError
-from sottovoce.recipe import Recipe, Training, read_recipe
+from sottovoce.recipe import Recipe, Training, named_recipes, read_recipe
 from sottovoce.reproduction.results import INPUT
 
 METHODS = ("finetune", "compress", "published")
@@ -44,7 +44,7 @@ class TableRow:
         name: as the paper numbers it; also the name of the row's folder.
         system: what it is, in words.
         method: "finetune", full precision; "compress"; or "published", which nobody runs here.
-        recipe: of "compress": a recipe's name or TOML file.
+        recipe: of "compress": a recipe's name or TOML file; beside the table's, if relative.
         dials: turned on top of the recipe.
     """
 
@@ -107,16 +107,16 @@ def read_table(name_or_file: str) -> Table:
         known = ", ".join(named_tables())
         raise InputError(f"{name_or_file!r} is neither a table ({known}) nor a TOML file")
     try:
-        return _table(tomllib.loads(text))
+        return _table(tomllib.loads(text), Path(name_or_file).parent)
     except (ValueError, TypeError, AttributeError, InputError) as error:
         raise InputError(f"table {name_or_file}: {error}") from error
 
 
-def _table(record: Mapping[str, Any]) -> Table:
+def _table(record: Mapping[str, Any], folder: Path) -> Table:
     unknown = record.keys() - {one.name for one in fields(Table)}
     if unknown:
         raise InputError(f"{min(unknown)!r} is unknown")
-    rows = tuple(_row(row) for row in record.get("rows", ()))
+    rows = tuple(_row(row, folder) for row in record.get("rows", ()))
     names = [row.name for row in rows]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
@@ -136,7 +136,7 @@ def _table(record: Mapping[str, Any]) -> Table:
     return table
 
 
-def _row(record: Mapping[str, Any]) -> TableRow:
+def _row(record: Mapping[str, Any], folder: Path) -> TableRow:
     name = record.get("name")
     if not isinstance(name, str) or not re.fullmatch(r"[\w ,+-][\w .,+-]*", name) or name == INPUT:
         raise InputError(
@@ -146,6 +146,7 @@ def _row(record: Mapping[str, Any]) -> TableRow:
         row = TableRow(
             **{
                 **record,
+                "recipe": _recipe(record.get("recipe", TableRow.recipe), folder),
                 "dials": record.get("dials", {}),
                 "paper": _published(record.get("paper", {})),
             }
@@ -157,6 +158,11 @@ def _row(record: Mapping[str, Any]) -> TableRow:
     except (ValueError, TypeError, AttributeError, InputError) as error:
         raise InputError(f"row {name}: {error}") from error
     return row
+
+
+def _recipe(name_or_file: str, folder: Path) -> str:
+    """As `read_recipe` takes it."""
+    return name_or_file if name_or_file in named_recipes() else str(folder / name_or_file)
 
 
 def _published(record: Mapping[str, Any]) -> Published:

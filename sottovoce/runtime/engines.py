@@ -7,12 +7,14 @@ import importlib.util
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 from transformers import AutoModelForCTC, PreTrainedModel
 
 from sottovoce.artifact.packed_model import plan_of
@@ -29,6 +31,10 @@ from sottovoce.version import __version__
 
 AUTO = "auto"
 TORCH = "torch"
+_MENDS = {
+    "read": "export the model again",
+    "run": "see that there is memory for the longest utterance, else export the model again",
+}
 
 
 @dataclass(frozen=True)
@@ -62,19 +68,31 @@ class GraphRuntime:
         """Load an exported folder's graph.
 
         Raises:
-            InputError: the package is missing, or the graph cannot be read.
+            InputError: the package is missing, or the graph cannot be read. What is returned
+                raises one too, where the graph cannot be run.
         """
         self.check()
         file = folder / self.files[target]
-        try:
+        with self._failing_in_a_sentence("read", file):
             module, function = self.reader.rsplit(".", 1)
-            run: Run = getattr(importlib.import_module(module), function)(file)
-        except Exception as error:  # each runtime has its own for a damaged file
+            graph: Run = getattr(importlib.import_module(module), function)(file)
+
+        def run(inputs: np.ndarray) -> np.ndarray:
+            with self._failing_in_a_sentence("run", file):
+                return graph(inputs)
+
+        return run
+
+    @contextmanager
+    def _failing_in_a_sentence(self, doing: str, file: Path) -> Iterator[None]:
+        """Inside, whatever goes wrong: each runtime has its own errors."""
+        try:
+            yield
+        except Exception as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
             raise InputError(
-                f"{self.package} cannot read {file}: {reason}; export the model again"
+                f"{self.package} cannot {doing} {file}: {reason}; {_MENDS[doing]}"
             ) from error
-        return run
 
 
 _OPENVINO = "sottovoce.runtime.openvino_runtime"

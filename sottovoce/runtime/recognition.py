@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 
 from sottovoce.errors import InputError, naming
@@ -59,7 +60,7 @@ def recognise(
     decoded = prefetched(iter(batches), engine.sampling_rate)
     unseen = console is None or not console.is_terminal
     for batch in track(
-        decoded, name, total=len(batches), console=console, disable=unseen, transient=True
+        decoded, escape(name), total=len(batches), console=console, disable=unseen, transient=True
     ):
         refuse_short(engine, corpus, batch)
         logits = engine.frame_logits([waveform for _, waveform in batch])

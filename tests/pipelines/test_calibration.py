@@ -163,6 +163,16 @@ def test_an_interrupted_calibration_leaves_nothing(place, monkeypatch):
     assert run(place).status == 0
 
 
+def test_a_place_that_cannot_be_written_is_told_before_anything_runs(place, monkeypatch):
+    monkeypatch.setattr(calibration, "scored", None)
+    taken = place / "speech" / "speech.jsonl"
+    ended = run(place, "--out", taken / "int8")
+    assert ended.status == 2
+    assert ended.err.strip() == (
+        f"error: {taken / 'int8'} cannot be written: Not a directory; choose another --out"
+    )
+
+
 def test_attention_may_keep_floating_point(place, monkeypatch):
     monkeypatch.setattr(sweep, "CHANGES_AT_MOST", np.inf)
     ended = run(place, "--float-attention")

@@ -459,6 +459,25 @@ def test_a_damaged_export_is_refused(folders, tmp_path, file, content, message):
         engine_of(folder, "onnx")
 
 
+@pytest.mark.parametrize(
+    ("fact", "value"), [("shortest", "400"), ("hop", 320.5), ("input", 1), ("written", 3)]
+)
+def test_an_export_whose_facts_are_of_other_types_is_refused(folders, tmp_path, fact, value):
+    folder = tmp_path / "damaged"
+    shutil.copytree(folders["weights", "onnx"], folder)
+    facts = json.loads((folder / "export.json").read_text())
+    (folder / "export.json").write_text(json.dumps({**facts, fact: value}))
+    with pytest.raises(InputError, match=r"export\.json is damaged: .*; export the model again"):
+        engine_of(folder, "onnx")
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_a_graph_that_cannot_be_run_is_one_sentence(folders, runtime):
+    engine = engine_of(folders["weights", "onnx"], runtime)
+    with pytest.raises(InputError, match=r"cannot run .*model\.onnx: .*; see that there is memory"):
+        engine.run(np.zeros((1, 2, 3, 4), np.float32))
+
+
 def test_the_metadata_of_the_file_is_what_the_folder_says(folders):
     folder = folders["weights", "onnx"]
     facts = json.loads((folder / "export.json").read_text())

@@ -185,6 +185,11 @@ def test_a_row_that_fails_does_not_stop_the_others(
     monkeypatch.setattr(run, "compress", original)
     assert place.run().status == 0
     assert "| O1 " in (tmp_path / "out" / "table.md").read_text()
+    (tmp_path / "out" / "rows" / "O1" / "model.safetensors").write_bytes(b"")
+    ended = place.run()
+    assert ended.status == 2
+    assert "row O1 failed: " in ended.err
+    assert "| N1 " in (tmp_path / "out" / "table.md").read_text()
 
 
 def test_a_row_can_be_made_by_its_command_alone(tmp_path: Path, one_thread: None) -> None:

@@ -77,6 +77,16 @@ def test_a_row_may_turn_the_papers_own_dial(tmp_path: Path) -> None:
     assert (recipe.bits, recipe.eta) == (None, 2e-5)
 
 
+def test_a_recipe_file_is_found_beside_its_table(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text("bits = 2.5\n")
+    file = tmp_path / "mine.toml"
+    row = '[[rows]]\nname = "O"\nsystem = "ours"\nrecipe = "own.toml"\n'
+    file.write_text('baseline = "U1"\n' + ROW + row)
+    recipe = read_table(str(file)).rows[1].training({})
+    assert isinstance(recipe, Recipe)
+    assert recipe.bits == 2.5
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -93,6 +103,7 @@ def test_a_row_may_turn_the_papers_own_dial(tmp_path: Path) -> None:
         ('baseline = "U1"\nrows = ["x"]\n', "table .*: "),
         ('baseline = "U1"\n' + ROW + 'paper = { wer = ["a"] }', "row U1: .*'a'"),
         ('baseline = "U1"\n' + ROW + 'paper = { mark = "good" }', "row U1: .*mark is 'good'"),
+        ('baseline = "U1"\n' + ROW.replace("U1", "O") + "recipe = 3\n", "row O: "),
         ('baseline = "U1"\ncolour = 1\n' + ROW, "'colour' is unknown"),
     ],
 )
