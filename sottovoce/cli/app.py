@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -73,6 +74,8 @@ def _program(
 
 def run() -> None:
     """Run the program; a user's mistake is one sentence and exit status 2."""
+    if isinstance(sys.stdout, TextIOWrapper):  # what its encoding lacks is escaped, as on stderr
+        sys.stdout.reconfigure(errors="backslashreplace")
     if was_launched_to_follow():
         sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     for number in (signal.SIGINT, signal.SIGTERM):  # a training finishes its update first

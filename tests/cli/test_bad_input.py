@@ -5,9 +5,11 @@ import os
 import resource
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,8 @@ from program import Ended, save_checkpoint, save_speech, sottovoce, write_manife
 from safetensors.torch import load_file, save_file
 from tiny import RATE, noise, tiny_model
 from transformers import Wav2Vec2FeatureExtractor
+
+from sottovoce.cli.app import run
 
 Records = list[dict[str, object]]
 QUICK = ("--steps", 8, "--evaluations", 1, "--seconds-per-batch", 0.5)
@@ -207,6 +211,22 @@ def test_transcribe_refuses_what_is_no_audio(given: Given) -> None:
     short = sottovoce("transcribe", given.small, text.with_suffix(".wav"))
     _refused_at_once(short, "notes.wav", "160 samples")
     _refused_at_once(sottovoce("transcribe", given.small, "none.wav"), "none.wav", "not exist")
+
+
+def test_what_the_terminal_cannot_write_is_escaped(
+    given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = given.speech.with_name("sŏn.wav")
+    shutil.copy(given.speech.with_name("0.wav"), sound)
+    written = BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(written, "ascii", write_through=True))
+    monkeypatch.setattr(
+        sys, "argv", ["sottovoce", "transcribe", str(given.small), *2 * [str(sound)]]
+    )
+    with pytest.raises(SystemExit) as ended:
+        run()
+    assert not ended.value.code
+    assert [b"s\\u014fn.wav\t" in line for line in written.getvalue().splitlines()] == [True] * 2
 
 
 def test_transcribe_tells_of_the_file_that_it_leaves_out_and_does_the_others(given: Given) -> None:
