@@ -1,4 +1,4 @@
-"""Freed memory: kept in the process for the next update, or given back to the system.
+"""Memory: freed, kept in the process for the next update or given back to the system; or lacking.
 
 A training update on a CPU frees and takes gigabytes of activations. The C library hands large
 blocks back to the system at once, which then has to clear every page of them again: a third of an
@@ -9,6 +9,10 @@ import ctypes
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import torch
+
+from sottovoce.errors import InputError
 
 # <malloc.h>
 _M_TRIM_THRESHOLD = -1
@@ -44,3 +48,15 @@ def give_back_freed() -> None:
     """Hands all freed memory back to the system. Without glibc, nothing."""
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
+
+
+@contextmanager
+def enough_memory(mend: str) -> Iterator[None]:
+    """Inside, where memory runs out it is one sentence: with what, and what to turn."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
+        lacking = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not lacking and "can't allocate memory" not in str(error):
+            raise
+        raise InputError(f"out of memory {mend}") from error

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import track
 
 from sottovoce.errors import InputError, naming
+from sottovoce.memory import enough_memory
 from sottovoce.runtime.engine import Engine
 from sottovoce.scoring import Transcripts
 from sottovoce.speech.batching import EVALUATION_SECONDS, evaluation_order
@@ -63,7 +64,12 @@ def recognise(
         decoded, escape(name), total=len(batches), console=console, disable=unseen, transient=True
     ):
         refuse_short(engine, corpus, batch)
-        logits = engine.frame_logits([waveform for _, waveform in batch])
+        longest = max((one for one, _ in batch), key=lambda one: one.duration)
+        with enough_memory(
+            f"in {corpus.name} at utterance {longest.id}, {longest.duration:.0f} s: cut what is as "
+            "long, or leave it out"
+        ):
+            logits = engine.frame_logits([waveform for _, waveform in batch])
         for (one, _), found in zip(batch, logits, strict=True):
             words[one.id] = (one.speaker, tuple(engine.labels.greedy(found).split()))
     spent = time.monotonic() - started

@@ -16,7 +16,7 @@ from torch.optim import AdamW
 from transformers import set_seed
 
 from sottovoce.errors import InputError, Interrupted
-from sottovoce.memory import memory_kept
+from sottovoce.memory import enough_memory, memory_kept
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.recipe import Training
 from sottovoce.report.record import TrainingPoint
@@ -217,7 +217,7 @@ def make_update(
             as they were.
     """
     set_seed(draws(recipe.seed, update))
-    with _enough_memory(recipe):
+    with enough_memory(_mended(batch, recipe)):
         told = objective.update(batch, update)
         parameters = [parameter for one in groups for parameter in one.parameters]
         told = {**told, "loss": combined(parameters, told["loss"], batch.frames)}
@@ -233,25 +233,23 @@ def make_update(
         optimizer.state.clear()
     for group, settings in zip(groups, optimizer.param_groups, strict=True):
         settings["lr"] = group.learning_rate * (pace.share if group.scheduled else 1.0)
-    with _enough_memory(recipe):
+    with enough_memory(_mended(batch, recipe)):
         optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return {**told, "learning_rate": recipe.learning_rate * pace.share}
 
 
-@contextmanager
-def _enough_memory(recipe: Training) -> Iterator[None]:
-    """Inside, where memory runs out it is one sentence that says what to turn."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
-        lacking = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if not lacking and "can't allocate memory" not in str(error):
-            raise
-        raise InputError(
-            f"out of memory with batches of {recipe.seconds_per_batch:g} s of audio: lower "
-            "--seconds-per-batch (and raise --steps in step)"
-        ) from error
+def _mended(batch: Batch, recipe: Training) -> str:
+    """What to turn where memory does not suffice for an update."""
+    if len(batch.ids) == 1:
+        return (
+            f"with utterance {batch.ids[0]} alone, {batch.seconds:.0f} s: cut what is as long, or "
+            "leave it out"
+        )
+    return (
+        f"with batches of {recipe.seconds_per_batch:g} s of audio: lower --seconds-per-batch (and "
+        "raise --steps in step)"
+    )
 
 
 def draws(seed: int, update: Update) -> int:

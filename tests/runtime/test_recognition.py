@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
+import torch
 from tiny import RATE, noise
 
 from sottovoce.errors import InputError
@@ -45,3 +46,16 @@ def test_what_is_too_short_is_named(
     click = replace(corpus.utterances[0], id="click", audio=clip, duration=0.005)
     with pytest.raises(InputError, match=r"click has 80 samples; the model needs 164"):
         recognise(recogniser, Corpus("noise", (*corpus.utterances, click)))
+
+
+def test_too_little_memory_names_the_longest_utterance(
+    make_recogniser: MakeRecogniser, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    recogniser = make_recogniser()
+    monkeypatch.setattr(Recogniser, "frame_logits", lacking)
+    longest = max(corpus.utterances, key=lambda one: one.duration)
+    with pytest.raises(InputError, match=f"out of memory in .* at utterance {longest.id}, .* s: "):
+        recognise(recogniser, corpus)

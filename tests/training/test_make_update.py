@@ -43,11 +43,13 @@ class Slope:
         return {"loss": loss.item() + self.slope}
 
 
-def made(objective: Slope, index: int) -> tuple[dict[str, Any], torch.optim.AdamW]:
+def made(
+    objective: Slope, index: int, batch: Batch = NOTHING
+) -> tuple[dict[str, Any], torch.optim.AdamW]:
     groups = objective.parameter_groups()
     optimizer = optimizer_of(groups)
     update = Update(index, total=10)
-    return make_update(objective, groups, optimizer, NOTHING, update, RECIPE), optimizer
+    return make_update(objective, groups, optimizer, batch, update, RECIPE), optimizer
 
 
 def test_each_group_moves_at_its_own_rate() -> None:
@@ -74,6 +76,9 @@ def test_too_little_memory_says_what_to_turn(error: Exception) -> None:
 
     with pytest.raises(InputError, match=r"out of memory with batches of 101 s .* lower --seconds"):
         made(Large(0.1), 0)
+    alone = Batch(("long",), (), ((),), 0, 240.0)
+    with pytest.raises(InputError, match=r"out of memory with utterance long alone, 240 s: cut"):
+        made(Large(0.1), 0, alone)
 
 
 def test_other_failures_are_not_called_a_lack_of_memory() -> None:
