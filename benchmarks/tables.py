@@ -65,6 +65,7 @@ TABLES = (
     Kept("table-1", "I", WAV2VEC2, "--steps 100 --learning-rate 2e-4"),
     Kept("main-rows", "benchmarks/main-rows.toml", WAV2VEC2),
     Kept("rates", "benchmarks/rates.toml", WAV2VEC2),
+    Kept("longer", "benchmarks/longer.toml", WAV2VEC2),
     Kept("main-hubert", "benchmarks/main-rows.toml", HUBERT),
     Kept("main-wavlm", "benchmarks/main-rows.toml", WAVLM),
     Kept("table-p2", "P2", CONFORMER, "--steps 100 --learning-rate 1e-4"),

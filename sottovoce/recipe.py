@@ -29,6 +29,8 @@ STUDENTS = ("none", "sampled", "all")
 FINETUNE = ("none", "start", "learnt")
 PLAN_BY = ("joint", "kl", "hessian", "nas")
 _BY_CTC = ("hessian", "nas")
+_IN_PLACE_OF = {"epochs": "steps", "bits": "eta", "eta": "bits"}
+"""Dial -> the one that says the same in another way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,7 @@ class Training:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more, finite")
 
     def replaced(self, changes: Mapping[str, Any]) -> Self:
-        """A copy with some dials turned.
+        """A copy with some dials turned; one that says the same in another way is given up.
 
         Raises:
             InputError: a name is no dial, or a value does not suit it.
@@ -88,7 +90,11 @@ class Training:
         for name in changes:
             if name not in known:
                 raise InputError(f"{name!r} is no dial of a recipe; known are {', '.join(known)}")
-        return replace(self, **{name: dial_value(known[name], changes[name]) for name in changes})
+        given_up = dict.fromkeys(_given_up(changes) & known.keys())
+        return replace(
+            self,
+            **{name: dial_value(known[name], one) for name, one in {**given_up, **changes}.items()},
+        )
 
     def to_record(self) -> dict[str, Any]:
         """The dials as TOML and JSON hold them; one that is None is left out."""
@@ -333,6 +339,20 @@ class Recipe(Training):
         return self.grid_at_2_bits if bits <= 2 else self.grid
 
 
+def over(dials: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, where the second wins; what says the same in another way is given up."""
+    given_up = _given_up(changes)
+    return {**{name: one for name, one in dials.items() if name not in given_up}, **changes}
+
+
+def _given_up(changes: Mapping[str, Any]) -> set[str]:
+    return {
+        other
+        for name, other in _IN_PLACE_OF.items()
+        if changes.get(name) is not None and other not in changes
+    }
+
+
 def named_recipes() -> list[str]:
     """Names that `read_recipe` knows."""
     folder = resources.files("sottovoce.recipes")
@@ -358,8 +378,6 @@ def read_recipe(name_or_file: str) -> Recipe:
         record = tomllib.loads(text.decode())
     except ValueError as error:
         raise InputError(f"recipe {name_or_file}: {error}") from error
-    if "eta" in record:
-        record.setdefault("bits", None)
     try:
         return Recipe().replaced(record)
     except InputError as error:

@@ -7,7 +7,7 @@ import pytest
 from sottovoce.dials import PerBits
 from sottovoce.errors import InputError
 from sottovoce.plan import Precision
-from sottovoce.recipe import Recipe, Training, named_recipes, read_recipe
+from sottovoce.recipe import Recipe, Training, named_recipes, over, read_recipe
 
 TURNED = Recipe(
     bits=None,
@@ -124,7 +124,7 @@ def test_flags_and_tables_are_read(dial: str, text: Any, value: Any) -> None:
             {"cnn_bits": 1, "grid_at_2_bits": "symmetric"},
             "cnn_bits.*the symmetric grid has no levels",
         ),
-        ({"eta": 1e-5}, "either bits .* or eta"),
+        ({"eta": 1e-5, "bits": 4}, "either bits .* or eta"),
         ({"eta": 1e-5, "bits": None, "plan_by": "kl"}, "needs a target size"),
         ({"bits": None, "eta": -1}, "eta is -1.0; it must be 0 or more"),
         ({"bits": "four"}, "bits is 'four'; it must be a number"),
@@ -250,3 +250,15 @@ def test_only_updates_that_need_the_teacher_are_taught() -> None:
         assert recipe.replaced(changes).taught(100, searching=True) == 100
     for changes in ({"teacher": "none"}, {"kl_mixed": 0.0}, {"plan_by": "kl"}, {"candidates": [4]}):
         assert recipe.replaced(changes).taught(100, searching=True) == 0
+
+
+def test_a_dial_gives_up_the_one_that_says_the_same_in_another_way() -> None:
+    short = Recipe(steps=100)
+    assert short.replaced({"epochs": 20}).steps is None
+    assert short.replaced({"epochs": 20, "steps": 3}).steps == 3
+    by_size = short.replaced({"eta": 1e-5})
+    assert (by_size.eta, by_size.bits) == (1e-5, None)
+    assert by_size.replaced({"bits": 3}).eta is None
+    assert by_size.replaced({"seed": 1}).eta == 1e-5
+    assert Training(steps=100).replaced({"epochs": 2}).steps is None
+    assert over({"steps": 100, "seed": 1}, {"epochs": 2}) == {"seed": 1, "epochs": 2}

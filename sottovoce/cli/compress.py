@@ -73,9 +73,6 @@ def compress(
                 f"--lossless searches for the size that --{sized[0]} sets: leave out one of them"
             )
         dials |= {"bits": None, "eta": None}
-    for turned, replaced in (("bits", "eta"), ("eta", "bits")):
-        if turned in dials:
-            dials.setdefault(replaced, None)
     settings = read_recipe(recipe).replaced(dials)
     if lossless:
         asked = {"alpha": alpha, "detectable": detectable}

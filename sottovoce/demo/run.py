@@ -10,6 +10,7 @@ from sottovoce.errors import InputError
 from sottovoce.pipelines.joint import compress
 from sottovoce.recipe import Recipe
 from sottovoce.report.record import RunRecord
+from sottovoce.training.state import unfinished
 
 SPEECH_HOURS = 1.0
 RECIPE = Recipe(steps=240, seconds_per_batch=50.0, learning_rate=3e-4, evaluations=3)
@@ -17,6 +18,8 @@ RECIPE = Recipe(steps=240, seconds_per_batch=50.0, learning_rate=3e-4, evaluatio
 
 def run_demo(out: Path, bits: float, console: Console) -> RunRecord:
     """Speak the corpus beside `out` and compress the embedded recogniser into `out`.
+
+    Where it was interrupted, it goes on.
 
     Raises:
         InputError: `out` exists, or espeakng-loader is not installed.
@@ -26,4 +29,7 @@ def run_demo(out: Path, bits: float, console: Console) -> RunRecord:
     console.print("speaking a corpus with many voices (espeak-ng)")
     corpus = speak_corpus(out.with_name(f"{out.name}-speech"), hours_train=SPEECH_HOURS)
     recipe = RECIPE.replaced({"bits": bits})
-    return compress(trained_recogniser(), corpus.train, corpus.dev, out, recipe, console=console)
+    resume = unfinished(out).exists()
+    return compress(
+        trained_recogniser(), corpus.train, corpus.dev, out, recipe, resume=resume, console=console
+    )

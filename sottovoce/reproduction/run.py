@@ -19,7 +19,7 @@ from sottovoce.pipelines.delivery import measured
 from sottovoce.pipelines.full_precision import finetune
 from sottovoce.pipelines.joint import compress
 from sottovoce.pipelines.measured import float_system, scored
-from sottovoce.recipe import Recipe
+from sottovoce.recipe import Recipe, over
 from sottovoce.report.record import System, TrainingPoint
 from sottovoce.reproduction.page import Measured, write_pages
 from sottovoce.reproduction.results import ALL, INPUT, Result, pooled, rate_over
@@ -307,7 +307,7 @@ def _command(given: _Inputs, row: TableRow, folder: Path) -> str:
     words = [row.method, given.checkpoint, "--train", str(given.train_on), "--dev", watched]
     if row.method == "compress":
         words += ["--recipe", row.recipe]
-    for name, value in {**row.dials, **given.shared}.items():
+    for name, value in over(row.dials, given.shared).items():
         flag = name.replace("_", "-")
         words += (
             [f"--{flag}" if value else f"--no-{flag}"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sottovoce.errors import InputError
-from sottovoce.recipe import Recipe, Training, named_recipes, read_recipe
+from sottovoce.recipe import Recipe, Training, named_recipes, over, read_recipe
 from sottovoce.reproduction.results import INPUT
 
 METHODS = ("finetune", "compress", "published")
@@ -61,10 +61,8 @@ class TableRow:
         Args:
             shared: dials that are the same for all rows; they win.
         """
-        if self.method == "finetune":
-            return Training().replaced({**self.dials, **shared})
-        size = {"bits": None} if "eta" in self.dials else {}
-        return read_recipe(self.recipe).replaced({**size, **self.dials, **shared})
+        started = Training() if self.method == "finetune" else read_recipe(self.recipe)
+        return started.replaced(over(self.dials, shared))
 
 
 @dataclass(frozen=True, kw_only=True)

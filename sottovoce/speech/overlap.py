@@ -6,6 +6,8 @@ from sottovoce.speech.utterance import Utterance
 from sottovoce.wording import counted
 
 _SHOWN = 3
+_ROUNDED = 0.01
+"""Seconds by which stated lengths of one utterance may differ."""
 
 
 def refuse_overlap(training: Corpus, test: Corpus) -> None:
@@ -31,23 +33,28 @@ def overlap_told(training: Corpus, test: Corpus) -> tuple[str, ...]:
 
 def overlapping(training: Corpus, test: Corpus) -> list[str]:
     """Ids of the utterances of `test` that `training` holds too."""
-    lengths = {_length(one) for one in training.utterances}
-    lengths &= {_length(one) for one in test.utterances}
-    known = {key for one in training.utterances if _length(one) in lengths for key in _keys(one)}
-    return [
-        one.id
-        for one in test.utterances
-        if _length(one) in lengths and not known.isdisjoint(_keys(one))
-    ]
+    by_audio: dict[str, list[Utterance]] = {}
+    for one in training.utterances:
+        by_audio.setdefault(one.audio.signature, []).append(one)
+
+    def held(one: Utterance) -> bool:
+        namesake = training.by_id.get(one.id)
+        if namesake is not None and _same_words(namesake, one):
+            return True
+        return any(_same_stretch(other, one) for other in by_audio.get(one.audio.signature, ()))
+
+    return [one.id for one in test.utterances if held(one)]
 
 
-def _length(utterance: Utterance) -> int:
-    """Milliseconds."""
-    return round(1000 * utterance.duration)
+def _same_words(one: Utterance, other: Utterance) -> bool:
+    """Of two with the same id; it may be a number, and the words few, so the length counts too."""
+    return one.text == other.text and abs(one.duration - other.duration) <= _ROUNDED
 
 
-def _keys(utterance: Utterance) -> tuple[str, str]:
-    """Two utterances are the same if either agrees: what is said under an id, or the audio."""
-    clip, length = utterance.audio, _length(utterance)
-    same_audio = f"{clip.signature} {clip.start} {length}"
-    return f"{utterance.id} {length} {utterance.text}", same_audio
+def _same_stretch(one: Utterance, other: Utterance) -> bool:
+    """Of two in the same encoded audio: whether more than half of the shorter is in both."""
+    first, last = (
+        max(one.audio.start, other.audio.start),
+        min(one.audio.start + one.duration, other.audio.start + other.duration),
+    )
+    return last - first > min(one.duration, other.duration) / 2

@@ -163,7 +163,7 @@ def train(
             if stopping:
                 raise Interrupted(
                     f"interrupted after update {point.step} of {total}; it is kept in {work.path}, "
-                    "and the same command with --resume goes on"
+                    f"and {GOES_ON}"
                 )
         _refuse_divergence(groups)
         if len(history) > begun:

@@ -59,6 +59,11 @@ def test_audio_may_be_named_absolutely_and_from_another_folder(manifest, tmp_pat
     assert ids == [(tmp_path / "a" / "1").as_posix(), "a/2"]
 
 
+def test_an_offset_that_is_null_is_none(manifest):
+    (utterance,) = read_corpus(manifest(line(2, offset=None, duration=0.25))).utterances
+    assert utterance.audio.duration is None  # the whole file, whose length is held against 0.25 s
+
+
 def test_a_segment_is_read_from_its_offset(manifest):
     (utterance,) = read_corpus(manifest(line(2, offset=0.5, duration=0.25))).utterances
     assert len(read_utterance(utterance, 16000)) == 4000

@@ -59,8 +59,31 @@ def test_stretches_of_one_file_are_different_speech(tmp_path: Path) -> None:
     one = tiny_corpus(tmp_path / "a", 1).utterances[0]
     assert isinstance(one.audio.source, Path)
     first, second = (
-        Corpus(name, (replace(one, id=name, audio=replace(one.audio, start=start, duration=0.1)),))
+        Corpus(name, (replace(one, id=name, audio=cut, duration=0.1),))
         for name, start in (("early", 0.0), ("late", 0.1))
+        for cut in [replace(one.audio, start=start, duration=0.1)]
     )
     assert overlapping(first, second) == []
     assert overlapping(first, first) == ["early"]
+
+
+def test_lengths_that_are_stated_otherwise_hide_nothing(tmp_path: Path) -> None:
+    corpus = tiny_corpus(tmp_path / "a", 4)
+    rounded = tuple(
+        replace(one, duration=round(one.duration, 2) + 0.004) for one in corpus.utterances
+    )
+    assert overlapping(Corpus("rounded", rounded), corpus) == ["u0", "u1", "u2", "u3"]
+    copies = _renamed(corpus, tmp_path / "b")
+    longer = tuple(replace(one, duration=1.02 * one.duration + 0.05) for one in copies.utterances)
+    assert len(overlapping(Corpus("longer", longer), corpus)) == 4
+
+
+def test_stretches_that_share_more_than_half_are_the_same_speech(tmp_path: Path) -> None:
+    one = tiny_corpus(tmp_path / "a", 1).utterances[0]
+
+    def stretch(start: float, duration: float) -> Corpus:
+        audio = replace(one.audio, start=start, duration=duration)
+        return Corpus("cut", (replace(one, id=f"{start}", audio=audio, duration=duration),))
+
+    assert overlapping(stretch(0.0, 0.2), stretch(0.09, 0.2)) == ["0.09"]
+    assert overlapping(stretch(0.0, 0.2), stretch(0.11, 0.2)) == []

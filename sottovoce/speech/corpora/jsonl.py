@@ -49,7 +49,7 @@ def _utterance(record: dict[str, Any], folder: Path, place: str, transcribed: bo
     duration = _seconds(record, "duration", place)
     if duration == 0:
         raise InputError(f'{place}: "duration" is 0; leave out utterances without audio')
-    audio = AudioClip(path, start, duration if "offset" in record else None)
+    audio = AudioClip(path, start, duration if record.get("offset") is not None else None)
     if duration is None:
         duration = probe(audio) - start
         if duration <= 0:
