@@ -31,7 +31,10 @@ def reproduce(
     out: Annotated[Path, typer.Option(help="Folder of the table; where it is there, goes on.")],
     row: Annotated[
         list[str] | None,
-        typer.Option(help="Run this row, and those that are finished; several times. Else all."),
+        typer.Option(
+            help="Run this row, the baseline, which is trained first where it is not there, and "
+            "those that are finished; several times. Else all."
+        ),
     ] = None,
     **dials: Any,
 ) -> None:

@@ -81,7 +81,6 @@ def finetune(
         references(recogniser, evaluation)  # refuses now what the first evaluation would refuse
     settings = {
         "version of sottovoce": __version__,
-        "source": str(source),
         "model": recogniser.fingerprint(),
         "training speech": speech_corpus.fingerprint,
         "evaluation speech": evaluation.fingerprint,

@@ -99,7 +99,6 @@ def compress(
     stages = Stages(
         {
             "version of sottovoce": __version__,
-            "source": str(source),
             "model": recogniser.fingerprint(),
             "training speech": speech.corpus.fingerprint,
             "evaluation speech": evaluation.fingerprint,

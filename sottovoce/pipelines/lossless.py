@@ -98,7 +98,8 @@ def compress_lossless(
         recipe: its size (`bits`, `eta`) is not used, and may be None.
         baseline: another recogniser to hold the sizes against, such as U1.
         cache: as in `compress`; None shares among the sizes alone.
-        resume: go on with an interrupted search; sizes that are finished are not trained again.
+        resume: go on with an interrupted search, or ask another question of what it trained; sizes
+            that are finished are not trained again.
 
     Returns:
         What `metrics.json` holds; `tried` is the way to the size.
@@ -127,7 +128,6 @@ def compress_lossless(
         "training speech": training.fingerprint,
         "evaluation speech": evaluation.fingerprint,
         "recipe": recipe.to_record(),
-        "question": [question.alpha, question.detectable],
     }
     work = WorkFolder.open(out, settings, resume)
     with work.forgotten_while_empty():
@@ -167,7 +167,7 @@ def compress_lossless(
     if not passed:
         raise InputError(
             f"no size passes: {walked[-1].sentence}; train longer (--steps), or allow a larger "
-            f"loss (--detectable). What was trained is in {work.path}"
+            f"loss (--detectable, with --resume). What was trained is in {work.path}"
         )
 
     def judged(bits: float, looks: int) -> tuple[RunRecord, Score]:

@@ -42,6 +42,7 @@ from sottovoce.training.loop import (
     warmed_up,
 )
 from sottovoce.training.losses import ctc_loss, kl_divergence
+from sottovoce.training.processes import of_all_shares
 from sottovoce.training.state import Saved
 from sottovoce.training.teacher import CachedTeacher
 
@@ -146,7 +147,8 @@ class JointObjective:
         expected = self.importance.expected_bits(log_probabilities)
         step = self.supernet.quantize(self._students(update), mixtures)
         loss = self._run_networks(batch, features, step, MIXED, update)
-        self._learn_importance(log_probabilities, sampled, shares.grad)
+        of_shares = of_all_shares(shares.grad, shares, batch.frames)
+        self._learn_importance(log_probabilities, sampled, of_shares)
         return {
             "loss": loss,
             "temperature": temperature,

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import torch
 from accelerate.state import PartialState
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed import ReduceOp, all_reduce, destroy_process_group, is_initialized
 
 Item = TypeVar("Item")
@@ -77,6 +77,23 @@ def anyone(is_so: bool) -> bool:
     found = torch.tensor(float(is_so), device=joined().device)
     all_reduce(found, ReduceOp.MAX)
     return bool(found)
+
+
+def of_all_shares(gradient: Tensor | None, like: Tensor, frames: int) -> Tensor | None:
+    """The whole batch's gradient of what takes no step by itself; None where no process has one.
+
+    Args:
+        gradient: of this process's share, a mean over its frames.
+        like: a tensor of its shape.
+        frames: in this process's share.
+    """
+    if alone():
+        return gradient
+    own = torch.zeros_like(like) if gradient is None else gradient * frames
+    sums = torch.cat([own.flatten(), own.new_tensor([frames, gradient is not None])])
+    all_reduce(sums)
+    *_, total, met = sums.tolist()
+    return sums[:-2].view_as(like) / total if met else None
 
 
 def combined(parameters: Sequence[nn.Parameter], loss: float, frames: int) -> float:

@@ -80,7 +80,8 @@ def test_a_row_may_turn_the_papers_own_dial(tmp_path: Path) -> None:
 def test_what_holds_for_all_rows_gives_up_what_says_the_same(tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text("eta = 1e-5\n")
     file = tmp_path / "mine.toml"
-    row = '[[rows]]\nname = "O"\nsystem = "ours"\nrecipe = "own.toml"\ndials = { steps = 9, bits = 3 }'
+    row = '[[rows]]\nname = "O"\nsystem = "ours"\nrecipe = "own.toml"\n'
+    row += "dials = { steps = 9, bits = 3 }"
     file.write_text('baseline = "U1"\n' + ROW + row)
     recipe = read_table(str(file)).rows[1].training({"epochs": 2.0})
     assert isinstance(recipe, Recipe)

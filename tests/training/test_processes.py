@@ -35,8 +35,11 @@ RECIPES = {
         teacher="live",
         students="all",
         search_share=0.5,
-        importance_gradient="sampled",  # linear in the gradients of the shares
+        importance_gradient="sampled",
         bits=3,
+    ),
+    "joint, by the square of the shares' gradients": Recipe(
+        **DIALS, teacher="live", search_share=0.5, search_pace=0.5, bits=3
     ),
 }
 NO_DRAWS = {
