@@ -60,7 +60,7 @@ def test_an_interrupted_compression_goes_on_and_ends_as_one_that_was_not(
     assert running.returncode == 130, told
     sentences = [line for line in told.splitlines() if "interrupted" in line]
     assert sentences == told.splitlines()[-1:]
-    assert f"of {UPDATES}; it is kept in {unfinished}, and the same command with --resume" in told
+    assert f"of {UPDATES}; it is kept in {unfinished}, and the same command goes on (with --resume" in told
     assert "Traceback" not in told
     assert said == ""
     assert not out.exists()
