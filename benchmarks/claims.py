@@ -135,7 +135,11 @@ CLAIMS = (
     Claim(
         "default beats the paper's joint, three times the updates",
         LONGER,
-        tuple(("default-3", f"paper-3-rate-{rate}") for rate in ("1e-4", "5e-5", "2.5e-5")),
+        tuple(
+            (f"default-3{seed}", f"paper-3-rate-{rate}")
+            for rate in ("1e-4", "5e-5", "2.5e-5")
+            for seed in SEEDS
+        ),
         timed=True,
     ),
     Claim(
