@@ -13,7 +13,7 @@ from program import save_checkpoint, save_speech, sottovoce
 from sottovoce.errors import Interrupted
 from sottovoce.report.record import TrainingPoint
 from sottovoce.training import loop
-from sottovoce.training.state import WorkFolder
+from sottovoce.training.state import GOES_ON, WorkFolder
 
 UPDATES = 80
 AN_HOUR = 3600.0
@@ -60,7 +60,7 @@ def test_an_interrupted_compression_goes_on_and_ends_as_one_that_was_not(
     assert running.returncode == 130, told
     sentences = [line for line in told.splitlines() if "interrupted" in line]
     assert sentences == told.splitlines()[-1:]
-    assert f"of {UPDATES}; it is kept in {unfinished}, and the same command goes on (with --resume" in told
+    assert f"of {UPDATES}; it is kept in {unfinished}, and {GOES_ON}" in told
     assert "Traceback" not in told
     assert said == ""
     assert not out.exists()
