@@ -32,6 +32,7 @@ _VARIED = {
     "default-3-tensor": "joint, our default, a scale a tensor from LSQ's start",
     "default-3-tensor-four-widths": "the same, of 2, 3, 4 and 8 bits",
 }
+_BY_SEED = ["system", "bits", "effective", "MB", "dev WER by seed", "mean", "spread", "time"]
 _UNLABELLED = {"default-3-unlabelled": "joint, our default, without transcripts"}
 
 
@@ -54,8 +55,7 @@ def section() -> str:
         for name, system in {**_SYSTEMS, **_UNLABELLED}.items()
         if name in rows
     ]
-    headings = ["system", "bits", "effective", "MB", "dev WER by seed", "mean", "spread", "time"]
-    parts = [title, table(headings, lines)]
+    parts = [title, table(_BY_SEED, lines)]
     if rates := {row["name"]: row for row in kept_rows(RATES)}:
         about = (
             "The same at other learning rates (`benchmarks/rates.toml`), by seed. These, and ours "
@@ -138,8 +138,7 @@ def _three_times(rows: dict[str, Row]) -> str:
         for rate, suffix in _RATES.items()
         if f"paper-3{suffix}" in rows
     ]
-    headings = ["system", "bits", "effective", "MB", "dev WER by seed", "mean", "spread", "time"]
-    return table(headings, lines)
+    return table(_BY_SEED, lines)
 
 
 def _over_families(families: dict[str, list[Row]]) -> str:

@@ -53,8 +53,6 @@ def _same_words(one: Utterance, other: Utterance) -> bool:
 
 def _same_stretch(one: Utterance, other: Utterance) -> bool:
     """Of two in the same encoded audio: whether more than half of the shorter is in both."""
-    first, last = (
-        max(one.audio.start, other.audio.start),
-        min(one.audio.start + one.duration, other.audio.start + other.duration),
-    )
-    return last - first > min(one.duration, other.duration) / 2
+    begin = max(one.audio.start, other.audio.start)
+    end = min(one.audio.start + one.duration, other.audio.start + other.duration)
+    return end - begin > min(one.duration, other.duration) / 2
