@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 from sottovoce.errors import InputError
 from sottovoce.files import write_text
+from sottovoce.text.unicode_form import canonical, composed
 
 Utterance = tuple[str, tuple[str, ...]]
 """(speaker, words); the speaker is empty where unknown."""
@@ -33,16 +34,29 @@ _COMMENT = ";;"
 class Transcripts:
     """What was said, or what was recognised, in each utterance.
 
+    All of it is brought to one Unicode form, whichever program wrote it.
+
     Attributes:
         name: what messages and reports call it.
         utterances: utterance id -> (speaker, words), in order.
+
+    Raises:
+        InputError: two ids are the same but for their Unicode form.
     """
 
     name: str
     utterances: Mapping[str, Utterance]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "utterances", MappingProxyType(dict(self.utterances)))
+        utterances: dict[str, Utterance] = {}
+        for utterance, (speaker, words) in self.utterances.items():
+            if composed(utterance) in utterances:
+                raise InputError(
+                    f"{self.name}: two utterances are called {utterance!r}, in two forms of "
+                    "Unicode; give each an id of its own"
+                )
+            utterances[composed(utterance)] = (composed(speaker), _canonical(words))
+        object.__setattr__(self, "utterances", MappingProxyType(utterances))
 
     @classmethod
     def read_trn(cls, path: Path) -> "Transcripts":
@@ -88,6 +102,12 @@ class Transcripts:
             for utterance, (speaker, words) in self.utterances.items()
         ]
         write_text(path, "".join(f"{line}\n" for line in lines))
+
+
+def _canonical(words: tuple[str, ...]) -> tuple[str, ...]:
+    if all(map(str.isascii, words)):
+        return words
+    return tuple(word for word in map(canonical, words) if word)
 
 
 def _text(path: Path) -> str:

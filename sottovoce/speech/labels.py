@@ -2,20 +2,21 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import groupby, pairwise
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase, Wav2Vec2CTCTokenizer
 
 from sottovoce.errors import InputError
+from sottovoce.text.case import case_of, is_turkic, lower, reads_turkic
+from sottovoce.text.punctuation import without_punctuation
+from sottovoce.text.unicode_form import composed
 
-_APOSTROPHES = "'’ʼ＇`´"
-_DOT_ABOVE = "\u0307"
-_SPOKEN_PUNCTUATION = "%&@#"
-"""Unicode files these under punctuation, but each stands for a word: dropping them is an error."""
+HIGHEST_LABEL = 1 << 20
+"""More than any vocabulary has; what is made of a label's number must stay small."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,7 @@ class Labels:
                 f"the checkpoint's tokenizer is a {type(tokenizer).__name__}; "
                 f"CTC needs a Wav2Vec2CTCTokenizer"
             )
-        delimiter = tokenizer.word_delimiter_token
-        if delimiter not in tokenizer.encoder:
-            raise InputError(
-                f"the vocabulary has no word delimiter {delimiter!r}; add it to vocab.json"
-            )
+        delimiter = _word_delimiter(tokenizer)
         if tokenizer.pad_token not in tokenizer.encoder:
             raise InputError(
                 f"the vocabulary has no padding token {tokenizer.pad_token!r}, which is CTC's "
@@ -60,11 +57,12 @@ class Labels:
             )
         written = dict.fromkeys(tokenizer.all_special_tokens, "") | {delimiter: " "}
         labels = sorted(set(tokenizer.get_vocab().values()))
+        refuse_absurd_labels(labels)
         tokens = {label: str(tokenizer.convert_ids_to_tokens(label)) for label in labels}
         # Of two labels that write the same the last is learnt: a space is the delimiter's.
         tokens[tokenizer.encoder[delimiter]] = tokens.pop(tokenizer.encoder[delimiter])
         return cls(
-            written={label: composed(written.get(token, token)) for label, token in tokens.items()},
+            written={label: _text(written.get(token, token)) for label, token in tokens.items()},
             blank=tokenizer.pad_token_id,
             case=case_of(token for token in tokens.values() if len(token) == 1),
             writes_lower_case=tokenizer.do_lower_case,
@@ -84,7 +82,7 @@ class Labels:
             InputError: it has letters, digits or symbols that are not in the vocabulary.
         """
         spelled = composed(self._spelled(text, utterance))
-        return spelled.lower() if self.writes_lower_case else spelled
+        return self._lowered(spelled) if self.writes_lower_case else spelled
 
     def encode(self, text: str, utterance: str = "") -> list[int]:
         """The labels of a transcript, normalised first; the longest token is taken at each place.
@@ -103,7 +101,7 @@ class Labels:
         """
         labels = (label for label, _ in groupby(map(int, frames)))
         text = composed("".join(self.written.get(label, "") for label in labels))
-        return text.strip().lower() if self.writes_lower_case else text.strip()
+        return self._lowered(text.strip()) if self.writes_lower_case else text.strip()
 
     @property
     def highest(self) -> int:
@@ -117,7 +115,7 @@ class Labels:
         Joined, with single spaces, they are the transcript.
         """
         texts = (self.written.get(label, "") for label in range(max(self.written) + 1))
-        return tuple(text.lower() if self.writes_lower_case else text for text in texts)
+        return tuple(self._lowered(text) if self.writes_lower_case else text for text in texts)
 
     def greedy(self, logits: np.ndarray) -> str:
         """The transcript of the best label of each frame.
@@ -128,7 +126,7 @@ class Labels:
         return self.decode(logits.argmax(1).tolist())
 
     def _spelled(self, text: str, utterance: str) -> str:
-        spelled = without_punctuation(self.case(text), self._characters)
+        spelled = without_punctuation(self.case(composed(text)), self._characters)
         if unknown := set(self._token.sub("", spelled)):
             raise self._unwritable(unknown, utterance)
         return spelled
@@ -139,6 +137,13 @@ class Labels:
             f"the transcript{place} has {_listed(unknown)}, which the model's vocabulary "
             f"cannot write; spell it out or leave the utterance out"
         )
+
+    def _lowered(self, text: str) -> str:
+        return lower(text, turkic=self._is_turkic)
+
+    @cached_property
+    def _is_turkic(self) -> bool:
+        return is_turkic(self._characters)
 
     @cached_property
     def _label_of(self) -> Mapping[str, int]:
@@ -152,6 +157,36 @@ class Labels:
     def _token(self) -> re.Pattern[str]:
         longest_first = sorted(self._label_of, key=len, reverse=True)
         return re.compile("|".join(map(re.escape, longest_first)))
+
+
+def _word_delimiter(tokenizer: Wav2Vec2CTCTokenizer) -> str:
+    """The token between words. Raises InputError where the vocabulary has none.
+
+    transformers 5 reads it from tokenizer_config.json into the map of special tokens alone.
+    """
+    delimiter = tokenizer.special_tokens_map.get("word_delimiter_token") or "|"
+    for token in (str(delimiter), " "):
+        if token in tokenizer.encoder:
+            return token
+    raise InputError(
+        f"the vocabulary has no word delimiter {str(delimiter)!r}; name its token that stands "
+        "between words as word_delimiter_token in tokenizer_config.json"
+    )
+
+
+def _text(token: str) -> str:
+    """What a token writes; a line's end in it would break the lines of transcripts."""
+    return composed(re.sub(r"\s", " ", token))
+
+
+def refuse_absurd_labels(labels: Iterable[int]) -> None:
+    """Raises InputError where a label is no number that a vocabulary has."""
+    for label in labels:
+        if not 0 <= label < HIGHEST_LABEL:
+            raise InputError(
+                f"the tokenizer's vocabulary has the id {label}; ids count from 0 to below "
+                f"{HIGHEST_LABEL:,}"
+            )
 
 
 def least_frames(labels: Sequence[int]) -> int:
@@ -169,9 +204,11 @@ def new_vocabulary(texts: Iterable[str]) -> dict[str, int]:
     Raises:
         InputError: there is no letter, or a symbol that stands for a word (such as % or $).
     """
+    transcripts = [composed(text) for text in texts]
+    turkic = reads_turkic("".join(transcripts))
     characters: set[str] = set()
-    for text in texts:
-        characters.update(without_punctuation(text.lower(), known="'"))
+    for text in transcripts:
+        characters.update(without_punctuation(lower(text, turkic=turkic), known="'"))
     characters.discard(" ")
     symbols = {
         one for one in characters if one != "'" and unicodedata.category(one)[0] not in "LMN"
@@ -183,53 +220,6 @@ def new_vocabulary(texts: Iterable[str]) -> dict[str, int]:
     return {
         token: label for label, token in enumerate(("<pad>", "<unk>", "|", *sorted(characters)))
     }
-
-
-def case_of(letters: Iterable[str]) -> Callable[[str], str]:
-    """What takes text to the one case that all of the letters have; nothing changes if none.
-
-    A letter that is several in the other case ("ß") has none, and stays as it is.
-    """
-    letters = frozenset(letters)
-    lone = {one for one in letters if len(one.upper()) > 1 or len(one.lower()) > 1}
-    cased = [one for one in letters - lone if one.lower() != one.upper()]
-    if cased and all(one == one.upper() for one in cased):
-        return partial(_upper_but, lone) if lone else str.upper
-    if cased and all(one == one.lower() for one in cased):
-        return str.lower
-    return str
-
-
-def _upper_but(kept: Container[str], text: str) -> str:
-    return "".join(one if one in kept else one.upper() for one in text)
-
-
-def composed(text: str) -> str:
-    """In Unicode's form NFC."""
-    return unicodedata.normalize("NFC", text)
-
-
-def without_punctuation(text: str, known: Container[str]) -> str:
-    """Text with the punctuation that is not `known` left out, and single spaces."""
-    kept = (one if one in known else _substitute(one, known) for one in composed(text))
-    return " ".join("".join(kept).split())
-
-
-def _substitute(character: str, known: Container[str]) -> str:
-    """What is written for a character that is not in the vocabulary."""
-    if character in _APOSTROPHES:
-        return next((one for one in _APOSTROPHES if one in known), "")
-    parts = unicodedata.normalize("NFD", character)
-    if len(parts) > 1 and all(one in known for one in parts):
-        return parts
-    if character == _DOT_ABOVE:  # what lower case leaves of "İ"
-        return ""
-    category = unicodedata.category(character)
-    if category == "Cf":  # invisible: byte-order marks, soft hyphens, zero-width spaces
-        return ""
-    if category[0] == "P" and character not in _SPOKEN_PUNCTUATION:
-        return " "
-    return character
 
 
 def _listed(characters: Iterable[str]) -> str:

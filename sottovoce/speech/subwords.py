@@ -9,7 +9,10 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from sottovoce.errors import InputError
-from sottovoce.speech.labels import Labels, case_of, without_punctuation
+from sottovoce.speech.labels import Labels, refuse_absurd_labels
+from sottovoce.text.case import case_of
+from sottovoce.text.punctuation import without_punctuation
+from sottovoce.text.unicode_form import canonical, composed
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class SubwordLabels(Labels):
                 "the tokenizer has no padding token, which is CTC's blank; set its pad_token"
             )
         backend: Any = tokenizer.backend_tokenizer
+        refuse_absurd_labels(tokenizer.get_vocab().values())
         silent = {*tokenizer.all_special_ids, tokenizer.pad_token_id}
         written = {
             label: "" if label in silent else backend.decode([label])
@@ -53,7 +57,7 @@ class SubwordLabels(Labels):
         return self._joined(self.encode(text, utterance))
 
     def encode(self, text: str, utterance: str = "") -> list[int]:
-        spelled = without_punctuation(self.case(text), self._characters)
+        spelled = without_punctuation(self.case(composed(text)), self._characters)
         cut: Any = self.tokenizer(spelled, add_special_tokens=False, return_offsets_mapping=True)
         unknown = {one for one in spelled if one != " " and one not in self._characters}
         for label, (start, end) in zip(cut["input_ids"], cut["offset_mapping"], strict=True):
@@ -69,7 +73,7 @@ class SubwordLabels(Labels):
 
     def _joined(self, labels: Sequence[int]) -> str:
         backend: Any = self.tokenizer.backend_tokenizer
-        return " ".join(backend.decode(labels).split())
+        return canonical(backend.decode(labels))
 
     @property
     def pieces(self) -> tuple[str, ...]:

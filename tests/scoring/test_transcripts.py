@@ -132,3 +132,21 @@ def test_words_that_are_marks_of_sclite_s_come_back(tmp_path: Path) -> None:
 def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"awkward.trn cannot be written"):
         AWKWARD.write_trn(tmp_path / "absent" / "awkward.trn")
+
+
+def test_text_of_another_program_is_brought_to_one_unicode_form(tmp_path: Path) -> None:
+    """As macOS writes it: decomposed, here with a mark of direction and a no-break space too."""
+    decomposed, composed = tmp_path / "nfd.trn", tmp_path / "nfc.trn"
+    decomposed.write_text(
+        "cafe\u0301\u00a0ouvert\u200f \u00ad (e\u0301ric-\u00e9-1)\n", encoding="utf-8"
+    )
+    composed.write_text("café ouvert (éric-é-1)\n", encoding="utf-8")
+    read = Transcripts.read_trn(decomposed).utterances
+    assert (
+        read == Transcripts.read_trn(composed).utterances == {"é-1": ("éric", ("café", "ouvert"))}
+    )
+
+
+def test_ids_that_differ_in_their_unicode_form_alone_are_refused() -> None:
+    with pytest.raises(InputError, match="two forms of Unicode"):
+        Transcripts("made", {"\u00e9": ("", ("a",)), "e\u0301": ("", ("b",))})

@@ -258,3 +258,55 @@ def test_words_are_parted_by_the_delimiter_not_by_a_token_that_looks_like_it(lab
 
     assert labels.encode("a b") == [4, 2 + tokens.index("|"), 5]
     assert labels.decode([4, 2, 5]) == labels.decode([4, 3, 5]) == "a b"
+
+
+@pytest.mark.parametrize("delimiter", [" ", "#", "_", "|"])
+def test_the_word_delimiter_is_what_the_checkpoint_names(tokenizer_of, tmp_path, delimiter):
+    """transformers 5 says "|" after from_pretrained, whatever tokenizer_config.json says."""
+    special = {"bos_token": None, "eos_token": None, "word_delimiter_token": delimiter}
+    tokens = ["<pad>", "<unk>", delimiter, "a", "b", *({"|"} - {delimiter})]
+    tokenizer_of(tokens, **special).save_pretrained(tmp_path / "saved")
+
+    labels = Labels.of_tokenizer(Wav2Vec2CTCTokenizer.from_pretrained(tmp_path / "saved"))
+
+    assert labels.decode([3, 4, 2, 4, 3]) == "ab ba"
+    assert labels.encode("ab ba") == [3, 4, 2, 4, 3]
+    if delimiter != "|":
+        assert labels.decode([3, 5, 4]) == "a|b"
+
+
+def test_a_space_in_the_vocabulary_is_the_delimiter_where_the_named_one_is_missing(labels_of):
+    assert labels_of(["<pad>", "<unk>", " ", "a", "b"]).encode("a b") == [3, 2, 4]
+
+
+def test_a_token_cannot_break_a_line(labels_of):
+    labels = labels_of(["<pad>", "<unk>", "|", "a", "\n", "b\tc"])
+    assert labels.decode([3, 4, 3, 5]) == "a ab c"
+
+
+@pytest.mark.parametrize("label", [-1, 10**12])
+def test_a_label_that_no_vocabulary_has_is_refused(tmp_path, label):
+    path = tmp_path / "vocab.json"
+    path.write_text(json.dumps({"<pad>": 0, "<unk>": 1, "|": 2, "a": label}))
+    with pytest.raises(InputError, match=rf"the id {label}; ids count from 0"):
+        Labels.of_tokenizer(Wav2Vec2CTCTokenizer(path))
+
+
+def test_turkish_letters_have_their_own_case(labels_of):
+    turkish = labels_of(["<pad>", "<unk>", "|", *"abdilmnprstuzış"])
+    assert turkish.normalise("DIŞ ISPARTA İSTANBUL") == "dış ısparta istanbul"
+    upper = labels_of(["<pad>", "<unk>", "|", *"ABDIİNPRSTUŞL"], do_lower_case=True)
+    assert upper.normalise("DIŞ İstanbul") == "dış istanbul"
+    assert upper.decode(upper.encode("dış istanbul")) == "dış istanbul"
+
+
+def test_a_new_vocabulary_of_turkish_has_its_letters():
+    vocabulary = new_vocabulary(["DIŞ ISPARTA", "kızıl İstanbul"])
+    assert {"ı", "i", "ş"} <= vocabulary.keys()
+    assert "\u0307" not in vocabulary
+    assert "ı" not in new_vocabulary(["I am in İstanbul"])
+
+
+def test_quotation_marks_are_not_learnt():
+    assert "'" not in new_vocabulary(["‘Hello’ he said", "'No,' he said."])
+    assert "'" in new_vocabulary(["‘Hello’ he said, don’t"])

@@ -1,0 +1,27 @@
+"""One Unicode form for all text that is compared."""
+
+import unicodedata
+
+_JOINERS = "\u200c\u200d"
+"""Zero-width (non-)joiners, which spell words of Persian and of Indian languages."""
+
+
+def composed(text: str) -> str:
+    """In Unicode's form NFC."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def is_invisible(character: str) -> bool:
+    """Whether it only guides a display: byte-order marks, soft hyphens, marks of direction."""
+    return unicodedata.category(character) == "Cf"
+
+
+def canonical(text: str) -> str:
+    """Text as it is compared with other text: composed, single spaces, nothing invisible.
+
+    Zero-width joiners are kept: they tell words apart.
+    """
+    if not text.isascii():
+        visible = (one for one in text if one in _JOINERS or not is_invisible(one))
+        text = composed("".join(visible))
+    return " ".join(text.split())
