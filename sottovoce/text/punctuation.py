@@ -25,6 +25,11 @@ def without_punctuation(text: str, known: Container[str]) -> str:
     return " ".join("".join(kept).split())
 
 
+def is_punctuation(character: str) -> bool:
+    """Whether it parts words or sentences, which an apostrophe does not."""
+    return unicodedata.category(character)[0] == "P" and character not in APOSTROPHES
+
+
 def _substitute(character: str, known: Container[str]) -> str:
     """What is written for a character that is not in the vocabulary."""
     if character in APOSTROPHES:
