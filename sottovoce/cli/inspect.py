@@ -20,12 +20,13 @@ def inspect(
     from sottovoce.artifact.packed_model import plan_of
     from sottovoce.artifact.sizing import artifact_bytes, float_bytes
     from sottovoce.errors import InputError
-    from sottovoce.models.checkpoint import is_artifact, load, refuse_export
+    from sottovoce.models.checkpoint import is_artifact, load, refuse_export, refuse_file
     from sottovoce.pipelines.float_inputs import note_on_attention
     from sottovoce.pipelines.measured import cnn_rows, layer_rows
     from sottovoce.report import numbers
     from sottovoce.report.tables import plan_table
 
+    refuse_file(folder)
     refuse_export(folder)
     if not folder.exists():
         raise InputError(f"{folder} does not exist")

@@ -11,24 +11,30 @@ from typing import Any
 import torch
 import transformers
 from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
-from huggingface_hub.errors import HfHubHTTPError, StrictDataclassError
-from safetensors import SafetensorError, safe_open
+from huggingface_hub.errors import HfHubHTTPError
+from safetensors import safe_open
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
 )
-from transformers.utils import SAFE_WEIGHTS_NAME
+from transformers.utils import SAFE_WEIGHTS_NAME, cached_file
 
 from sottovoce.artifact.reader import read_artifact
-from sottovoce.errors import InputError
+from sottovoce.errors import InputError, naming
 from sottovoce.models.families import family_of
 from sottovoce.models.family import Family
 from sottovoce.models.recogniser import Recogniser
+from sottovoce.models.settings import check_config, check_extractor
+from sottovoce.models.weight_files import check_weight_files
 
 EXPORT_FACTS = "export.json"
 """In a folder that was exported: how it is run."""
 _MASK_EMBEDDING = "masked_spec_embed"
 _TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model")
+
+
+class MissingHead(InputError):  # noqa: N818 - an InputError that one caller can mend
+    """The weights have no CTC head, whatever the config says."""
 
 
 def load_checkpoint(source: str | Path) -> Recogniser:
@@ -51,20 +57,77 @@ def load_checkpoint(source: str | Path) -> Recogniser:
 
 def _recogniser(source: str | Path, config: Any) -> Recogniser:
     family = family_of(config.model_type)
-    ctc_class = getattr(transformers, family.ctc_class)
-    model, report = _read(
-        lambda: ctc_class.from_pretrained(
-            source, dtype=torch.float32, weights_only=True, output_loading_info=True
-        ),
-        source,
-    )
+    model, report = _read_model(source, config, **_adapter_of(source, config))
     if any(name.startswith(family.head) for name in report["missing_keys"]):
-        raise InputError(f"{source} has no CTC head; `sottovoce finetune {source} ...` trains one")
+        raise MissingHead(f"{source} has no CTC head; `sottovoce finetune {source} ...` trains one")
     _refuse_gaps(model, report, family, source)
     _refuse_non_finite(model, source)
     _ready(model)
-    processor = read_processor(source, family)
-    return Recogniser(model.eval(), processor, family, _stored_bits(source, config))
+    processor = read_processor(source, family, config)
+    with naming(str(source)):
+        return Recogniser(model.eval(), processor, family, _stored_bits(source, config))
+
+
+def _read_model(source: str | Path, config: Any, **changes: Any) -> tuple[Any, Any]:
+    """The model with its weights, and what transformers tells of the loading."""
+    ctc_class = getattr(transformers, family_of(config.model_type).ctc_class)
+    with naming(str(source)):
+        _read(lambda: check_weight_files(Path(source), config, ctc_class), source)
+    model, report = _read(
+        lambda: ctc_class.from_pretrained(
+            source,
+            dtype=torch.float32,
+            weights_only=True,
+            output_loading_info=True,
+            trust_remote_code=False,
+            **changes,
+        ),
+        source,
+    )
+    return model, report
+
+
+def _adapter_of(source: str | Path, config: Any) -> dict[str, Any]:
+    """What to tell transformers so that the weights speak the tokenizer's language (MMS).
+
+    Such a checkpoint keeps small adapters and a head for each language beside weights that are of
+    one of them.
+    """
+    if getattr(config, "adapter_attn_dim", None) is None:
+        return {}
+    language = _settings_in(source, "tokenizer_config.json").get("target_lang")
+    if language is None:
+        return {}
+    if _file_of(source, f"adapter.{language}.safetensors") is not None:
+        return {"target_lang": language, "ignore_mismatched_sizes": True}
+    if any(Path(source).glob("adapter.*")):
+        raise InputError(
+            f"{source} has no adapter.{language}.safetensors for its tokenizer's target_lang "
+            f"{language!r}; put it there, or set target_lang to a language whose adapter is there"
+        )
+    return {}
+
+
+def _file_of(source: str | Path, name: str) -> Path | None:
+    """A file of a folder or hub id; None where it has none."""
+    found = cached_file(
+        str(source),
+        name,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+        _raise_exceptions_for_gated_repo=False,
+    )
+    return Path(found) if found else None
+
+
+def _settings_in(source: str | Path, name: str) -> dict[str, Any]:
+    """What a JSON file of a folder or hub id holds; nothing where there is none, or no such."""
+    file = _file_of(source, name)
+    try:
+        held = json.loads(file.read_text(encoding="utf-8")) if file is not None else {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{source}: {name} is not a valid JSON file; put it there anew") from error
+    return held if isinstance(held, dict) else {}
 
 
 def _stored_bits(source: str | Path, config: Any) -> int:
@@ -74,7 +137,9 @@ def _stored_bits(source: str | Path, config: Any) -> int:
         cached = try_to_load_from_cache(str(source), SAFE_WEIGHTS_NAME)
         file = Path(cached) if isinstance(cached, str) else file
     if not file.is_file():
-        return torch.finfo(getattr(config, "dtype", None) or torch.float32).bits
+        dtype = getattr(config, "dtype", None)
+        stored = isinstance(dtype, torch.dtype) and dtype.is_floating_point
+        return torch.finfo(dtype if stored else torch.float32).bits
     with safe_open(file, framework="pt") as tensors:
         slices = [tensors.get_slice(name) for name in tensors.keys()]  # noqa: SIM118
     largest = max(slices, key=lambda one: math.prod(one.get_shape()))
@@ -86,8 +151,13 @@ def load(source: str | Path) -> Recogniser:
     """Any recogniser: a compressed folder or a checkpoint of transformers, ready to transcribe."""
     if not is_artifact(source):
         return _recogniser(source, _read_config(source))
+    with naming(str(source)):
+        check_config(_read(lambda: _config_of(source), source))
     model, processor = read_artifact(Path(source))
-    return Recogniser(model.eval(), processor, family_of(model.config.model_type))
+    family = family_of(model.config.model_type)
+    _refuse_extractor(processor.feature_extractor, source, family, model.config)
+    with naming(str(source)):
+        return Recogniser(model.eval(), processor, family)
 
 
 def load_backbone(source: str | Path, vocabulary: dict[str, int]) -> Any:
@@ -98,19 +168,14 @@ def load_backbone(source: str | Path, vocabulary: dict[str, int]) -> Any:
     Raises:
         InputError: as `load_checkpoint`.
     """
-    family = family_of(_read_config(source).model_type)
-    ctc_class = getattr(transformers, family.ctc_class)
-    model, report = _read(
-        lambda: ctc_class.from_pretrained(
-            source,
-            dtype=torch.float32,
-            weights_only=True,
-            vocab_size=len(vocabulary),
-            pad_token_id=vocabulary["<pad>"],
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-        ),
+    config = _read_config(source)
+    family = family_of(config.model_type)
+    model, report = _read_model(
         source,
+        config,
+        vocab_size=len(vocabulary),
+        pad_token_id=vocabulary["<pad>"],
+        ignore_mismatched_sizes=True,
     )
     _refuse_gaps(model, report, family, source)
     _refuse_non_finite(model, source)
@@ -120,7 +185,12 @@ def load_backbone(source: str | Path, vocabulary: dict[str, int]) -> Any:
 
 def load_feature_extractor(source: str | Path) -> Any:
     """The checkpoint's feature extractor; raises InputError where it has none."""
-    return _read(lambda: AutoFeatureExtractor.from_pretrained(source), source)
+    config = _read_config(source)
+    extractor = _read(
+        lambda: AutoFeatureExtractor.from_pretrained(source, trust_remote_code=False), source
+    )
+    _refuse_extractor(extractor, source, family_of(config.model_type), config)
+    return extractor
 
 
 def is_artifact(source: str | Path) -> bool:
@@ -128,7 +198,7 @@ def is_artifact(source: str | Path) -> bool:
     path = Path(source) / "config.json"
     try:
         method = json.loads(path.read_text())["quantization_config"]["quant_method"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
     return bool(method == "sottovoce")
 
@@ -147,16 +217,25 @@ def refuse_export(source: str | Path) -> None:
         )
 
 
+def refuse_file(source: str | Path) -> None:
+    """Raises InputError where `source` is a file of a model, and not its folder."""
+    if Path(source).is_file():
+        raise InputError(f"{source} is a file; give its folder, {Path(source).parent}")
+
+
 def has_ctc_head(source: str | Path) -> bool:
-    """Whether the checkpoint says that it was saved with a CTC head."""
+    """Whether the checkpoint's config says that it was saved with a CTC head."""
     return any("ForCTC" in name for name in _read_config(source).architectures or [])
 
 
 def _read_config(source: str | Path) -> Any:
+    refuse_file(source)
     if not (Path(source) / "config.json").is_file():  # it has one if transformers runs it
         refuse_export(source)
     config = _read(lambda: _config_of(source), source)
     family_of(config.model_type)
+    with naming(str(source)):
+        check_config(config)
     if getattr(config, "add_adapter", False):
         raise InputError(f"{source} has an adapter behind its encoder, which is not supported")
     return config
@@ -171,7 +250,7 @@ def _config_of(source: str | Path) -> Any:
             pass
         except Exception as error:  # of whichever HTTP client: transformers would try six times
             raise OSError(f"the hub cannot be reached ({_first_line(error)})") from error
-    return AutoConfig.from_pretrained(source)
+    return AutoConfig.from_pretrained(source, trust_remote_code=False)
 
 
 def _ready(model: Any) -> None:
@@ -188,25 +267,35 @@ def _ready(model: Any) -> None:
         model.gradient_checkpointing_disable()
 
 
-def read_processor(source: str | Path, family: Family) -> Any:
-    """A folder's or hub id's processor; raises InputError where it is not the family's."""
+def read_processor(source: str | Path, family: Family, config: Any = None) -> Any:
+    """A folder's or hub id's processor; raises InputError where it is not the family's.
+
+    Args:
+        config: of the model that it goes with; None where that is a graph.
+    """
     processor_class = getattr(transformers, family.processor)
     _refuse_unreadable_tokenizer(source, family)
-    try:
-        # Not AutoProcessor: one with a language model would ask for packages that are not needed.
-        processor = _read(lambda: processor_class.from_pretrained(source), source)
-    except TypeError:  # transformers opens a vocab.json that is not there
-        processor = None
+    # Not AutoProcessor: one with a language model would ask for packages that are not needed.
+    processor = _read(
+        lambda: processor_class.from_pretrained(source, trust_remote_code=False), source
+    )
     if not hasattr(processor, "tokenizer") or not hasattr(processor, "feature_extractor"):
         raise _no_tokenizer(source, family)
-    made = processor.feature_extractor.model_input_names[0]
+    _refuse_extractor(processor.feature_extractor, source, family, config)
+    return processor
+
+
+def _refuse_extractor(extractor: Any, source: str | Path, family: Family, config: Any) -> None:
+    """Raises InputError where a feature extractor is not the family's, or not set as it must be."""
+    made = extractor.model_input_names[0]
     taken = getattr(transformers, family.ctc_class).main_input_name
     if made != taken:
         raise InputError(
-            f"{source} has a {type(processor.feature_extractor).__name__}, which makes {made} and "
+            f"{source} has a {type(extractor).__name__}, which makes {made} and "
             f"the model takes {taken}; save its own there with `{family.processor}.save_pretrained`"
         )
-    return processor
+    with naming(str(source)):
+        check_extractor(extractor, config)
 
 
 def _refuse_unreadable_tokenizer(source: str | Path, family: Family) -> None:
@@ -220,6 +309,25 @@ def _refuse_unreadable_tokenizer(source: str | Path, family: Family) -> None:
             f"{source} keeps its tokenizer as a sentencepiece model, which takes another package "
             "to read: pip install sentencepiece protobuf"
         )
+    _refuse_unnamed_language(source)
+
+
+def _refuse_unnamed_language(source: str | Path) -> None:
+    """Where vocab.json holds a vocabulary for each language (MMS), one must be named."""
+    vocabularies = _settings_in(source, "vocab.json")
+    nested = [name for name, held in vocabularies.items() if isinstance(held, dict)]
+    language = _settings_in(source, "tokenizer_config.json").get("target_lang")
+    if (nested and language not in nested) or (vocabularies and language and not nested):
+        held = f"the vocabularies of {_some(nested)}" if nested else "a single vocabulary"
+        mend = "set it to one of these" if nested else "remove it"
+        raise InputError(
+            f"{source}: vocab.json holds {held}, and target_lang in tokenizer_config.json is "
+            f"{language!r}; {mend}"
+        )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def _no_tokenizer(source: str | Path, family: Family) -> InputError:
@@ -242,15 +350,15 @@ def _read(read: Any, source: str | Path) -> Any:
             f"{source} cannot be read without another package: {_first_line(error)} "
             "(install it with pip and try again)"
         ) from error
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        RuntimeError,
-        SafetensorError,
-        StrictDataclassError,
-    ) as error:
+    except InputError:
+        raise
+    except Exception as error:  # whichever part of transformers comes upon what is wrong
         reason = _first_line(error)
+        if "custom code" in str(error):
+            raise InputError(
+                f"{source} brings code of its own, which is not run; give a checkpoint of a model "
+                "that transformers itself has"
+            ) from error
         if not Path(source).exists():
             reason = f"there is no such folder, and as a hub id: {reason}"
         raise InputError(

@@ -14,6 +14,7 @@ from transformers import set_seed
 from sottovoce.errors import naming
 from sottovoce.files import write_text
 from sottovoce.models.checkpoint import (
+    MissingHead,
     has_ctc_head,
     load_backbone,
     load_checkpoint,
@@ -26,6 +27,7 @@ from sottovoce.pipelines.measured import Measured, float_system, scored, warn
 from sottovoce.recipe import Training
 from sottovoce.report.record import TrainingPoint
 from sottovoce.runtime.recognition import references
+from sottovoce.scoring.foresight import silence_warnings
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.labels import new_vocabulary
@@ -70,9 +72,8 @@ def finetune(
     console = console or Console(stderr=True)
     speech_corpus, evaluation = read_corpus(train_on), read_corpus(evaluate_on)
     set_seed(recipe.seed)  # the start of a new head
-    if has_ctc_head(source):
-        recogniser, head = load_checkpoint(source), str(source)
-    else:
+    recogniser, head = _with_own_head(source), str(source)
+    if recogniser is None:
         recogniser = _with_new_head(source, speech_corpus)
         head = f"a new head over {_letters(recogniser)} of {speech_corpus.name}"
         console.out(f"{source} has no CTC head: it gets {head}")
@@ -97,6 +98,7 @@ def finetune(
         history = train(objective, speech, recipe, work, dev_wer, console)
     recogniser.stored_bits = 32  # whatever the start was kept in
     after = scored(recogniser, evaluation, "fine-tuned", console)
+    warn(silence_warnings(after, str(out)), console)
     measured = Measured(float_system("full precision, fine-tuned", recogniser, after), after)
     if leads():
         _deliver(recogniser, measured, recipe, history, work, out)
@@ -128,6 +130,16 @@ def _deliver(
     write_text(finished / "recipe.toml", recipe.to_toml())
     os.replace(finished, out)
     shutil.rmtree(work.path)
+
+
+def _with_own_head(source: str | Path) -> Recogniser | None:
+    """The checkpoint where it has a CTC head: config.json may name one that the weights lack."""
+    if not has_ctc_head(source):
+        return None
+    try:
+        return load_checkpoint(source)
+    except MissingHead:
+        return None
 
 
 def _with_new_head(source: str | Path, corpus: Corpus) -> Recogniser:

@@ -162,7 +162,7 @@ def _exported(folder: Path, runtime: str) -> Engine:
 def _in_transformers(folder: Path) -> PreTrainedModel:
     """What was exported to transformers itself."""
     try:
-        return AutoModelForCTC.from_pretrained(folder).eval()
+        return AutoModelForCTC.from_pretrained(folder, trust_remote_code=False).eval()
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise InputError(f"transformers cannot read {folder}: {error}; export it again") from error
 

@@ -28,6 +28,16 @@ def nothing_told(own: Score, model: str | Path, speech: str) -> tuple[str, ...]:
     )
 
 
+def silence_warnings(own: Score, model: str) -> tuple[str, ...]:
+    """A sentence, where a model that was trained writes nothing of any utterance; else none."""
+    if any(words for _, words in own.hypothesis.utterances.values()):
+        return ()
+    return (
+        f"every hypothesis of {model} is empty: the training ended with CTC's blank alone, as it "
+        "begins; train for longer (--epochs, --steps), or with another --learning-rate",
+    )
+
+
 def fewest_errors(alpha: float, detectable: float) -> int:
     """Errors of A without which the verdict will hardly be "lossless".
 

@@ -56,8 +56,9 @@ class Labels:
                 f"blank; add it to vocab.json"
             )
         written = dict.fromkeys(tokenizer.all_special_tokens, "") | {delimiter: " "}
+        refuse_absurd_labels(tokenizer.get_vocab())
+        _refuse_shared_labels(tokenizer.encoder)
         labels = sorted(set(tokenizer.get_vocab().values()))
-        refuse_absurd_labels(labels)
         tokens = {label: str(tokenizer.convert_ids_to_tokens(label)) for label in labels}
         # Of two labels that write the same the last is learnt: a space is the delimiter's.
         tokens[tokenizer.encoder[delimiter]] = tokens.pop(tokenizer.encoder[delimiter])
@@ -179,14 +180,26 @@ def _text(token: str) -> str:
     return composed(re.sub(r"\s", " ", token))
 
 
-def refuse_absurd_labels(labels: Iterable[int]) -> None:
-    """Raises InputError where a label is no number that a vocabulary has."""
-    for label in labels:
-        if not 0 <= label < HIGHEST_LABEL:
+def refuse_absurd_labels(vocabulary: Mapping[str, object]) -> None:
+    """Raises InputError where a token's label is no number that a vocabulary has."""
+    for token, label in vocabulary.items():
+        if type(label) is not int or not 0 <= label < HIGHEST_LABEL:
             raise InputError(
-                f"the tokenizer's vocabulary has the id {label}; ids count from 0 to below "
-                f"{HIGHEST_LABEL:,}"
+                f"vocab.json (or tokenizer.json) has the id {label!r} for {token!r}; ids are whole "
+                f"numbers from 0 to below {HIGHEST_LABEL:,}"
             )
+
+
+def _refuse_shared_labels(vocabulary: Mapping[str, int]) -> None:
+    """Raises InputError where two tokens have one label: only one of them could be written."""
+    first: dict[int, str] = {}
+    for token, label in vocabulary.items():
+        if label in first:
+            raise InputError(
+                f"vocab.json has the id {label} for both {first[label]!r} and {token!r}; give each "
+                "its own"
+            )
+        first[label] = token
 
 
 def least_frames(labels: Sequence[int]) -> int:

@@ -39,7 +39,7 @@ class SubwordLabels(Labels):
                 "the tokenizer has no padding token, which is CTC's blank; set its pad_token"
             )
         backend: Any = tokenizer.backend_tokenizer
-        refuse_absurd_labels(tokenizer.get_vocab().values())
+        refuse_absurd_labels(tokenizer.get_vocab())
         silent = {*tokenizer.all_special_ids, tokenizer.pad_token_id}
         written = {
             label: "" if label in silent else backend.decode([label])

@@ -42,7 +42,7 @@ class TrainingSpeech:
 
     Raises:
         InputError: an utterance has characters outside the vocabulary, is too short for one
-            frame, or has a transcript longer than its frames allow.
+            frame, or has a transcript longer than its frames allow; or all transcripts are empty.
 
     Args:
         transcribed: whether the transcripts are used; if not, no utterance has labels.
@@ -58,6 +58,11 @@ class TrainingSpeech:
             with naming(corpus.name):
                 self.labels[utterance.id] = tuple(recogniser.labels.encode(text, utterance.id))
             self._frames(utterance, round(utterance.duration * self.sampling_rate))
+        if transcribed and not any(self.labels.values()):
+            raise InputError(
+                f"{corpus.name}: every transcript is empty, and training on them would teach the "
+                "model to be silent; give speech with transcripts"
+            )
 
     def _frames(self, utterance: Utterance, samples: int) -> int:
         """Of so many samples of an utterance. Raises InputError where they are too few to train."""

@@ -275,7 +275,7 @@ def test_what_the_hub_answers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_cached_needs_no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "try_to_load_from_cache", lambda *_: str(tmp_path))
     monkeypatch.setattr(checkpoint, "get_hf_file_metadata", _raises(AssertionError("asked")))
-    monkeypatch.setattr(AutoConfig, "from_pretrained", lambda _: WavLMConfig())
+    monkeypatch.setattr(AutoConfig, "from_pretrained", lambda *_, **__: WavLMConfig())
     assert not has_ctc_head("somebody/cached")
 
 

@@ -284,11 +284,11 @@ def test_a_token_cannot_break_a_line(labels_of):
     assert labels.decode([3, 4, 3, 5]) == "a ab c"
 
 
-@pytest.mark.parametrize("label", [-1, 10**12])
+@pytest.mark.parametrize("label", [-1, 10**12, "5", 5.0, None, True])
 def test_a_label_that_no_vocabulary_has_is_refused(tmp_path, label):
     path = tmp_path / "vocab.json"
     path.write_text(json.dumps({"<pad>": 0, "<unk>": 1, "|": 2, "a": label}))
-    with pytest.raises(InputError, match=rf"the id {label}; ids count from 0"):
+    with pytest.raises(InputError, match=rf"the id {label!r} for 'a'; ids are whole"):
         Labels.of_tokenizer(Wav2Vec2CTCTokenizer(path))
 
 
@@ -310,3 +310,10 @@ def test_a_new_vocabulary_of_turkish_has_its_letters():
 def test_quotation_marks_are_not_learnt():
     assert "'" not in new_vocabulary(["‘Hello’ he said", "'No,' he said."])
     assert "'" in new_vocabulary(["‘Hello’ he said, don’t"])
+
+
+def test_two_tokens_of_one_label_are_refused(tmp_path):
+    path = tmp_path / "vocab.json"
+    path.write_text(json.dumps({"<pad>": 0, "<unk>": 1, "|": 2, "a": 3, "b": 3}))
+    with pytest.raises(InputError, match="the id 3 for both 'a' and 'b'"):
+        Labels.of_tokenizer(Wav2Vec2CTCTokenizer(path))
