@@ -29,6 +29,7 @@ from sottovoce.errors import InputError, Interrupted
 from sottovoce.training.processes import part, was_launched_to_follow
 from sottovoce.training.state import GOES_ON
 from sottovoce.version import __version__
+from sottovoce.wording import printable
 
 _LATER = 5.0
 """Seconds after which a process that follows says what ended it: what ends all of them the leader
@@ -109,5 +110,5 @@ def _failed(message: str) -> int:
 
 
 def _told(message: str, status: int) -> int:
-    print(message, file=sys.stderr)
+    print(printable(message), file=sys.stderr)
     return status

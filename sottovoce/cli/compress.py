@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from sottovoce.cli.arguments import Checkpoint, Dev, Out, Resume, TrainOrAudio
 from sottovoce.cli.dials import with_dials
+from sottovoce.cli.printing import Console
 from sottovoce.recipe import Recipe, read_recipe
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from sottovoce.cli.arguments import Out
+from sottovoce.cli.printing import Console
 
 
 def demo(

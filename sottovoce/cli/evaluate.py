@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from sottovoce.cli.arguments import Data, Model, Runtime
+from sottovoce.cli.printing import Console, say
 
 
 def evaluate(
@@ -26,11 +26,11 @@ def evaluate(
 
     found = run(model, data, Console(stderr=True), runtime=runtime)
     own, recognised = found.score, found.recognised
-    print(own.sentence)
-    print(
+    say(own.sentence)
+    say(
         f"{recognised.seconds:.1f} s for {recognised.seconds_of_audio:.0f} s of audio: "
         f"real-time factor {recognised.real_time_factor:.4f} on {found.place}"
     )
     if out is not None:
         own.write(out, real_time_factor=recognised.real_time_factor)
-        print(f"written: {out}")
+        say(f"written: {out}")

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from sottovoce.cli.arguments import CORPUS, Out
+from sottovoce.cli.printing import Console, say
 from sottovoce.wording import counted
 
 
@@ -40,12 +40,13 @@ def export(
     from sottovoce.pipelines.exporting import export as run
 
     done = run(model, to, out, check=check, console=Console(stderr=True))
-    print(f"written: {out}, {done.bytes / 1e6:.2f} MB")
+    say(f"written: {out}, {done.bytes / 1e6:.2f} MB")
     for note in done.notes:
-        print(f"note: {note}")
-    print(f"logits differ from PyTorch's by at most {done.difference:.1e} (on noise)")
+        say(f"note: {note}")
+    say(f"logits differ from PyTorch's by at most {done.difference:.1e} (on noise)")
     if done.differing is not None:
         same = done.utterances - len(done.differing)
-        print(f"texts: the same in {same} of {counted(done.utterances, 'utterance')}")
+        say(f"texts: the same in {same} of {counted(done.utterances, 'utterance')}")
         for name, before, after in done.differing:
-            print(f"  {name}\n    PyTorch: {before}\n    {to}: {after}")
+            for line in (f"  {name}", f"    PyTorch: {before}", f"    {to}: {after}"):
+                say(line)

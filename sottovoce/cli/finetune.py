@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from rich.console import Console
-
 from sottovoce.cli.arguments import Checkpoint, Dev, Out, Resume, Train
 from sottovoce.cli.dials import with_dials
+from sottovoce.cli.printing import Console, say
 from sottovoce.recipe import Training
 
 
@@ -32,4 +31,4 @@ def finetune(
         resume=resume,
         console=Console(stderr=True),
     )
-    print(f"{out}: {measured.score.sentence}")
+    say(f"{out}: {measured.score.sentence}")

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from sottovoce.cli.arguments import CORPUS, Checkpoint, FloatAttention, Out, Resume
+from sottovoce.cli.printing import Console
 from sottovoce.posttraining.dials import PostTraining
 
 DEFAULTS = PostTraining()

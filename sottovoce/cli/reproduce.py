@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from sottovoce.cli.arguments import CORPUS, Train
 from sottovoce.cli.dials import with_dials
+from sottovoce.cli.printing import Console, say
 from sottovoce.errors import InputError
 from sottovoce.recipe import Training
 
@@ -60,5 +60,6 @@ def reproduce(
         tests[name] = path
     console = Console(stderr=True)
     run(read_table(table), checkpoint, train, tests, out, dials, rows=row, console=console)
-    print((out / "table.md").read_text(encoding="utf-8"))
-    print(f"{out / 'table.html'}")
+    for line in (out / "table.md").read_text(encoding="utf-8").split("\n"):
+        say(line)
+    say(out / "table.html")

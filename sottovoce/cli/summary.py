@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from rich.console import Console
-
+from sottovoce.cli.printing import Console
 from sottovoce.report import numbers
 from sottovoce.report.record import RunRecord
 from sottovoce.report.tables import summary_table, tried_table

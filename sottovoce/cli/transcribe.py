@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from sottovoce.cli.arguments import Model, Runtime
+from sottovoce.cli.printing import Console, say
 from sottovoce.errors import InputError
 from sottovoce.runtime.chunks import Chunking
+from sottovoce.wording import printable
 
 _DEFAULT = Chunking()
 
@@ -39,7 +40,7 @@ def transcribe(
     left_out: list[InputError] = []
 
     def refused(error: InputError) -> None:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
         left_out.append(error)
 
     texts = run(
@@ -51,6 +52,6 @@ def transcribe(
         console=Console(stderr=True),
     )
     for file, text in texts:
-        print(f"{file}\t{text}" if len(files) > 1 else text, flush=True)
+        say(*((file, text) if len(files) > 1 else (text,)))
     if left_out:
         raise typer.Exit(2)

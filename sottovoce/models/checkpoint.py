@@ -95,6 +95,7 @@ def _adapter_of(source: str | Path, config: Any) -> dict[str, Any]:
     """
     if getattr(config, "adapter_attn_dim", None) is None:
         return {}
+    _refuse_unnamed_language(source)
     language = _settings_in(source, "tokenizer_config.json").get("target_lang")
     if language is None:
         return {}

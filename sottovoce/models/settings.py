@@ -41,6 +41,7 @@ _SIZES = {
     "stride": 1 << 12,
 }
 """Whole numbers from 1 on, with the largest that can be meant."""
+_LISTS = ("conv_dim", "conv_kernel", "conv_stride")
 _RATES = (1_000, 384_000)
 """Of audio, Hz."""
 _SHARES = ("dropout", "_prob", "layerdrop", "dropout_positions")
@@ -98,7 +99,8 @@ def _check(file: str, name: str, value: object) -> None:
     """One setting; those that say nothing (null) or are no numbers are left to transformers."""
     lowest, highest = (1, _SIZES[name]) if name in _SIZES else _RATES
     if name == "sampling_rate" or (name in _SIZES and value is not None):
-        for one in value if isinstance(value, list | tuple) else (value,):
+        listed = isinstance(value, list | tuple) and name in _LISTS
+        for one in value if listed else (value,):
             if type(one) is not int or not lowest <= one <= highest:
                 raise InputError(
                     f"{file} has {name} {one!r}; it must be a whole number from {lowest} to "

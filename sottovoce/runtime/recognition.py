@@ -52,7 +52,8 @@ def recognise(
         console: where a progress bar is drawn; None draws none.
 
     Raises:
-        InputError: audio that cannot be read, or that is too short for a single frame.
+        InputError: audio that cannot be read, or that is too short for a single frame; or the
+            model's outputs are not finite.
     """
     utterances = corpus.utterances
     batches = evaluation_order(utterances, seconds)
@@ -71,10 +72,24 @@ def recognise(
         ):
             logits = engine.frame_logits([waveform for _, waveform in batch])
         for (one, _), found in zip(batch, logits, strict=True):
+            if not np.isfinite(found).all():
+                raise not_finite(f"{corpus.name}: utterance {one.id}")
             words[one.id] = (one.speaker, tuple(engine.labels.greedy(found).split()))
     spent = time.monotonic() - started
     in_order = {one.id: words[one.id] for one in utterances}
     return Recognised(Transcripts(name, in_order), corpus.hours * 3600, spent)
+
+
+def not_finite(speech: str) -> InputError:
+    """What to raise where a model's logits are not numbers, of which argmax makes a blank.
+
+    Args:
+        speech: what it was to recognise, as a sentence begins.
+    """
+    return InputError(
+        f"{speech}: the model's outputs are not finite numbers; its weights, or its feature "
+        "extractor's settings, are not those that it was trained with"
+    )
 
 
 def refuse_short(

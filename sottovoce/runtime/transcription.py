@@ -13,6 +13,7 @@ from rich.progress import Progress
 from sottovoce.errors import InputError
 from sottovoce.runtime.chunks import Chunk, Chunking, Cutter
 from sottovoce.runtime.engine import Engine
+from sottovoce.runtime.recognition import not_finite
 from sottovoce.speech.audio import probe, read_blocks
 from sottovoce.speech.batching import EVALUATION_SECONDS, evaluation_batches
 from sottovoce.speech.loading import read_ahead
@@ -43,10 +44,11 @@ def transcribe_files(
         console: where a progress bar is drawn; None draws none.
 
     Raises:
-        InputError: without `refused`, a file cannot be read or has less than a frame.
+        InputError: without `refused`, a file cannot be read, has less than a frame, or the
+            model's outputs for it are not finite.
     """
     pieces = _pieces(engine, Cutter.of(engine, chunking), files)
-    best: list[np.ndarray] = []  # of the file that is under way
+    best: list[np.ndarray | None] = []  # of the file that is under way
     with _bar(engine, files, console) as heard:
         for pool in read_ahead(_pools(pieces, engine.sampling_rate)):
             chunks = [piece for _, piece in pool if isinstance(piece, Chunk)]
@@ -54,14 +56,18 @@ def transcribe_files(
             for file, piece in pool:
                 if isinstance(piece, Chunk):
                     best.append(next(labels))
-                    if piece.last:
-                        yield file, engine.labels.decode(np.concatenate(best))
+                    if not piece.last:
+                        continue
+                    finite = [one for one in best if one is not None]
+                    if len(finite) == len(best):
+                        yield file, engine.labels.decode(np.concatenate(finite))
                         best = []
-                elif refused is None:
+                        continue
+                    piece = not_finite(str(file))
+                if refused is None:
                     raise piece
-                else:
-                    refused(piece)
-                    best = []
+                refused(piece)
+                best = []
 
 
 def _pieces(engine: Engine, cutter: Cutter, files: Sequence[Path]) -> Iterator[Piece]:
@@ -92,15 +98,19 @@ def _pools(pieces: Iterable[Piece], sampling_rate: int) -> Iterator[list[Piece]]
 
 def _best_labels(
     engine: Engine, chunks: Sequence[Chunk], heard: Callable[[int], None]
-) -> list[np.ndarray]:
-    """Of each chunk's kept frames, [frames]. Only these are held of a recording, not its logits."""
+) -> list[np.ndarray | None]:
+    """Of each chunk's kept frames, [frames]; None where its logits are not finite. Only these are
+    held of a recording, not its logits."""
     durations = [len(one.samples) / engine.sampling_rate for one in chunks]
-    best: dict[int, np.ndarray] = {}
+    best: dict[int, np.ndarray | None] = {}
     for batch in evaluation_batches(durations, EVALUATION_SECONDS):
         logits = engine.frame_logits([chunks[index].samples for index in batch])
+        frames = 0
         for index, one in zip(batch, logits, strict=True):
-            best[index] = one[chunks[index].kept].argmax(1)
-        heard(sum(len(best[index]) for index in batch))
+            kept = one[chunks[index].kept]
+            best[index] = kept.argmax(1) if np.isfinite(kept).all() else None
+            frames += len(kept)
+        heard(frames)
     return [best[index] for index in range(len(chunks))]
 
 

@@ -18,6 +18,9 @@ Samples = npt.NDArray[np.float32]
 
 _LONGEST_FILE = 24 * 3600.0
 _BLOCK_SECONDS = 10
+_LOUDEST = 2.0**31
+"""Full scale of the widest whole numbers, which some write as floats. The squares of what is far
+beyond are not finite, and normalising divides by their mean: silence."""
 
 
 def read_utterance(utterance: Utterance, sampling_rate: int) -> Samples:
@@ -51,7 +54,7 @@ def read_audio(clip: AudioClip, sampling_rate: int) -> Samples:
 
     Raises:
         InputError: the file is missing, no audio, truncated, undecodable, without samples, or has
-            samples that are not finite numbers.
+            samples that are not finite numbers, or beyond any scale.
     """
     samples = np.concatenate([np.empty(0, np.float32), *read_blocks(clip, sampling_rate)])
     if len(samples) == 0:
@@ -87,6 +90,11 @@ def read_blocks(clip: AudioClip, sampling_rate: int) -> Iterator[Samples]:
             if not np.isfinite(channels).all():
                 raise InputError(
                     f"{clip} has samples that are not finite numbers; write the file anew"
+                )
+            if np.abs(channels).max(initial=0) > _LOUDEST:
+                raise InputError(
+                    f"{clip} has samples beyond {_LOUDEST:.1e}, where full scale is 1; write the "
+                    "file anew"
                 )
             samples = channels.mean(axis=1)
             if rate != sampling_rate:

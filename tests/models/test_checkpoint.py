@@ -11,7 +11,7 @@ import torch
 import transformers
 from huggingface_hub.errors import RepositoryNotFoundError
 from safetensors.torch import load_file, save_file
-from tiny import VOCABULARY, noise
+from tiny import VOCABULARY, noise, tiny_model
 from torch import Tensor
 from transformers import AutoConfig, Wav2Vec2FeatureExtractor, WavLMConfig
 
@@ -24,6 +24,7 @@ from sottovoce.models.checkpoint import (
     load,
     load_backbone,
     load_checkpoint,
+    load_feature_extractor,
 )
 from sottovoce.models.families import FAMILIES, family_of
 from sottovoce.models.recogniser import Recogniser
@@ -383,3 +384,235 @@ def test_a_tokenizer_that_cannot_be_read_is_told(
     monkeypatch.setattr("sottovoce.models.checkpoint.find_spec", lambda _: None)
     with pytest.raises(InputError, match=message):
         load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_hidden_layers": 10**6}, "num_hidden_layers 1000000; .* from 1 to 1,024"),
+        ({"hidden_size": 10**12}, "hidden_size 1000000000000"),
+        ({"hidden_size": 0}, "hidden_size 0"),
+        ({"vocab_size": -1}, "vocab_size -1"),
+        ({"num_attention_heads": 5}, "num_attention_heads 5, which does not divide hidden_size 32"),
+        ({"conv_stride": [0, 10]}, "conv_stride 0"),
+        ({"conv_kernel": [20, "10"]}, "conv_kernel"),
+        ({"mask_time_length": 10**9}, "mask_time_length 1000000000"),
+        (
+            {"mask_feature_prob": 0.5, "mask_feature_length": 32},
+            "mask_feature_length 32, which leaves nothing of hidden_size 32",
+        ),
+        ({"hidden_dropout": float("nan")}, "hidden_dropout nan; it must be a number from 0 to 1"),
+        ({"hidden_dropout": "0.1"}, "hidden_dropout"),
+        ({"mask_time_prob": 2.0}, "mask_time_prob 2.0"),
+        ({"layer_norm_eps": float("inf")}, "layer_norm_eps inf; it must be a finite number"),
+        ({"eos_token_id": 10**12}, "eos_token_id"),
+        ({"intermediate_size": 2**18, "hidden_size": 2**16}, "asks for a model of [0-9,]+ numbers"),
+        ({"vocab_size": None}, "cannot read the checkpoint"),
+        ({"dtype": "nonsense"}, "cannot read the checkpoint"),
+    ],
+)
+def test_settings_that_no_model_has_are_refused_before_it_is_built(
+    make_checkpoint: MakeCheckpoint, changes: dict[str, Any], message: str
+) -> None:
+    folder = make_checkpoint()
+    _change_config(folder, **changes)
+    with pytest.raises(InputError, match=message) as raised:
+        load_checkpoint(folder)
+    assert str(folder) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def _change_processor(folder: Path, **changes: Any) -> None:
+    path = folder / "processor_config.json"
+    settings = json.loads(path.read_text())
+    settings["feature_extractor"] |= changes
+    path.write_text(json.dumps(settings))
+
+
+@pytest.mark.parametrize("family", ["wav2vec2", "wav2vec2-bert", "parakeet_ctc"])
+@pytest.mark.parametrize("rate", [0, -16000, "16000", 16000.0, 10**12, None, [16000], True])
+def test_a_sampling_rate_that_is_none_is_refused(
+    make_checkpoint: MakeCheckpoint, family: str, rate: object
+) -> None:
+    folder = make_checkpoint(family)
+    _change_processor(folder, sampling_rate=rate)
+    with pytest.raises(InputError, match=f"{folder}.*") as raised:
+        load_checkpoint(folder)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "message"),
+    [
+        ("wav2vec2", {"do_normalize": "yes"}, "do_normalize 'yes'; it must be true or false"),
+        ("wav2vec2", {"padding_value": "0"}, "padding_value '0'"),
+        ("wav2vec2-bert", {"stride": 0}, "stride 0"),
+        ("wav2vec2-bert", {"stride": 4}, "gives 320 features a frame, and the model takes 160"),
+        ("parakeet_ctc", {"hop_length": 0}, "hop_length 0|cannot read"),
+        ("parakeet_ctc", {"feature_size": 40}, "40 features a frame, and the model takes 80"),
+    ],
+)
+def test_settings_of_a_feature_extractor_that_cannot_be_meant_are_refused(
+    make_checkpoint: MakeCheckpoint, family: str, changes: dict[str, Any], message: str
+) -> None:
+    folder = make_checkpoint(family)
+    _change_processor(folder, **changes)
+    with pytest.raises(InputError, match=message):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize("content", ["[]", "{", "null", '{"a": {}}', '{"a": []}', "[" * 10**5])
+@pytest.mark.parametrize("file", ["vocab.json", "tokenizer_config.json", "processor_config.json"])
+def test_a_file_beside_the_weights_that_is_none_is_refused(
+    make_checkpoint: MakeCheckpoint, file: str, content: str
+) -> None:
+    folder = make_checkpoint()
+    (folder / file).write_text(content)
+    try:
+        load_checkpoint(folder)
+    except InputError as error:
+        assert str(folder) in str(error)
+        assert "\n" not in str(error)
+    else:
+        assert file == "tokenizer_config.json"  # whose defaults are those of this checkpoint
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
+def test_a_file_is_no_folder(make_checkpoint: MakeCheckpoint, file: str) -> None:
+    folder = make_checkpoint()
+    for read in (load, load_checkpoint, has_ctc_head, load_feature_extractor):
+        with pytest.raises(InputError, match=f"{file} is a file; give its folder, {folder}"):
+            read(folder / file)
+
+
+_CODE = {"AutoConfig": "evil.C", "AutoModelForCTC": "evil.M", "AutoProcessor": "evil.P"}
+_CODE |= {"AutoFeatureExtractor": "evil.F", "AutoTokenizer": ["evil.T", None]}
+
+
+@pytest.mark.parametrize(
+    "file", ["config.json", "processor_config.json", "tokenizer_config.json", "all"]
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_code_in_a_folder_is_neither_run_nor_asked_for(
+    make_checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch, file: str, known: bool
+) -> None:
+    monkeypatch.setattr("builtins.input", _raises(AssertionError("asked")))
+    folder = make_checkpoint()
+    trace = folder / "it ran"
+    (folder / "evil.py").write_text(f"import os\nos.mkdir({str(trace)!r})\n")
+    kinds = {
+        "config.json": "model_type",
+        "processor_config.json": "processor_class",
+        "tokenizer_config.json": "tokenizer_class",
+    }
+    for name in kinds if file == "all" else [file]:
+        path = folder / name
+        settings = json.loads(path.read_text()) | {"auto_map": _CODE}
+        if name == "processor_config.json":
+            settings["feature_extractor"]["auto_map"] = _CODE
+        if not known:
+            settings[kinds[name]] = "Evil"
+        path.write_text(json.dumps(settings))
+    for read in (load, load_checkpoint):
+        try:
+            read(folder)
+        except InputError as error:
+            assert str(folder) in str(error)
+            assert "\n" not in str(error)
+            assert "trust_remote_code" not in str(error)
+    assert not trace.exists()
+    if known:
+        load(folder)
+
+
+@pytest.mark.parametrize("named", ["/etc/passwd", "../model.safetensors", "a/../../b.safetensors"])
+def test_an_index_cannot_name_files_outside_the_folder(
+    make_checkpoint: MakeCheckpoint, named: str
+) -> None:
+    folder = make_checkpoint()
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").rename(folder.parent / "model.safetensors")
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": dict.fromkeys(weights, named)}))
+    with pytest.raises(InputError, match="index.json names .*outside the folder"):
+        load_checkpoint(folder)
+    (folder / "part.safetensors").symlink_to(folder.parent / "model.safetensors")
+    for weight_map in ({}, [], None, {"a": 3}):
+        index.write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+        with pytest.raises(InputError, match=str(folder)):
+            load_checkpoint(folder)
+    named = "part.safetensors"  # as the hub's cache has them
+    index.write_text(json.dumps({"metadata": {}, "weight_map": dict.fromkeys(weights, named)}))
+    load_checkpoint(folder)
+
+
+def _multilingual(folder: Path, language: str | None) -> Path:
+    """Weights and vocabularies of two languages, as MMS has them; the weights are eng's."""
+    special = ["<pad>", "<s>", "</s>", "<unk>", "|"]
+    letters = {"eng": [*"abcdef"], "fra": [*"fedcbaz"]}
+    vocabularies = {
+        name: {one: label for label, one in enumerate(special + held)}
+        for name, held in letters.items()
+    }
+    model = tiny_model("wav2vec2", vocab_size=11, adapter_attn_dim=8, do_stable_layer_norm=True)
+    model.save_pretrained(folder)
+    adapter = {
+        name: torch.randn(12, *one.shape[1:])
+        if name.startswith("lm_head")
+        else torch.randn_like(one)
+        for name, one in model._get_adapters().items()
+    }
+    save_file(adapter, folder / "adapter.fra.safetensors")
+    (folder / "vocab.json").write_text(json.dumps(vocabularies))
+    tokenizer = transformers.Wav2Vec2CTCTokenizer(folder / "vocab.json", target_lang="eng")
+    processor = transformers.Wav2Vec2Processor(Wav2Vec2FeatureExtractor(), tokenizer)
+    processor.save_pretrained(folder)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"target_lang": language}))
+    return folder
+
+
+def test_the_adapter_of_the_tokenizers_language_is_loaded(tmp_path: Path) -> None:
+    folder = _multilingual(tmp_path / "mms", "fra")
+    found = load_checkpoint(folder)
+    adapter = load_file(folder / "adapter.fra.safetensors")
+    state = found.model.state_dict()
+    assert {name for name, one in adapter.items() if torch.equal(state[name], one)} == set(adapter)
+    assert (found.outputs, found.labels.written[11]) == (12, "z")
+    expected = load_file(folder / "model.safetensors")
+    name = "wav2vec2.encoder.layers.1.attention.q_proj.weight"
+    assert torch.equal(state[name], expected[name])
+
+
+@pytest.mark.parametrize(
+    ("language", "message"),
+    [
+        (None, "vocabularies of eng, fra, and target_lang .* is None; set it to one of these"),
+        ("deu", "vocabularies of eng, fra, and target_lang .* is 'deu'"),
+        ("eng", "no adapter.eng.safetensors for its tokenizer's target_lang 'eng'"),
+    ],
+)
+def test_a_language_must_be_named_and_be_there(
+    tmp_path: Path, language: str | None, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        load_checkpoint(_multilingual(tmp_path / "mms", language))
+
+
+def test_a_language_without_a_vocabulary_of_its_own_is_refused(
+    make_checkpoint: MakeCheckpoint,
+) -> None:
+    folder = make_checkpoint()
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"target_lang": "fra"}))
+    with pytest.raises(InputError, match="a single vocabulary, and target_lang .* remove it"):
+        load_checkpoint(folder)
+
+
+def test_a_type_that_is_no_float_s_says_nothing_of_the_weights(
+    make_checkpoint: MakeCheckpoint,
+) -> None:
+    folder = make_checkpoint()
+    _as_bin(folder)
+    _change_config(folder, dtype="int8")
+    assert load_checkpoint(folder).stored_bits == 32

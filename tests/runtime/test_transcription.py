@@ -137,3 +137,20 @@ def test_a_real_model_gives_every_frame_of_a_long_file_once(
     )
     assert list(transcribe_files(recogniser, [file], Chunking(1, 0.2))) == [(file, "text")]
     assert decoded == [recogniser.frames_of(round(5.03 * RATE))]
+
+
+def test_outputs_that_are_not_finite_are_no_silence(
+    make_recogniser: MakeRecogniser, corpus: Corpus, tmp_path: Path
+) -> None:
+    """Finite weights whose sums overflow."""
+    recogniser = make_recogniser()
+    recogniser.model.lm_head.weight.data.fill_(3e38)
+    files = [tmp_path / "speech" / f"{index}.wav" for index in (3, 0)]
+    refused: list[InputError] = []
+    assert list(transcribe_files(recogniser, files, Chunking(), refused=refused.append)) == []
+    for file, error in zip(files, refused, strict=True):
+        assert f"{file}: the model's outputs are not finite" in str(error)
+    with pytest.raises(InputError, match=r"0\.wav: .*not finite"):
+        list(transcribe_files(recogniser, files[1:], Chunking()))
+    with pytest.raises(InputError, match=r"noise: utterance u\d: .*not finite"):
+        recognise(recogniser, corpus)
