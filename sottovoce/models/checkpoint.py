@@ -17,7 +17,8 @@ from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
 )
-from transformers.utils import SAFE_WEIGHTS_NAME, cached_file
+from transformers.utils import SAFE_WEIGHTS_NAME
+from transformers.utils.hub import cached_file
 
 from sottovoce.artifact.reader import read_artifact
 from sottovoce.errors import InputError, naming
@@ -139,8 +140,9 @@ def _stored_bits(source: str | Path, config: Any) -> int:
         file = Path(cached) if isinstance(cached, str) else file
     if not file.is_file():
         dtype = getattr(config, "dtype", None)
-        stored = isinstance(dtype, torch.dtype) and dtype.is_floating_point
-        return torch.finfo(dtype if stored else torch.float32).bits
+        if isinstance(dtype, torch.dtype) and dtype.is_floating_point:
+            return torch.finfo(dtype).bits
+        return 32
     with safe_open(file, framework="pt") as tensors:
         slices = [tensors.get_slice(name) for name in tensors.keys()]  # noqa: SIM118
     largest = max(slices, key=lambda one: math.prod(one.get_shape()))

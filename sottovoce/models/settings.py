@@ -95,7 +95,7 @@ def _flat(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _check(file: str, name: str, value: object) -> None:
+def _check(file: str, name: str, value: Any) -> None:
     """One setting; those that say nothing (null) or are no numbers are left to transformers."""
     lowest, highest = (1, _SIZES[name]) if name in _SIZES else _RATES
     if name == "sampling_rate" or (name in _SIZES and value is not None):
@@ -119,5 +119,5 @@ def _check(file: str, name: str, value: object) -> None:
         raise InputError(f"{file} has {name} {value:,}; no model has more than {_LARGEST:,}")
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)

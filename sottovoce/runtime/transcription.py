@@ -54,6 +54,7 @@ def transcribe_files(
             chunks = [piece for _, piece in pool if isinstance(piece, Chunk)]
             labels = iter(_best_labels(engine, chunks, heard))
             for file, piece in pool:
+                failure = piece if isinstance(piece, InputError) else None
                 if isinstance(piece, Chunk):
                     best.append(next(labels))
                     if not piece.last:
@@ -61,13 +62,13 @@ def transcribe_files(
                     finite = [one for one in best if one is not None]
                     if len(finite) == len(best):
                         yield file, engine.labels.decode(np.concatenate(finite))
-                        best = []
-                        continue
-                    piece = not_finite(str(file))
-                if refused is None:
-                    raise piece
-                refused(piece)
+                    else:
+                        failure = not_finite(str(file))
                 best = []
+                if failure is not None and refused is None:
+                    raise failure
+                if failure is not None and refused is not None:
+                    refused(failure)
 
 
 def _pieces(engine: Engine, cutter: Cutter, files: Sequence[Path]) -> Iterator[Piece]:
