@@ -27,5 +27,10 @@ def printable(text: object) -> str:
     )
 
 
+def printable_lines(text: object) -> str:
+    """The same of text that may have several lines."""
+    return "\n".join(map(printable, str(text).split("\n")))
+
+
 def _is_control(character: str) -> bool:
     return unicodedata.category(character) in _UNPRINTABLE or character in _OVERRIDES

@@ -6,7 +6,7 @@ from typing import Any
 import rich.console
 from rich.segment import Segment
 
-from sottovoce.wording import printable
+from sottovoce.wording import printable, printable_lines
 
 
 def say(*columns: object) -> None:
@@ -27,5 +27,4 @@ class Console(rich.console.Console):
 def _printable_segment(segment: Segment) -> Segment:
     if segment.control or segment.text.isprintable():
         return segment
-    lines = segment.text.split("\n")
-    return Segment("\n".join(map(printable, lines)), segment.style)
+    return Segment(printable_lines(segment.text), segment.style)

@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from sottovoce.wording import printable, printable_lines
+
 
 def text(plain: object) -> str:
     """One line that shows `plain` as it is, in a paragraph or a table's cell."""
-    line = " ".join(str(plain).split())
+    line = printable(" ".join(str(plain).split()))
     return re.sub(r"([\\`*_\[\]|~])", r"\\\1", escape(line, quote=False))
 
 
@@ -27,7 +29,7 @@ def fenced(code: str, language: str) -> str:
     """A code block whose fence is longer than any run of backticks inside."""
     longest = max(map(len, re.findall("`+", code)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{code}\n{fence}"
+    return f"{fence}{language}\n{printable_lines(code)}\n{fence}"
 
 
 def _line(cells: Iterable[str]) -> str:

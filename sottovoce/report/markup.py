@@ -2,6 +2,8 @@
 
 from html import escape
 
+from sottovoce.wording import printable_lines
+
 VOID = frozenset({"meta", "br", "hr"})
 
 
@@ -36,4 +38,4 @@ def _render(child: object) -> str:
 
 
 def _plain(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else printable_lines(value)

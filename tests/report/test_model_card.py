@@ -82,3 +82,11 @@ def test_hostile_text_neither_opens_markup_nor_breaks_the_header():
 def test_writing_leaves_only_the_card(tmp_path):
     write_card(example_record(), tmp_path / "README.md", "base-4bit")
     assert [entry.name for entry in tmp_path.iterdir()] == ["README.md"]
+
+
+def test_controls_in_names_are_shown_and_not_obeyed():
+    name = "a\x1b[2J\u202eb"
+    text = card(replace(example_record(source=name), evaluated_on=name), "small")
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert r"a\\x1b\[2J\\u202eb" in text

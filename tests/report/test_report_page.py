@@ -287,3 +287,11 @@ def test_writing_replaces_the_file_and_leaves_nothing_beside_it(record, tmp_path
 def test_a_folder_that_is_not_there_is_named(record, tmp_path):
     with pytest.raises(InputError, match=r"nowhere.*report\.html cannot be written"):
         write_report(record, tmp_path / "nowhere" / "report.html")
+
+
+def test_controls_in_names_are_shown_and_not_obeyed(record):
+    name = "a\x1b[2J\u202eb"
+    text = page(replace(record, evaluated_on=name, command=f"{name}\nc"))
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "a\\x1b[2J\\u202eb\nc" in text
