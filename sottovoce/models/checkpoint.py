@@ -6,6 +6,7 @@ import pickle
 import re
 from importlib.util import find_spec
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ from sottovoce.models.families import family_of
 from sottovoce.models.family import Family
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.models.settings import check_config, check_extractor
-from sottovoce.models.weight_files import check_weight_files
+from sottovoce.models.weight_files import check_indices, check_size
 
 EXPORT_FACTS = "export.json"
 """In a folder that was exported: how it is run."""
@@ -73,7 +74,8 @@ def _read_model(source: str | Path, config: Any, **changes: Any) -> tuple[Any, A
     """The model with its weights, and what transformers tells of the loading."""
     ctc_class = getattr(transformers, family_of(config.model_type).ctc_class)
     with naming(str(source)):
-        _read(lambda: check_weight_files(Path(source), config, ctc_class), source)
+        check_indices(Path(source))
+    _read(lambda: check_size(Path(source), config, ctc_class), source)
     model, report = _read(
         lambda: ctc_class.from_pretrained(
             source,
@@ -315,8 +317,26 @@ def _refuse_unreadable_tokenizer(source: str | Path, family: Family) -> None:
     _refuse_unnamed_language(source)
 
 
+_TOKENIZER_TYPES: dict[str, tuple[type | UnionType, str]] = {
+    "do_lower_case": (bool | None, "true or false"),
+    "word_delimiter_token": (str | dict | None, "a token"),
+    "target_lang": (str | None, "a language"),
+}
+
+
+def _refuse_tokenizer_settings(source: str | Path) -> None:
+    """Where one is of a type that transformers would take for something else."""
+    settings = _settings_in(source, "tokenizer_config.json")
+    for name, (kind, meant) in _TOKENIZER_TYPES.items():
+        if not isinstance(settings.get(name), kind):
+            raise InputError(
+                f"{source}: tokenizer_config.json has {name} {settings[name]!r}; it must be {meant}"
+            )
+
+
 def _refuse_unnamed_language(source: str | Path) -> None:
     """Where vocab.json holds a vocabulary for each language (MMS), one must be named."""
+    _refuse_tokenizer_settings(source)
     vocabularies = _settings_in(source, "vocab.json")
     nested = [name for name, held in vocabularies.items() if isinstance(held, dict)]
     language = _settings_in(source, "tokenizer_config.json").get("target_lang")
@@ -371,8 +391,9 @@ def _read(read: Any, source: str | Path) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else repr(error)
+    """Of what an exception says; the second one too where the first announces it."""
+    first, *others = str(error).strip().splitlines() or [repr(error)]
+    return f"{first} {others[0].strip()}" if first.endswith(":") and others else first
 
 
 def _refuse_gaps(model: Any, report: Any, family: Family, source: str | Path) -> None:

@@ -54,6 +54,12 @@ def check_config(config: Any) -> None:
     settings = config.to_dict()
     for name, value in _flat(settings):
         _check("config.json", name, value)
+    attention = str(getattr(config, "_attn_implementation", None))
+    if "/" in attention:
+        raise InputError(
+            f"config.json names code for its attention, {attention}, which is not run; remove "
+            "attn_implementation"
+        )
     encoder = settings.get("encoder_config") or settings
     width, heads = encoder["hidden_size"], encoder["num_attention_heads"]
     if width % heads:

@@ -13,30 +13,34 @@ _SLACK = 1 << 24
 """Numbers of a model that a checkpoint may lack: a new head, an embedding for masks."""
 
 
-def check_weight_files(folder: Path, config: Any, ctc_class: Any) -> None:
-    """Of a folder; nothing is checked of a hub id, whose files come from the hub alone.
-
-    Raises:
-        InputError: an index names a file outside the folder, or the config asks for far more
-            numbers than the files hold: what is missing would be made up, in memory.
-    """
-    if not folder.is_dir():
-        return
+def check_indices(folder: Path) -> None:
+    """Raises InputError where an index of a folder names a file of weights outside of it."""
     for index in sorted(folder.glob("*.index.json")):
         _check_index(index)
+
+
+def check_size(folder: Path, config: Any, ctc_class: Any) -> None:
+    """Of a folder; the files of a hub id are not here yet.
+
+    Raises:
+        InputError: the config asks for far more numbers than the files of weights hold: what is
+            missing would be made up, in memory.
+    """
     held = sum(
         file.stat().st_size
         for pattern in ("*.safetensors", "*.bin")
         for file in folder.glob(pattern)
     )
+    if not held:
+        return
     config = copy.deepcopy(config)
     config.vocab_size = config.vocab_size or 1  # of a model without a head
     with torch.device("meta"):
         asked = sum(one.numel() for one in ctc_class(config).parameters())
-    if held and asked > held + _SLACK:  # each number takes a byte at least
+    if asked > held + _SLACK:  # each number takes a byte at least
         raise InputError(
-            f"config.json asks for a model of {asked:,} numbers, and its files of weights have "
-            f"{held:,} bytes; put the config there that the weights were saved with"
+            f"{folder}: config.json asks for a model of {asked:,} numbers, and its files of "
+            f"weights have {held:,} bytes; put the config there that the weights were saved with"
         )
 
 

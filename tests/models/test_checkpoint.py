@@ -409,6 +409,9 @@ def test_a_tokenizer_that_cannot_be_read_is_told(
         ({"intermediate_size": 2**18, "hidden_size": 2**16}, "asks for a model of [0-9,]+ numbers"),
         ({"vocab_size": None}, "cannot read the checkpoint"),
         ({"dtype": "nonsense"}, "cannot read the checkpoint"),
+        ({"layer_norm_eps": "1e-5"}, "'layer_norm_eps': TypeError"),
+        ({"hidden_act": "evil"}, "^cannot read the checkpoint"),
+        ({"attn_implementation": "evil/kernel"}, "names code for its attention, evil/kernel"),
     ],
 )
 def test_settings_that_no_model_has_are_refused_before_it_is_built(
@@ -616,3 +619,22 @@ def test_a_type_that_is_no_float_s_says_nothing_of_the_weights(
     _as_bin(folder)
     _change_config(folder, dtype="int8")
     assert load_checkpoint(folder).stored_bits == 32
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("do_lower_case", "no"),
+        ("word_delimiter_token", 7),
+        ("word_delimiter_token", ["|"]),
+        ("target_lang", ["eng"]),
+    ],
+)
+def test_a_setting_of_the_tokenizer_of_another_type_is_refused(
+    make_checkpoint: MakeCheckpoint, name: str, value: object
+) -> None:
+    folder = make_checkpoint()
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(InputError, match=f"tokenizer_config.json has {name} "):
+        load_checkpoint(folder)
