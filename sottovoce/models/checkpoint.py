@@ -156,8 +156,9 @@ def load(source: str | Path) -> Recogniser:
     """Any recogniser: a compressed folder or a checkpoint of transformers, ready to transcribe."""
     if not is_artifact(source):
         return _recogniser(source, _read_config(source))
+    config = _read(lambda: _config_of(source), source)
     with naming(str(source)):
-        check_config(_read(lambda: _config_of(source), source))
+        check_config(config)
     model, processor = read_artifact(Path(source))
     family = family_of(model.config.model_type)
     _refuse_extractor(processor.feature_extractor, source, family, model.config)

@@ -18,11 +18,12 @@ import numpy as np
 from transformers import AutoModelForCTC, PreTrainedModel
 
 from sottovoce.artifact.packed_model import plan_of
-from sottovoce.errors import InputError
+from sottovoce.errors import InputError, naming
 from sottovoce.exporters.folder import read_facts, write_export
 from sottovoce.models.checkpoint import is_export, load, read_processor
 from sottovoce.models.families import family_of
 from sottovoce.models.recogniser import Recogniser, best_device
+from sottovoce.models.weight_files import check_indices
 from sottovoce.runtime.compiled_torch import compiled
 from sottovoce.runtime.engine import Engine
 from sottovoce.runtime.graph_engine import GraphEngine, Run
@@ -161,10 +162,13 @@ def _exported(folder: Path, runtime: str) -> Engine:
 
 def _in_transformers(folder: Path) -> PreTrainedModel:
     """What was exported to transformers itself."""
+    with naming(str(folder)):
+        check_indices(folder)
     try:
         return AutoModelForCTC.from_pretrained(folder, trust_remote_code=False).eval()
-    except (OSError, ValueError, ImportError, RuntimeError) as error:
-        raise InputError(f"transformers cannot read {folder}: {error}; export it again") from error
+    except Exception as error:  # whichever part of transformers comes upon what is wrong
+        reason = next(iter(str(error).splitlines()), repr(error))
+        raise InputError(f"transformers cannot read {folder}: {reason}; export it again") from error
 
 
 def _graph_of(recogniser: Recogniser, target: str) -> Path:
