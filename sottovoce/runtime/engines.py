@@ -156,7 +156,8 @@ def _exported(folder: Path, runtime: str) -> Engine:
         fitting = ", ".join(readers or [TORCH])
         raise InputError(f"{folder} was exported to {target}, which is run by {fitting}")
     prepare = partial(family.front_end.graph_inputs, processor.feature_extractor)
-    labels = labels_of(processor.tokenizer)
+    with naming(str(folder)):
+        labels = labels_of(processor.tokenizer)
     return GraphEngine(name, readers[name].read(folder, target), prepare, interface, labels)
 
 

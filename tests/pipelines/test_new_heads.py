@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from program import Ended, save_speech, sottovoce, write_manifest
+from program import Ended, save_checkpoint, save_speech, sottovoce, write_manifest
+from safetensors.torch import load_file, save_file
 from tiny import noise, tiny_model
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2FeatureExtractor
 
@@ -84,3 +85,30 @@ def test_an_encoder_of_its_own_type_is_refused_by_name(tmp_path: Path) -> None:
     )
     assert ended.status == 2
     assert "'parakeet_encoder' are not supported" in ended.err
+
+
+def test_a_head_that_the_config_names_and_the_weights_lack_is_made(tmp_path: Path) -> None:
+    checkpoint, speech = save_checkpoint(tmp_path / "start"), save_speech(tmp_path / "s")
+    weights = load_file(checkpoint / "model.safetensors")
+    kept = {name: one for name, one in weights.items() if not name.startswith("lm_head")}
+    save_file(kept, checkpoint / "model.safetensors", metadata={"format": "pt"})
+    out = ("--out", tmp_path / "out")
+    ended = sottovoce("finetune", checkpoint, "--train", speech, "--dev", speech, *out, *QUICK)
+    assert ended.status == 0, ended.err
+    assert "has no CTC head: it gets a new head over 3 characters (abc)" in ended.err
+    assert load(tmp_path / "out").outputs == 6
+    ended = sottovoce("transcribe", checkpoint, speech.with_name("0.wav"))
+    assert "no CTC head; `sottovoce finetune" in ended.err
+
+
+def test_a_training_that_ends_with_blanks_alone_says_so(tmp_path: Path) -> None:
+    tiny_model("wav2vec2").base_model.save_pretrained(tmp_path / "backbone")
+    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path / "backbone")
+    speech = save_speech(tmp_path / "s")
+    ended = sottovoce(
+        *("finetune", tmp_path / "backbone", "--train", speech, "--dev", speech),
+        *("--out", tmp_path / "out", "--steps", 40, "--learning-rate", 0.1, "--evaluations", 1),
+    )
+    assert ended.status == 0, ended.err
+    silent = not any(load(tmp_path / "out").recognise([noise(0.4), noise(0.5, 1)]))
+    assert ("every hypothesis of" in ended.err) is silent is True

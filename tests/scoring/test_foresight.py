@@ -8,6 +8,7 @@ from sottovoce.scoring.foresight import (
     LEAST_VARIANCE,
     fewest_errors,
     nothing_told,
+    silence_warnings,
     too_few_told,
 )
 
@@ -59,3 +60,11 @@ def test_a_model_no_better_than_silence_recognises_nothing(errors: int, told: in
     found = nothing_told(_scored(np.full(5, errors), "system"), Path("start"), "dev")
     assert len(found) == told
     assert all("start recognises nothing of dev (WER 100.00%)" in one for one in found)
+
+
+def test_a_model_that_writes_nothing_is_told() -> None:
+    reference = Transcripts("reference", {"u": ("", ("a",)), "v": ("", ("b",))})
+    for words, told in (((), True), (("c",), False)):
+        hypothesis = Transcripts("hypothesis", {"u": ("", ()), "v": ("", words)})
+        warnings = silence_warnings(score(reference, hypothesis), "out")
+        assert any("every hypothesis of out is empty" in one for one in warnings) is told

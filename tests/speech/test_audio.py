@@ -175,3 +175,12 @@ def test_stated_durations_may_be_off_by_a_tenth_of_a_second_and_2_percent(
 def test_a_clip_goes_by_its_name_or_its_path():
     assert str(AudioClip(Path("a/b.wav"))) == "a/b.wav"
     assert str(AudioClip(lambda: b"", name="row 3")) == "row 3"
+
+
+def test_samples_beyond_any_scale_are_named(tmp_path):
+    """Their squares overflow, and what is normalised by them is silence."""
+    path = tmp_path / "loud.wav"
+    soundfile.write(path, [0.0, -1e30, 0.0], 16000, subtype="FLOAT")
+    assert "full scale" in refused(AudioClip(path))
+    soundfile.write(path, [0.0, 32767.0, -32768.0], 16000, subtype="FLOAT")
+    assert read_audio(AudioClip(path), 16000).max() == 32767

@@ -113,3 +113,14 @@ def test_what_the_first_updates_hear_is_known_without_reading_it(
     heard = [one.id for one in speech.heard(RECIPE, updates)]
     assert heard == [one.id for one in corpus.utterances if one.id in names]
     assert (len(heard) == len(corpus.utterances)) == (updates >= an_epoch)
+
+
+def test_a_corpus_whose_transcripts_are_all_empty_is_refused(
+    make_recogniser: MakeRecogniser, corpus: Corpus
+) -> None:
+    recogniser = make_recogniser()
+    silent = tuple(replace(one, text="") for one in corpus.utterances)
+    with pytest.raises(InputError, match="noise: every transcript is empty"):
+        _speech(Corpus("noise", silent), recogniser)
+    _speech(Corpus("noise", (*silent[1:], corpus.utterances[0])), recogniser)
+    TrainingSpeech(Corpus("noise", silent), recogniser, transcribed=False)
