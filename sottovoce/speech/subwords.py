@@ -12,7 +12,7 @@ from sottovoce.errors import InputError
 from sottovoce.speech.labels import Labels, refuse_absurd_labels
 from sottovoce.text.case import case_of
 from sottovoce.text.punctuation import without_punctuation
-from sottovoce.text.unicode_form import canonical, composed
+from sottovoce.text.unicode_form import composed
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class SubwordLabels(Labels):
 
     def _joined(self, labels: Sequence[int]) -> str:
         backend: Any = self.tokenizer.backend_tokenizer
-        return canonical(backend.decode(labels))
+        return " ".join(composed(backend.decode(labels)).split())
 
     @property
     def pieces(self) -> tuple[str, ...]:

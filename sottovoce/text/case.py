@@ -9,6 +9,7 @@ Convert = Callable[[str], str]
 
 _TURKIC_LETTERS = frozenset("abcçdefgğhıijklmnoöprsştuüvyzâîûəäxqwñňýžêţúūŋéóʼʻ")
 """Lower-case letters of Turkish, Azerbaijani and other Latin alphabets with a dotless i."""
+_DOT_ABOVE = "\u0307"
 _DOTTED = {ord("i"): "İ", ord("ı"): "I"}
 _LEAST_SHARE = 0.1
 """Of ı for each i in Turkic text, whose languages have two in three to one in three."""
@@ -36,8 +37,9 @@ def case_of(letters: Iterable[str]) -> Convert:
 def is_turkic(letters: Iterable[str]) -> bool:
     """Whether a vocabulary's letters are those of a language that writes i with and without dot."""
     letters = frozenset(letters)
-    small = {lower(one, turkic=True) for one in letters if one.isalpha()}
-    return not letters.isdisjoint("ıİ") and small <= _TURKIC_LETTERS
+    if letters.isdisjoint("ıİ") or _DOT_ABOVE in letters:  # which Python's lower() makes of İ
+        return False
+    return {lower(one, turkic=True) for one in letters if one.isalpha()} <= _TURKIC_LETTERS
 
 
 def reads_turkic(text: str) -> bool:
@@ -62,5 +64,5 @@ def upper(text: str, *, turkic: bool, kept: frozenset[str] = frozenset()) -> str
     sharp_s = "ẞ" if "ẞ" in kept else "ß"  # which becomes SS where it is not kept
     text = text.replace("ẞ", "ß").replace("ß", sharp_s)
     if turkic:
-        text = text.replace("i\u0307", "i").translate(_DOTTED)
+        text = text.replace(f"i{_DOT_ABOVE}", "i").translate(_DOTTED)
     return composed("".join(one if one in kept else one.upper() for one in text))

@@ -5,6 +5,8 @@ import unicodedata
 _JOINERS = "\u200c\u200d"
 """Zero-width (non-)joiners, which spell words of Persian and of Indian languages."""
 
+_APOSTROPHES = str.maketrans(dict.fromkeys("’ʼ＇", "'"))
+
 
 def composed(text: str) -> str:
     """In Unicode's form NFC."""
@@ -17,11 +19,12 @@ def is_invisible(character: str) -> bool:
 
 
 def canonical(text: str) -> str:
-    """Text as it is compared with other text: composed, single spaces, nothing invisible.
+    """Text as it is compared with other text: composed, single spaces, nothing invisible, and one
+    apostrophe (').
 
     Zero-width joiners are kept: they tell words apart.
     """
     if not text.isascii():
         visible = (one for one in text if one in _JOINERS or not is_invisible(one))
-        text = composed("".join(visible))
+        text = composed("".join(visible)).translate(_APOSTROPHES)
     return " ".join(text.split())

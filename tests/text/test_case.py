@@ -15,6 +15,7 @@ UPPER_TURKISH = "ABCÇDEFGĞHIİJKLMNOÖPRSŞTUÜVYZ"
         (AZERBAIJANI, "QIZIL İLƏ", "qızıl ilə"),
         (UPPER_TURKISH, "istanbul ısparta i\u0307", "İSTANBUL ISPARTA İ"),
         (AZERBAIJANI.upper().replace("I", "İ", 1) + "I", "ilə qızıl", "İLƏ QIZIL"),
+        (TURKISH + "\u0307", "DIŞ İl", "diş i\u0307l"),  # learnt from what Python lowered
         (ENGLISH, "I İstanbul", "i i\u0307stanbul"),
         (ENGLISH + "ıñøł", "I AM", "i am"),
         (ENGLISH.upper(), "straße ﬁ", "STRASSE FI"),

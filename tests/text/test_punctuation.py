@@ -36,3 +36,4 @@ def test_compared_text_has_one_form() -> None:
     assert canonical("cafe\u0301\u00a0 ouvert\ufeff\u200f") == "café ouvert"
     assert canonical("می\u200cخواهم") == "می\u200cخواهم"
     assert canonical("don't  stop") == "don't stop"
+    assert canonical("don’t donʼt don＇t boys’") == "don't don't don't boys'"
