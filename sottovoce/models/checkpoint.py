@@ -26,7 +26,7 @@ from sottovoce.errors import InputError, naming
 from sottovoce.models.families import family_of
 from sottovoce.models.family import Family
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.models.settings import check_config, check_extractor
+from sottovoce.models.settings import check_config, check_extractor, check_settings
 from sottovoce.models.weight_files import check_indices, check_size
 
 EXPORT_FACTS = "export.json"
@@ -130,7 +130,9 @@ def _settings_in(source: str | Path, name: str) -> dict[str, Any]:
     try:
         held = json.loads(file.read_text(encoding="utf-8")) if file is not None else {}
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{source}: {name} is not a valid JSON file; put it there anew") from error
+        raise InputError(
+            f"cannot read the checkpoint {source}: {name} is not valid JSON; put it there anew"
+        ) from error
     return held if isinstance(held, dict) else {}
 
 
@@ -256,7 +258,18 @@ def _config_of(source: str | Path) -> Any:
             pass
         except Exception as error:  # of whichever HTTP client: transformers would try six times
             raise OSError(f"the hub cannot be reached ({_first_line(error)})") from error
+    _check_files_of_settings(source)
     return AutoConfig.from_pretrained(source, trust_remote_code=False)
+
+
+def _check_files_of_settings(source: str | Path) -> None:
+    """Of a folder; a hub id's are checked once they are here."""
+    if not Path(source).is_dir():
+        return
+    for name in ("config.json", "preprocessor_config.json", "processor_config.json"):
+        settings = _settings_in(source, name)
+        with naming(str(source)):
+            check_settings(name, settings)
 
 
 def _ready(model: Any) -> None:
@@ -281,6 +294,7 @@ def read_processor(source: str | Path, family: Family, config: Any = None) -> An
     """
     processor_class = getattr(transformers, family.processor)
     _refuse_unreadable_tokenizer(source, family)
+    _check_files_of_settings(source)
     # Not AutoProcessor: one with a language model would ask for packages that are not needed.
     processor = _read(
         lambda: processor_class.from_pretrained(source, trust_remote_code=False), source

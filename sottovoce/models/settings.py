@@ -44,16 +44,27 @@ _SIZES = {
 _LISTS = ("conv_dim", "conv_kernel", "conv_stride")
 _RATES = (1_000, 384_000)
 """Of audio, Hz."""
+_PARTS = ("encoder_config", "feature_extractor")
 _SHARES = ("dropout", "_prob", "layerdrop", "dropout_positions")
 """What ends so is a share from 0 to 1."""
 _SWITCHES = ("do_normalize", "return_attention_mask", "do_stable_layer_norm", "conv_bias")
 
 
-def check_config(config: Any) -> None:
-    """Raises InputError where config.json has a setting of a kind or size that no model has."""
-    settings = config.to_dict()
+def check_settings(file: str, settings: Mapping[str, Any]) -> None:
+    """Raises InputError where a file has a setting of a kind or size that no model has.
+
+    Before transformers reads it: some fill the memory while they are read, such as the labels of
+    "num_labels" and the filters of "num_mel_bins".
+    """
     for name, value in _flat(settings):
-        _check("config.json", name, value)
+        _check(file, name, value)
+
+
+def check_config(config: Any) -> None:
+    """Raises InputError where a model's settings, defaults included, do not suit each other or
+    cannot be meant."""
+    settings = config.to_dict()
+    check_settings("config.json", settings)
     attention = str(getattr(config, "_attn_implementation", None))
     if "/" in attention:
         raise InputError(
@@ -95,7 +106,7 @@ def check_extractor(extractor: Any, config: Any) -> None:
 
 def _flat(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in settings.items():
-        if name == "encoder_config" and isinstance(value, Mapping):
+        if name in _PARTS and isinstance(value, Mapping):
             yield from _flat(value)
         else:
             yield name, value
@@ -115,7 +126,7 @@ def _check(file: str, name: str, value: Any) -> None:
     elif name.endswith(_SHARES) and value is not None:
         if not _is_number(value) or not 0 <= value <= 1:
             raise InputError(f"{file} has {name} {value!r}; it must be a number from 0 to 1")
-    elif name in _SWITCHES and not isinstance(value, bool):
+    elif name in _SWITCHES and not isinstance(value, bool | None):
         raise InputError(f"{file} has {name} {value!r}; it must be true or false")
     elif isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{file} has {name} {value!r}; it must be a finite number")
