@@ -1,6 +1,7 @@
 """Precisions of every kind."""
 
-from itertools import product
+from collections.abc import Sequence
+from itertools import combinations, product
 
 from sottovoce.plan import STORABLE_BITS, Precision
 from sottovoce.quantizers.grids import GRIDS
@@ -19,6 +20,30 @@ EVERY_PRECISION = [
     Precision(bits, grid, granularity, block, scale_bits)
     for (grid, bits), (granularity, block), scale_bits in product(GRIDS_OF, GROUPED, (None, 16))
 ]
+
+
+def _pairs(precision: Precision) -> set[tuple[tuple[str, object], ...]]:
+    settings = {
+        "bits": precision.bits,
+        "grid": precision.grid,
+        "scale per": precision.block or precision.granularity,
+        "scale bits": precision.scale_bits,
+    }
+    return set(combinations(settings.items(), 2))
+
+
+def pairwise(precisions: Sequence[Precision]) -> list[Precision]:
+    """A few of them in which every two settings that occur together in all of them do so too."""
+    missing = {pair for precision in precisions for pair in _pairs(precision)}
+    chosen: list[Precision] = []
+    while missing:
+        chosen.append(max(precisions, key=lambda precision: len(_pairs(precision) & missing)))
+        missing -= _pairs(chosen[-1])
+    return chosen
+
+
+PAIRWISE_PRECISIONS = pairwise(EVERY_PRECISION)
+"""For tests in which settings meet in pairs at most; bit-exactness runs over every precision."""
 
 
 def described(value: object) -> str | None:

@@ -8,13 +8,13 @@ from sottovoce.quantizers.grids import codes_of
 
 
 @pytest.mark.parametrize("bits", STORABLE_BITS)
-@pytest.mark.parametrize("columns", [1, 2, 3, 5, 7, 8, 9, 13, 16, 31, 768])
-def test_codes_survive_and_rows_take_whole_bytes(bits: float, columns: int) -> None:
-    codes = torch.randint(0, codes_of(bits), (5, columns), dtype=torch.uint8)
-    packed = pack(codes, bits)
-    assert packed.dtype == torch.uint8
-    assert packed.shape == (5, packed_columns(columns, bits))
-    assert torch.equal(unpack(packed, bits, columns), codes)
+def test_codes_survive_and_rows_take_whole_bytes(bits: float) -> None:
+    for columns in (1, 2, 3, 5, 7, 8, 9, 13, 16, 31, 768):
+        codes = torch.randint(0, codes_of(bits), (5, columns), dtype=torch.uint8)
+        packed = pack(codes, bits)
+        assert packed.dtype == torch.uint8
+        assert packed.shape == (5, packed_columns(columns, bits))
+        assert torch.equal(unpack(packed, bits, columns), codes), columns
 
 
 def test_ternary_codes_are_digits_five_in_a_byte() -> None:

@@ -32,14 +32,14 @@ def both(encoder, waveforms, dtype=torch.float32):
     return FramesFirst(copy.deepcopy(encoder)).to(dtype)(waveforms.to(dtype)).float(), expected
 
 
-@pytest.mark.parametrize("samples", [70, 71, 73, 500, 1003])
 @pytest.mark.parametrize(("kernel", "stride"), [(10, 5), (20, 5), (7, 3), (4, 4), (3, 4)])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("norm", ["group", "layer"])
-def test_frames_are_those_of_the_encoder(norm, bias, kernel, stride, samples):
-    waveforms = torch.randn(2, samples)
-    found, expected = both(encoder_of(norm, kernel, stride, bias=bias), waveforms)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+def test_frames_are_those_of_the_encoder(norm, bias, kernel, stride):
+    encoder = encoder_of(norm, kernel, stride, bias=bias)
+    for samples in (70, 71, 73, 500, 1003):
+        found, expected = both(encoder, torch.randn(2, samples))
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def slow_waveforms():
