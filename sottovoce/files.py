@@ -10,6 +10,35 @@ from pathlib import Path
 from sottovoce.errors import InputError
 
 
+def refuse_missing(path: str | Path) -> None:
+    """Raises InputError where nothing has this path."""
+    if not Path(path).exists():
+        raise InputError(f"{path} does not exist")
+
+
+def refuse_taken(out: Path) -> None:
+    """See that a folder can be made, without making it.
+
+    Raises:
+        InputError: `out` is there already, lies beneath a file, or in a folder that one may not
+            write to.
+    """
+    if out.exists() or out.is_symlink():
+        raise InputError(f"{out} exists; choose another --out or delete it")
+    refuse_unwritable(out)
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Raises InputError where a folder that may be there could not be made or written to."""
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    if not there.is_dir():
+        raise InputError(f"{folder} cannot be written: {there} is a file; choose another --out")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(
+            f"{folder} cannot be written: you may not write to {there}; choose another --out"
+        )
+
+
 @contextmanager
 def new_folder(folder: Path, size: int) -> Iterator[Path]:
     """Gives a folder to fill; it gets its name when everything in it is on the disk, or never.

@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from sottovoce.cli.arguments import CORPUS, FloatAttention, Out
+from sottovoce.cli.checks import check_places
+from sottovoce.errors import InputError
+from sottovoce.quantizers.rules import INPUT_RANGES
 
 
 def calibrate(
@@ -39,6 +41,10 @@ def calibrate(
 
     Example: sottovoce calibrate small --calibration some-speech --dev dev-clean --out small-int8
     """
+    if rule not in INPUT_RANGES:
+        raise InputError(f"rule is {rule!r}; it must be one of {', '.join(INPUT_RANGES)}")
+    check_places(models=(model, baseline), speech=(calibration, dev), out=out)
+    from sottovoce.cli.loading import quiet_console
     from sottovoce.cli.summary import print_summary
     from sottovoce.pipelines.calibration import calibrate as run
 
@@ -50,6 +56,6 @@ def calibrate(
         evaluate_on=dev,
         float_attention=float_attention,
         baseline=baseline,
-        console=Console(stderr=True),
+        console=quiet_console(),
     )
     print_summary(record, out)

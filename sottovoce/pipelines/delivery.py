@@ -1,9 +1,7 @@
 """The end of every compression: pack, read back, compare bit for bit, and write the papers."""
 
 import json
-import shlex
 import shutil
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -19,6 +17,7 @@ from rich.console import Console
 from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packed_model import plan_of
 from sottovoce.artifact.writer import write_artifact
+from sottovoce.command import command_line
 from sottovoce.errors import InputError
 from sottovoce.files import write_text
 from sottovoce.models.checkpoint import is_artifact, load
@@ -149,7 +148,7 @@ def documented(
     record = RunRecord(
         version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=_command_line(),
+        command=command_line() or "# called from Python; recipe.toml holds every dial",
         device=_device_name(packed.device),
         evaluated_on=evaluation.name,
         seconds=time.monotonic() - begun,
@@ -177,14 +176,6 @@ def write_papers(folder: Path, record: RunRecord, score: Score, name: str) -> No
     score.hypothesis.write_trn(folder / "compressed.trn")
     write_report(record, folder / "report.html")
     write_card(record, folder / "README.md", name)
-
-
-def _command_line() -> str:
-    """The command line, where the program was run; else a comment in its place."""
-    program, *words = sys.argv
-    if Path(program).name == "sottovoce":
-        return shlex.join(["sottovoce", *words])
-    return "# called from Python; recipe.toml holds every dial"
 
 
 def _device_name(device: torch.device) -> str:

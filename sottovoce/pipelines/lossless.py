@@ -27,6 +27,7 @@ from sottovoce.pipelines.measured import (
     scored,
     warn,
 )
+from sottovoce.pipelines.question import Question
 from sottovoce.recipe import Recipe
 from sottovoce.report.record import RunRecord, SizeTried
 from sottovoce.report.verdict import headline
@@ -44,24 +45,6 @@ from sottovoce.version import __version__
 
 _SIZES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0)
 """Bits; nearer to one another where a step is a larger share of the size."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What "lossless" is to mean.
-
-    Attributes:
-        alpha: level of significance, two-sided.
-        detectable: relative loss that the test must have been able to find.
-    """
-
-    alpha: float = 0.05
-    detectable: float = 0.10
-
-    def __post_init__(self) -> None:
-        for name in ("alpha", "detectable"):
-            if not 0 < getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")
 
 
 @dataclass(frozen=True)

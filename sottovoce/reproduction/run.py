@@ -22,8 +22,8 @@ from sottovoce.pipelines.measured import float_system, scored
 from sottovoce.recipe import Recipe, over
 from sottovoce.report.record import System, TrainingPoint
 from sottovoce.reproduction.page import Measured, write_pages
-from sottovoce.reproduction.results import ALL, INPUT, Result, pooled, rate_over
-from sottovoce.reproduction.table import Table, TableRow
+from sottovoce.reproduction.results import ALL, Result, pooled, rate_over
+from sottovoce.reproduction.table import INPUT, Table, TableRow
 from sottovoce.runtime.recognition import references
 from sottovoce.scoring import Score, Transcripts, matched_pairs, score
 from sottovoce.speech.corpora import read_corpus
@@ -90,9 +90,7 @@ def reproduce(
             begun with other arguments; or at the end, where rows failed while others did not.
     """
     known = [row.name for row in table.rows if row.method != "published"]
-    for name in rows or ():
-        if name not in known:
-            raise InputError(f"the table has no row {name!r} to run; it has {', '.join(known)}")
+    table.check(rows, shared or {})
     corpora = {name: read_corpus(path) for name, path in tests.items()}
     training = read_corpus(train_on)
     for corpus in corpora.values():

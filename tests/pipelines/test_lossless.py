@@ -14,8 +14,9 @@ from sottovoce.errors import InputError, Interrupted
 from sottovoce.models.checkpoint import load
 from sottovoce.pipelines import lossless
 from sottovoce.pipelines.joint import compress
-from sottovoce.pipelines.lossless import Question, bisected, ladder
+from sottovoce.pipelines.lossless import bisected, ladder
 from sottovoce.pipelines.measured import scored
+from sottovoce.pipelines.question import Question
 from sottovoce.plan import STORABLE_BITS
 from sottovoce.recipe import Recipe
 from sottovoce.report.record import RunRecord, SizeTried, System
