@@ -25,10 +25,14 @@ def next_command() -> str | None:
     return shlex.join(["sottovoce", *words, *resume])
 
 
-def how_to_go_on() -> str:
-    """The end of a sentence that says how a run goes on that stopped, or was not to begin anew."""
+def how_to_go_on(in_python: str = "call it again with resume=True") -> str:
+    """The end of a sentence that says how a run goes on that stopped, or was not to begin anew.
+
+    Args:
+        in_python: where the library was called.
+    """
     line = next_command()
-    return "call it again with resume=True" if line is None else f"go on with: {line}"
+    return in_python if line is None else f"go on with: {line}"
 
 
 def _words() -> list[str] | None:

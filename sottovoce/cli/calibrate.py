@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sottovoce.cli.arguments import CORPUS, FloatAttention, Out
+from sottovoce.cli.arguments import CORPUS, FloatAttention, Out, Resume
 from sottovoce.cli.checks import check_places
 from sottovoce.errors import InputError
 from sottovoce.quantizers.rules import INPUT_RANGES
@@ -32,6 +32,7 @@ def calibrate(
     baseline: Annotated[
         str | None, typer.Option(help="Test the result against this recogniser too.")
     ] = None,
+    resume: Resume = False,
 ) -> None:
     """Give a compressed model 8-bit inputs, so that it runs on integer kernels.
 
@@ -56,6 +57,7 @@ def calibrate(
         evaluate_on=dev,
         float_attention=float_attention,
         baseline=baseline,
+        resume=resume,
         console=quiet_console(),
     )
     print_summary(record, out)

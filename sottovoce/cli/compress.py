@@ -64,8 +64,8 @@ def compress(
     Example: sottovoce compress facebook/wav2vec2-base-100h --train train-clean-100 --dev dev-clean
     --bits 4 --out small
     """
-    asked = {"alpha": alpha, "detectable": detectable}
-    asked = {name: value for name, value in asked.items() if value is not None}
+    given = {"alpha": alpha, "detectable": detectable}
+    asked = {name: value for name, value in given.items() if value is not None}
     if asked and not lossless:
         raise InputError("--alpha and --detectable are questions of --lossless: give that too")
     if lossless:

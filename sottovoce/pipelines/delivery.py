@@ -41,6 +41,7 @@ from sottovoce.runtime.recognition import references
 from sottovoce.scoring import Score, Transcripts
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.overlap import overlap_told
+from sottovoce.training.run import Run
 from sottovoce.version import __version__
 from sottovoce.wording import counted
 
@@ -99,6 +100,18 @@ def read_back(folder: Path, device: torch.device, expected: torch.Tensor) -> Rec
     return found
 
 
+def measured_baselines(
+    recogniser: Recogniser, evaluation: Corpus, baseline: str | Path | None, console: Console
+) -> list[Measured]:
+    """What a compressed model is compared with: the input checkpoint first, then what was asked."""
+    before = scored(recogniser, evaluation, "input checkpoint", console)
+    console.print(f"input checkpoint: WER {100 * before.wer:.2f}%")
+    found = [Measured(float_system("input checkpoint", recogniser, before), before)]
+    if baseline is not None:
+        found.append(baseline_of(baseline, evaluation, before.reference, console))
+    return found
+
+
 def baseline_of(
     model: str | Path, evaluation: Corpus, reference: Transcripts, console: Console
 ) -> Measured:
@@ -122,9 +135,8 @@ def measured(name: str, model: str | Path, recogniser: Recogniser, own: Score) -
 
 
 def documented(
+    run: Run,
     packed: Recogniser,
-    folder: Path,
-    name: str,
     baselines: Sequence[Measured],
     evaluation: Corpus,
     console: Console,
@@ -134,10 +146,9 @@ def documented(
     history: tuple[TrainingPoint, ...] = (),
     **facts: Any,
 ) -> RunRecord:
-    """Measure a packed model and write its papers, the record among them, into its folder.
+    """Measure a packed model and write its papers, the record among them, into the run's folder.
 
     Args:
-        name: that the folder will have.
         baselines: what the result is compared with, the input checkpoint first.
         begun: when, on the monotonic clock.
         expected_bits: of each layer under the distribution that was learnt.
@@ -154,7 +165,7 @@ def documented(
         seconds=time.monotonic() - begun,
         systems=(
             *(one.system for one in baselines),
-            packed_system("compressed", folder, plan, shapes, after),
+            packed_system("compressed", run.finished, plan, shapes, after),
         ),
         comparisons=tuple(comparison(one, after) for one in baselines),
         layers=layer_rows(packed, plan, shapes, expected_bits),
@@ -163,7 +174,7 @@ def documented(
         got_worse=got_worse(baselines[0].score, after),
         **facts,
     )
-    write_papers(folder, record, after, name)
+    write_papers(run.finished, record, after, run.out.name)
     return record
 
 

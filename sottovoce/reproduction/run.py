@@ -11,8 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from sottovoce.command import how_to_go_on
 from sottovoce.errors import InputError, Interrupted
-from sottovoce.files import write_text
+from sottovoce.files import read_json, refuse_unwritable, write_text
 from sottovoce.models.checkpoint import is_artifact, load, load_checkpoint
 from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.pipelines.delivery import measured
@@ -31,8 +32,8 @@ from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.overlap import overlapping, refuse_overlap
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.processes import alone, leader_first, leads, meet
+from sottovoce.training.run import differing, unfinished
 from sottovoce.training.spent import Spent
-from sottovoce.training.state import unfinished
 from sottovoce.version import __version__
 
 Scores = Mapping[str, Score]
@@ -155,8 +156,8 @@ def _begin(given: _Inputs, start: Recogniser, training: Corpus) -> None:
     }
     file = given.out / "settings.json"
     if file.exists():
-        found = json.loads(file.read_text())
-        different = [name for name, value in settings.items() if found.get(name) != value]
+        found = read_json(file, f"delete {given.out} and begin anew")
+        different = differing(found, settings)
         different += [
             f"test speech {name!r}"
             for name, known in dict(found["test speech"]).items()
@@ -176,6 +177,7 @@ def _begin(given: _Inputs, start: Recogniser, training: Corpus) -> None:
         speech, recipes = dict(found["test speech"]) | speech, found["recipes"] | recipes
     elif given.out.exists():
         raise InputError(f"{given.out} exists and is no table's folder; choose another --out")
+    refuse_unwritable(given.out)
     (given.out / "rows").mkdir(parents=True, exist_ok=True)
     write_text(file, json.dumps({**settings, "test speech": speech, "recipes": recipes}, indent=2))
 
@@ -238,7 +240,7 @@ def _trained(given: _Inputs, row: TableRow) -> Path:
             finetune(*common, recipe, resume=resume, console=given.console)
     except Interrupted as stopped:
         raise Interrupted(
-            f"interrupted in row {row.name}; the same command goes on with it"
+            f"interrupted in row {row.name}; {how_to_go_on('call it again')}"
         ) from stopped
     return folder
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from transformers import set_seed
 
+from sottovoce.command import how_to_go_on
 from sottovoce.errors import InputError, Interrupted
 from sottovoce.memory import enough_memory, memory_kept
 from sottovoce.models.recogniser import Recogniser
@@ -24,7 +25,6 @@ from sottovoce.training.batch import Batch, TrainingSpeech
 from sottovoce.training.processes import alone, anyone, combined, leads
 from sottovoce.training.spent import Spent, stopwatch
 from sottovoce.training.state import (
-    GOES_ON,
     Saved,
     WorkFolder,
     optimizer_tensors,
@@ -146,7 +146,7 @@ def train(
                 save()
                 raise InputError(
                     f"{error}; update {index} of {total} is kept in {work.path}, and once this is "
-                    f"mended {GOES_ON}"
+                    f"mended {how_to_go_on()}"
                 ) from error
             told = make_update(objective, groups, optimizer, batch, Update(index, total), recipe)
             point = TrainingPoint(index + 1, **asdict(spent()), **told)
@@ -162,8 +162,8 @@ def train(
                 last_save = time.monotonic()
             if stopping:
                 raise Interrupted(
-                    f"interrupted after update {point.step} of {total}; it is kept in {work.path}, "
-                    f"and {GOES_ON}"
+                    f"interrupted after update {point.step} of {total}, which is kept in "
+                    f"{work.path}; {how_to_go_on()}"
                 )
         _refuse_divergence(groups)
         if len(history) > begun:

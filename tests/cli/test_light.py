@@ -115,8 +115,8 @@ def test_importing_the_library_registers_with_transformers() -> None:
 
 
 def test_names_that_are_listed_apart_are_those_that_there_are() -> None:
-    assert CHOICES == (AUTO, *IN_TORCH, *RUNTIMES)
-    assert INPUT_RANGES == tuple(RULES)
+    assert (AUTO, *IN_TORCH, *RUNTIMES) == CHOICES
+    assert tuple(RULES) == INPUT_RANGES
     resuming = {
         name for name, one in COMMANDS.items() if "resume" in [flag.name for flag in one.params]
     }
