@@ -24,7 +24,7 @@ from sottovoce.files import read_json, refuse_taken, write_text
 from sottovoce.models.checkpoint import is_artifact, load, refuse_export
 from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.pipelines.delivery import (
-    baseline_of,
+    baselines_of,
     documented,
     measured,
     measured_on,
@@ -33,6 +33,7 @@ from sottovoce.pipelines.delivery import (
 )
 from sottovoce.pipelines.float_inputs import notes_on_float_inputs
 from sottovoce.pipelines.measured import scored
+from sottovoce.pipelines.prepared import calibrated_inputs
 from sottovoce.posttraining.attention import round_attention
 from sottovoce.posttraining.calibration import CalibrationSpeech
 from sottovoce.posttraining.layers import RoundedInputs
@@ -64,6 +65,8 @@ def calibrate(
 ) -> RunRecord:
     """Give packed layers and attention's products fixed ranges of 8 bits, where that does no harm.
 
+    The parameters are the command's.
+
     Args:
         source: a compressed folder.
         calibration: a corpus; audio is enough if `evaluate_on` is given.
@@ -85,22 +88,17 @@ def calibrate(
     recogniser = load(source).to(best_device())
     speech = read_corpus(calibration, transcribed=evaluate_on is None)
     evaluation = speech if evaluate_on is None else read_corpus(evaluate_on)
-    inputs = {
-        "model": recogniser.fingerprint(),
-        "calibration speech": speech.fingerprint,
-        "evaluation speech": evaluation.fingerprint,
-    }
+    inputs = calibrated_inputs(recogniser, speech, evaluation)
     dials: dict[str, object] = {"rule": rule, "float_attention": float_attention}
     with Run.open(out, inputs, dials, resume=resume, console=console) as run:
         name = f"input: {Path(source).name}"
         before = scored(recogniser, evaluation, name, console)
-        baselines = [measured(name, source, recogniser, before)]
-        if baseline is not None:
-            baselines.append(baseline_of(baseline, evaluation, before.reference, console))
+        baselines = [
+            measured(name, source, recogniser, before),
+            *baselines_of(baseline, evaluation, before.reference, console),
+        ]
         _round_inputs(recogniser, speech, rule, run.path / _TRIALS, console)
-        if not float_attention:
-            round_attention(recogniser, CalibrationSpeech(recogniser, speech), speech, console)
-        found = _written(run, recogniser)
+        found = _written(run, recogniser, None if float_attention else speech, console)
         record = documented(
             run,
             found,
@@ -116,8 +114,16 @@ def calibrate(
     return record
 
 
-def _written(run: Run, recogniser: Recogniser) -> Recogniser:
-    """The recogniser, written into the run's folder and read back."""
+def _written(
+    run: Run, recogniser: Recogniser, speech: Corpus | None, console: Console
+) -> Recogniser:
+    """The recogniser, written into the run's folder and read back.
+
+    Args:
+        speech: on which attention's products are rounded first; None leaves them.
+    """
+    if speech is not None:
+        round_attention(recogniser, CalibrationSpeech(recogniser, speech), speech, console)
     shutil.rmtree(run.finished, ignore_errors=True)
     expected = probe(lambda: nullcontext(recogniser))
     rewrite_artifact(run.finished, recogniser.model, recogniser.processor)

@@ -106,23 +106,25 @@ def measured_baselines(
     """What a compressed model is compared with: the input checkpoint first, then what was asked."""
     before = scored(recogniser, evaluation, "input checkpoint", console)
     console.print(f"input checkpoint: WER {100 * before.wer:.2f}%")
-    found = [Measured(float_system("input checkpoint", recogniser, before), before)]
-    if baseline is not None:
-        found.append(baseline_of(baseline, evaluation, before.reference, console))
-    return found
+    return [
+        Measured(float_system("input checkpoint", recogniser, before), before),
+        *baselines_of(baseline, evaluation, before.reference, console),
+    ]
 
 
-def baseline_of(
-    model: str | Path, evaluation: Corpus, reference: Transcripts, console: Console
-) -> Measured:
-    """A recogniser that the compressed one is compared with. Raises InputError where it writes in
-    other characters than the reference."""
+def baselines_of(
+    model: str | Path | None, evaluation: Corpus, reference: Transcripts, console: Console
+) -> list[Measured]:
+    """A recogniser that the compressed one is compared with; none where None is asked for. Raises
+    InputError where it writes in other characters than the reference."""
+    if model is None:
+        return []
     name, recogniser = described(model), load(model).to(best_device())
     if references(recogniser, evaluation).utterances != reference.utterances:
         raise InputError(f"{name} writes in other characters or case: no fair baseline")
     own = scored(recogniser, evaluation, name, console)
     console.out(f"{name}: WER {100 * own.wer:.2f}%")
-    return measured(name, model, recogniser, own)
+    return [measured(name, model, recogniser, own)]
 
 
 def measured(name: str, model: str | Path, recogniser: Recogniser, own: Score) -> Measured:
@@ -147,6 +149,8 @@ def documented(
     **facts: Any,
 ) -> RunRecord:
     """Measure a packed model and write its papers, the record among them, into the run's folder.
+
+    It has eight parameters: what a pipeline hands over at its end.
 
     Args:
         baselines: what the result is compared with, the input checkpoint first.

@@ -53,6 +53,8 @@ def finetune(
 ) -> Measured:
     """Fine-tune a recogniser in full precision with the CTC loss.
 
+    The parameters are the command's.
+
     Args:
         source: hub id or folder. A checkpoint without a CTC head gets one, over the characters of
             the training transcripts, with the processor to match.

@@ -51,6 +51,8 @@ def compress(
     A recipe with one candidate makes it uniform quantization, one with another `plan_by` P1's
     two-stage baseline.
 
+    The parameters are the command's.
+
     Args:
         source: hub id or folder of a full-precision checkpoint with a CTC head.
         train_on, evaluate_on: corpora, in any form that `read_corpus` reads; the second may be one

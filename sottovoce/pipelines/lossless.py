@@ -65,6 +65,8 @@ def compress_lossless(
     part of the speech then calls the model worse, the next larger size that passes is taken; that
     part has then had a say, so with every look its risk of missing a loss is halved.
 
+    The parameters are the command's.
+
     Args:
         evaluate_on: a corpus of at least 20 utterances; it shares none with `train_on`.
         recipe: its size (`bits`, `eta`) is not used, and may be None.
@@ -86,29 +88,14 @@ def compress_lossless(
     start = Prepared.read(source, train_on, evaluate_on, console, transcribed=not recipe.unlabelled)
     start.recogniser.to(joined().device)
     refuse_overlap(start.speech.corpus, start.evaluation)
-    decide_on, judge_on = halves(start.evaluation)
+    halves(start.evaluation)  # refuses now what is too little
     rivals = [_Rival("input checkpoint", source, start.recogniser)]
     if baseline is not None:
         rivals.append(_Rival.read(baseline, start))
     with Run.open(
         out, start.inputs, {"recipe": recipe.to_record()}, resume=resume, console=console
     ) as run:
-        before = [one.measured_on(decide_on, console) for one in rivals]
-        for told in nothing_told(before[0].score, source, decide_on.name):
-            raise InputError(told)
-        beside = [one.measured_on(judge_on, console) for one in rivals]
-        on_too_few = (beside[0].score, judge_on.name, question.alpha, question.detectable)
-        warn(too_few_told(*on_too_few), console)
-        search = _Search(
-            run,
-            replace(start, evaluation=decide_on),
-            recipe,
-            question,
-            before,
-            beside,
-            judge_on,
-            cache or run.path / "shared",
-        )
+        search = _search(run, start, recipe, question, rivals, cache or run.path / "shared")
         record, own = search.smallest()
         if leads():
             shutil.rmtree(run.finished, ignore_errors=True)
@@ -138,6 +125,32 @@ class _Rival:
     def measured_on(self, speech: Corpus, console: Console) -> Measured:
         own = scored(self.recogniser, speech, self.name, console)
         return measured(self.name, self.model, self.recogniser, own)
+
+
+def _search(
+    run: Run,
+    start: Prepared,
+    recipe: Recipe,
+    question: Question,
+    rivals: Sequence[_Rival],
+    cache: str | Path,
+) -> "_Search":
+    """What a search begins with: the rivals measured on either part of the speech, once for all
+    sizes.
+
+    Raises:
+        InputError: the start point recognises nothing.
+    """
+    console = start.console
+    decide_on, judge_on = halves(start.evaluation)
+    before = [one.measured_on(decide_on, console) for one in rivals]
+    for told in nothing_told(before[0].score, start.source, decide_on.name):
+        raise InputError(told)
+    beside = [one.measured_on(judge_on, console) for one in rivals]
+    first = beside[0].score
+    warn(too_few_told(first, judge_on.name, question.alpha, question.detectable), console)
+    deciding = replace(start, evaluation=decide_on)
+    return _Search(run, deciding, recipe, question, before, beside, judge_on, cache)
 
 
 @dataclass(frozen=True)

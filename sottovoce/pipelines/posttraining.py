@@ -21,6 +21,7 @@ from sottovoce.pipelines.delivery import (
     probe,
 )
 from sottovoce.pipelines.float_inputs import notes_on_float_inputs
+from sottovoce.pipelines.prepared import calibrated_inputs
 from sottovoce.plan import INPUT_BITS, Plan, Precision
 from sottovoce.posttraining.attention import round_attention
 from sottovoce.posttraining.calibration import CalibrationSpeech
@@ -51,6 +52,8 @@ def quantize(
 ) -> RunRecord:
     """Quantize a CTC recogniser without training it.
 
+    The parameters are the command's.
+
     Args:
         source: hub id or folder of a full-precision checkpoint with a CTC head.
         calibration: a corpus; audio is enough if `evaluate_on` is given.
@@ -72,11 +75,7 @@ def quantize(
     recogniser.model.requires_grad_(requires_grad=False)
     speech = read_corpus(calibration, transcribed=evaluate_on is None)
     evaluation = speech if evaluate_on is None else read_corpus(evaluate_on)
-    inputs = {
-        "model": recogniser.fingerprint(),
-        "calibration speech": speech.fingerprint,
-        "evaluation speech": evaluation.fingerprint,
-    }
+    inputs = calibrated_inputs(recogniser, speech, evaluation)
     recipe = settings.to_record()
     with Run.open(out, inputs, {"settings": recipe}, resume=resume, console=console) as run:
         baselines = measured_baselines(recogniser, evaluation, baseline, console)

@@ -20,7 +20,7 @@ class Prepared:
 
     Attributes:
         source: the checkpoint, as it was given.
-        recogniser: the start point. It is copied to be trained, and stays as it is.
+        recogniser: the start point. A compression trains copies of it.
         evaluation: speech that results are measured on.
     """
 
@@ -63,3 +63,14 @@ class Prepared:
             "training speech": self.speech.corpus.fingerprint,
             "evaluation speech": self.evaluation.fingerprint,
         }
+
+
+def calibrated_inputs(
+    recogniser: Recogniser, calibration: Corpus, evaluation: Corpus
+) -> dict[str, str]:
+    """A fingerprint of each thing that a run without training reads."""
+    return {
+        "model": recogniser.fingerprint(),
+        "calibration speech": calibration.fingerprint,
+        "evaluation speech": evaluation.fingerprint,
+    }

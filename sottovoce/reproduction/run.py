@@ -78,6 +78,8 @@ def reproduce(
     They are written anew after every row. Run again with the same arguments, it goes on; rows and
     test sets may be added.
 
+    The parameters are the command's.
+
     Args:
         tests: name -> corpus; the first also watches the training (nothing is chosen by it).
         out: folder of the table; the rows' models are in `rows` inside, and what several rows
@@ -94,8 +96,6 @@ def reproduce(
     table.check(rows, shared or {})
     corpora = {name: read_corpus(path) for name, path in tests.items()}
     training = read_corpus(train_on)
-    for corpus in corpora.values():
-        refuse_overlap(training, corpus)
     given = _Inputs(
         table=table,
         checkpoint=str(checkpoint),
@@ -107,12 +107,7 @@ def reproduce(
         chosen=frozenset(rows or known) | {table.baseline},
         console=console or Console(stderr=True),
     )
-    for one, other in combinations(given.combined, 2):
-        if twice := overlapping(corpora[one], corpora[other]):
-            raise InputError(
-                f"test sets {one} and {other} both hold {twice[0]!r}, which a verdict over both "
-                "would count twice"
-            )
+    _refuse_shared_speech(given, training)
     start = load_checkpoint(given.checkpoint)
     TrainingSpeech(training, start)
     for corpus in corpora.values():
@@ -124,23 +119,43 @@ def reproduce(
             _trained(given, row)
         meet()
         return ()
+    results = _written(given, start)
+    meet()
+    return results
+
+
+def _written(given: _Inputs, start: Recogniser) -> tuple[Result, ...]:
+    """The rows' results; the pages are written anew after each."""
     results: tuple[Result, ...] = ()
     failures: dict[str, str] = {}
     for result in _results(given, start, failures):
         results = (*results, result)
-        told = Measured(table, results, tuple(given.tests), given.combined, failures)
+        told = Measured(given.table, results, tuple(given.tests), given.combined, failures)
         write_pages(told, given.out)
     if failures:
         write_pages(told, given.out)
         raise InputError("; ".join(f"row {name} failed: {why}" for name, why in failures.items()))
-    meet()
     return results
+
+
+def _refuse_shared_speech(given: _Inputs, training: Corpus) -> None:
+    """Where test speech was trained on, or is in two sets that one verdict is over."""
+    for corpus in given.corpora.values():
+        refuse_overlap(training, corpus)
+    for one, other in combinations(given.combined, 2):
+        if twice := overlapping(given.corpora[one], given.corpora[other]):
+            raise InputError(
+                f"test sets {one} and {other} both hold {twice[0]!r}, which a verdict over both "
+                "would count twice"
+            )
 
 
 def _begin(given: _Inputs, start: Recogniser, training: Corpus) -> None:
     """Note what the rows are made of, where none of those that are begun was made of other things.
 
     What a table tells of its rows may change, and rows and test sets may be added.
+
+    The parameters are the command's.
     """
     settings = {
         "version of sottovoce": __version__,
