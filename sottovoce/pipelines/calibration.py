@@ -65,8 +65,6 @@ def calibrate(
 ) -> RunRecord:
     """Give packed layers and attention's products fixed ranges of 8 bits, where that does no harm.
 
-    The parameters are the command's.
-
     Args:
         source: a compressed folder.
         calibration: a corpus; audio is enough if `evaluate_on` is given.
@@ -75,7 +73,7 @@ def calibrate(
         evaluate_on: a corpus; None measures on the calibration speech, and says so.
         float_attention: whether attention's products keep floating point.
         baseline: another recogniser to test the result against.
-        resume: go on with an interrupted run.
+        resume: go on with an interrupted run (as all of these, a flag of the command).
 
     Returns:
         What `metrics.json` holds.

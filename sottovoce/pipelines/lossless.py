@@ -218,9 +218,9 @@ class _Search:
         """The model's record with the verdict on speech that the search did not decide on.
 
         Args:
-            looks: that were taken at this speech before; each halves the risk of missing a loss.
+            looks: that were taken at this speech before.
         """
-        power = 1 - (1 - POWER) / 2**looks
+        power = power_of_look(looks)
         record = RunRecord.of(self.folder(bits))
         packed = load(self.folder(bits)).to(best_device())
         after = scored(packed, self.judge_on, "compressed", self.start.console)
@@ -260,6 +260,11 @@ def bisected(rungs: Sequence[float], tried: Callable[[float], SizeTried]) -> tup
         walked = (*walked, found)
         low, high = (low, middle - 1) if found.passed else (middle + 1, high)
     return walked
+
+
+def power_of_look(looks: int) -> float:
+    """Of the test at this speech after so many looks at it: each halves the risk of a miss."""
+    return 1 - (1 - POWER) / 2**looks
 
 
 def upwards(

@@ -119,12 +119,12 @@ def reproduce(
             _trained(given, row)
         meet()
         return ()
-    results = _written(given, start)
+    results = _run_rows(given, start)
     meet()
     return results
 
 
-def _written(given: _Inputs, start: Recogniser) -> tuple[Result, ...]:
+def _run_rows(given: _Inputs, start: Recogniser) -> tuple[Result, ...]:
     """The rows' results; the pages are written anew after each."""
     results: tuple[Result, ...] = ()
     failures: dict[str, str] = {}
