@@ -8,6 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from rich.console import Console
 from rich.markup import escape
 
@@ -35,6 +36,9 @@ from sottovoce.training.processes import alone, leader_first, leads, meet
 from sottovoce.training.run import differing, unfinished
 from sottovoce.training.spent import Spent
 from sottovoce.version import __version__
+
+_OWN = {"rows", "settings.json"}
+"""Either is in a table's folder, whatever stopped it."""
 
 Scores = Mapping[str, Score]
 """Test set -> a row's score on it."""
@@ -113,7 +117,8 @@ def reproduce(
     for corpus in corpora.values():
         references(start, corpus)
     with leader_first():
-        _begin(given, start, training)
+        if leads():
+            _begin(given, start, training)
     if not leads():
         for row in _to_run(given):
             _trained(given, row)
@@ -154,8 +159,6 @@ def _begin(given: _Inputs, start: Recogniser, training: Corpus) -> None:
     """Note what the rows are made of, where none of those that are begun was made of other things.
 
     What a table tells of its rows may change, and rows and test sets may be added.
-
-    The parameters are the command's.
     """
     settings = {
         "version of sottovoce": __version__,
@@ -169,6 +172,20 @@ def _begin(given: _Inputs, start: Recogniser, training: Corpus) -> None:
         for row in given.table.rows
         if row.method != "published"
     }
+    refuse_unwritable(given.out)
+    if given.out.exists() and {one.name for one in given.out.iterdir()}.isdisjoint(_OWN):
+        raise InputError(f"{given.out} exists and is no table's folder; choose another --out")
+    (given.out / "rows").mkdir(parents=True, exist_ok=True)
+    with FileLock(given.out / "lock"):  # the command may run twice at once on one table
+        _note(given, settings, speech, recipes)
+
+
+def _note(
+    given: _Inputs,
+    settings: Mapping[str, str],
+    speech: Mapping[str, str],
+    recipes: Mapping[str, Any],
+) -> None:
     file = given.out / "settings.json"
     if file.exists():
         found = read_json(file, f"delete {given.out} and begin anew")
@@ -189,11 +206,7 @@ def _begin(given: _Inputs, start: Recogniser, training: Corpus) -> None:
                     f"row {name} was begun with other dials; give the changed row another name, or "
                     f"delete {given.out / 'rows' / name} (or what is .unfinished of it)"
                 )
-        speech, recipes = dict(found["test speech"]) | speech, found["recipes"] | recipes
-    elif given.out.exists():
-        raise InputError(f"{given.out} exists and is no table's folder; choose another --out")
-    refuse_unwritable(given.out)
-    (given.out / "rows").mkdir(parents=True, exist_ok=True)
+        speech, recipes = {**found["test speech"], **speech}, {**found["recipes"], **recipes}
     write_text(file, json.dumps({**settings, "test speech": speech, "recipes": recipes}, indent=2))
 
 

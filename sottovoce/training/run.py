@@ -16,7 +16,7 @@ from rich.console import Console
 from sottovoce.command import how_to_go_on
 from sottovoce.errors import InputError
 from sottovoce.files import publish, read_json, refuse_taken, remove_folder, write_text
-from sottovoce.training.processes import leader_first, leads, meet
+from sottovoce.training.processes import joined, leader_first, leads, meet
 from sottovoce.training.state import WorkFolder, locked
 from sottovoce.version import __version__
 from sottovoce.wording import counted
@@ -64,8 +64,8 @@ class Run:
     ) -> Iterator["Run"]:
         """Inside, this process and no other is at work on `out`: it is a new run, or goes on.
 
-        A run that goes on computes with as many threads as it began with, for others would add up
-        in another order. One that ends before it has kept anything leaves nothing.
+        On a CPU a run that goes on computes with as many threads as it began with, for others would
+        add up in another order. One that ends before it has kept anything leaves nothing.
 
         Args:
             inputs: fingerprints of what the run reads.
@@ -185,9 +185,9 @@ def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
 
 @contextmanager
 def _as_many_threads(settings: Mapping[str, Any], console: Console) -> Iterator[None]:
-    """Inside, as many threads compute as when the run was begun."""
+    """Inside, as many threads compute as when the run was begun, where it is a CPU that does."""
     now = torch.get_num_threads()
-    begun = settings.get(_THREADS, now)
+    begun = settings.get(_THREADS, now) if joined().device.type == "cpu" else now
     if begun != now:
         console.out(f"computing with {counted(begun, 'thread')}, as the run was begun")
     torch.set_num_threads(begun)
