@@ -81,6 +81,9 @@ def flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # as of a folder, where the file system has no such thing
+            raise
     finally:
         os.close(descriptor)
 
