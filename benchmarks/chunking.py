@@ -32,7 +32,7 @@ from random_speech import BASE, random_recogniser
 from rows import RESULTS, machine, row_of
 
 from sottovoce.models.checkpoint import load_checkpoint
-from sottovoce.runtime.chunks import Chunking
+from sottovoce.runtime.chunking import Chunking
 from sottovoce.runtime.recognition import recognise, references
 from sottovoce.runtime.transcription import transcribe_files
 from sottovoce.scoring import Transcripts, score

@@ -30,7 +30,7 @@ from sottovoce.speech.batching import evaluation_order
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.loading import prefetched
 from sottovoce.training.losses import kl_divergence
-from sottovoce.training.state import unfinished
+from sottovoce.training.run import unfinished
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"

@@ -25,7 +25,7 @@ from commands import ROOT
 from rich.console import Console
 from rows import RESULTS, row_of
 
-from sottovoce.reproduction.results import INPUT
+from sottovoce.reproduction.table import INPUT
 
 ROWS = RESULTS / "losses.json"
 RECIPE_ROWS = RESULTS / "recipe_losses.json"

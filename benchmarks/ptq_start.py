@@ -28,7 +28,7 @@ from sottovoce.plan import Plan
 from sottovoce.posttraining.dials import PostTraining
 from sottovoce.recipe import read_recipe
 from sottovoce.report.record import RunRecord
-from sottovoce.training.state import unfinished
+from sottovoce.training.run import unfinished
 
 ROWS = RESULTS / "ptq_start.json"
 FOLDER = RUNS / "ptq-start"

@@ -21,8 +21,9 @@ from rows import RESULTS, row_of
 
 from sottovoce.models.checkpoint import load
 from sottovoce.pipelines.calibration import calibrate
+from sottovoce.runtime.choices import TORCH
 from sottovoce.runtime.engine import Engine
-from sottovoce.runtime.engines import RUNTIMES, TORCH, engine_of
+from sottovoce.runtime.engines import RUNTIMES, engine_of
 from sottovoce.runtime.recognition import Recognised, recognise, references
 from sottovoce.scoring import matched_pairs, score
 from sottovoce.speech.audio import read_audio

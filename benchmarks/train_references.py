@@ -26,7 +26,7 @@ from sottovoce.models.families import family_of
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.pipelines.full_precision import finetune
 from sottovoce.recipe import Training
-from sottovoce.training.state import unfinished
+from sottovoce.training.run import unfinished
 
 MODELS = ROOT / "benchmarks" / "models"
 RUNS = ROOT / "runs" / "references"

@@ -6,24 +6,31 @@
 
 Importing the package also teaches `transformers` to read what it writes:
 `AutoModelForCTC.from_pretrained("small")`.
+
+The program `sottovoce` alone imports the package without all this (docs/decisions/0028).
 """
 
-import sottovoce.artifact  # noqa: F401 - registers with transformers
-from sottovoce.errors import InputError, Interrupted
-from sottovoce.models.checkpoint import load
-from sottovoce.models.recogniser import Recogniser
-from sottovoce.pipelines.calibration import calibrate
-from sottovoce.pipelines.comparing import compare_systems as compare
-from sottovoce.pipelines.evaluating import Evaluation, evaluate, transcribe
-from sottovoce.pipelines.exporting import Export, export
-from sottovoce.pipelines.full_precision import finetune
-from sottovoce.pipelines.joint import compress
-from sottovoce.pipelines.lossless import Question, compress_lossless
-from sottovoce.pipelines.posttraining import quantize
-from sottovoce.plan import Plan, Precision
-from sottovoce.posttraining.dials import PostTraining
-from sottovoce.recipe import Recipe, Training, read_recipe
+import sys
+
 from sottovoce.version import __version__
+
+if "sottovoce_program" not in sys.modules:
+    import sottovoce.artifact  # noqa: F401 - registers with transformers
+    from sottovoce.errors import InputError, Interrupted
+    from sottovoce.models.checkpoint import load
+    from sottovoce.models.recogniser import Recogniser
+    from sottovoce.pipelines.calibration import calibrate
+    from sottovoce.pipelines.comparing import compare_systems as compare
+    from sottovoce.pipelines.evaluating import Evaluation, evaluate, transcribe
+    from sottovoce.pipelines.exporting import Export, export
+    from sottovoce.pipelines.full_precision import finetune
+    from sottovoce.pipelines.joint import compress
+    from sottovoce.pipelines.lossless import compress_lossless
+    from sottovoce.pipelines.posttraining import quantize
+    from sottovoce.pipelines.question import Question
+    from sottovoce.plan import Plan, Precision
+    from sottovoce.posttraining.dials import PostTraining
+    from sottovoce.recipe import Recipe, Training, read_recipe
 
 __all__ = [
     "Evaluation",

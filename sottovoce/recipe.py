@@ -20,7 +20,7 @@ from sottovoce.dials import PerBits, dial, dial_value, written
 from sottovoce.errors import InputError, naming
 from sottovoce.plan import WHOLE_BITS, Precision
 from sottovoce.quantizers.grids import GRIDS
-from sottovoce.quantizers.ranges import RANGES
+from sottovoce.quantizers.rules import RANGES
 
 SEARCH_GRANULARITIES = ("matrix", "module", "block")
 IMPORTANCE_GRADIENTS = ("sampled", "expected")

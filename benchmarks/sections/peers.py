@@ -7,7 +7,7 @@ from rows import RESULTS, Row, read_rows
 from tables import kept_rows
 
 from sections.cells import NOT_MEASURED, percent, standing, table, verdict
-from sottovoce.reproduction.results import INPUT
+from sottovoce.reproduction.table import INPUT
 
 
 def section() -> str:

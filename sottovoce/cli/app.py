@@ -8,7 +8,6 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
-import transformers
 import typer
 from safetensors import SafetensorError
 
@@ -25,9 +24,8 @@ from sottovoce.cli import (
     reproduce,
     transcribe,
 )
+from sottovoce.command import next_command
 from sottovoce.errors import InputError, Interrupted
-from sottovoce.training.processes import part, was_launched_to_follow
-from sottovoce.training.state import GOES_ON
 from sottovoce.version import __version__
 from sottovoce.wording import printable
 
@@ -77,17 +75,17 @@ def run() -> None:
     """Run the program; a user's mistake is one sentence and exit status 2."""
     if isinstance(sys.stdout, TextIOWrapper):  # what its encoding lacks is escaped, as on stderr
         sys.stdout.reconfigure(errors="backslashreplace")
-    if was_launched_to_follow():
+    if _follows():
         sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     for number in (signal.SIGINT, signal.SIGTERM):  # a training finishes its update first
         if signal.getsignal(number) != signal.SIG_IGN:  # as of a background job
             signal.signal(number, _stop)
-    transformers.logging.disable_progress_bar()
-    transformers.logging.set_verbosity_error()  # what it warns of on loading, we refuse or mend
     try:
         app()
     except SystemExit as ended:
-        if not ended.code:
+        if not ended.code and "torch" in sys.modules:
+            from sottovoce.training.processes import part
+
             part()
         raise
     except InputError as error:
@@ -99,11 +97,19 @@ def run() -> None:
 
 
 def _stop(number: int, _: Any) -> None:
-    sys.exit(_told(f"interrupted; where a run was begun {GOES_ON}", 128 + number))
+    line = next_command()
+    sys.exit(
+        _told("interrupted" if line is None else f"interrupted; go on with: {line}", 128 + number)
+    )
+
+
+def _follows() -> bool:
+    """Whether the environment says that another of several processes leads; waits for none."""
+    return int(os.environ.get("RANK", "0")) > 0
 
 
 def _failed(message: str) -> int:
-    if was_launched_to_follow():
+    if _follows():
         time.sleep(_LATER)
         sys.stderr = sys.__stderr__
     return _told(message, 2)

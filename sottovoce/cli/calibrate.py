@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
-from sottovoce.cli.arguments import CORPUS, FloatAttention, Out
-from sottovoce.cli.printing import Console
+from sottovoce.cli.arguments import CORPUS, FloatAttention, Out, Resume
+from sottovoce.cli.checks import check_places
+from sottovoce.errors import InputError
+from sottovoce.quantizers.rules import INPUT_RANGES
 
 
 def calibrate(
@@ -30,6 +32,7 @@ def calibrate(
     baseline: Annotated[
         str | None, typer.Option(help="Test the result against this recogniser too.")
     ] = None,
+    resume: Resume = False,
 ) -> None:
     """Give a compressed model 8-bit inputs, so that it runs on integer kernels.
 
@@ -39,6 +42,10 @@ def calibrate(
 
     Example: sottovoce calibrate small --calibration some-speech --dev dev-clean --out small-int8
     """
+    if rule not in INPUT_RANGES:
+        raise InputError(f"rule is {rule!r}; it must be one of {', '.join(INPUT_RANGES)}")
+    check_places(models=(model, baseline), speech=(calibration, dev), out=out)
+    from sottovoce.cli.loading import quiet_console
     from sottovoce.cli.summary import print_summary
     from sottovoce.pipelines.calibration import calibrate as run
 
@@ -50,6 +57,7 @@ def calibrate(
         evaluate_on=dev,
         float_attention=float_attention,
         baseline=baseline,
-        console=Console(stderr=True),
+        resume=resume,
+        console=quiet_console(),
     )
     print_summary(record, out)

@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from sottovoce.cli.arguments import CORPUS, Runtime
+from sottovoce.cli.checks import check_places
 from sottovoce.cli.printing import Console
+from sottovoce.runtime.choices import check_runtime
 from sottovoce.wording import counted
 
 
@@ -28,9 +30,12 @@ def compare(
 
     Example: sottovoce compare start small --data dev-clean
     """
+    check_runtime(runtime)
+    check_places(models=(a, b), speech=(data,))
+    from sottovoce.cli.loading import quiet_console
     from sottovoce.pipelines.comparing import compare_systems
 
-    result = compare_systems(a, b, data, Console(stderr=True), runtime=runtime)
+    result = compare_systems(a, b, data, quiet_console(), runtime=runtime)
     shown = Console(soft_wrap=True)
     shown.print(
         f"{result.test}: Z = {result.z:.3f}, p = {result.p:.3f}, "

@@ -1,13 +1,16 @@
 """`sottovoce compress`."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from sottovoce.cli.arguments import Checkpoint, Dev, Out, Resume, TrainOrAudio
+from sottovoce.cli.checks import check_places
 from sottovoce.cli.dials import with_dials
-from sottovoce.cli.printing import Console
+from sottovoce.errors import InputError
+from sottovoce.pipelines.question import Question
 from sottovoce.recipe import Recipe, read_recipe
 
 
@@ -61,11 +64,10 @@ def compress(
     Example: sottovoce compress facebook/wav2vec2-base-100h --train train-clean-100 --dev dev-clean
     --bits 4 --out small
     """
-    from sottovoce.cli.summary import print_summary
-    from sottovoce.errors import InputError
-    from sottovoce.pipelines.joint import compress as run
-    from sottovoce.pipelines.lossless import Question, compress_lossless
-
+    given = {"alpha": alpha, "detectable": detectable}
+    asked = {name: value for name, value in given.items() if value is not None}
+    if asked and not lossless:
+        raise InputError("--alpha and --detectable are questions of --lossless: give that too")
     if lossless:
         sized = sorted(dials.keys() & {"bits", "eta"})
         if sized:
@@ -73,25 +75,15 @@ def compress(
                 f"--lossless searches for the size that --{sized[0]} sets: leave out one of them"
             )
         dials |= {"bits": None, "eta": None}
-    settings = read_recipe(recipe).replaced(dials)
-    if lossless:
-        asked = {"alpha": alpha, "detectable": detectable}
-        record = compress_lossless(
-            checkpoint,
-            train,
-            dev,
-            out,
-            settings,
-            Question(**{name: value for name, value in asked.items() if value is not None}),
-            baseline=baseline,
-            cache=cache,
-            resume=resume,
-            console=Console(stderr=True),
-        )
-        print_summary(record, out)
-        return
-    if alpha is not None or detectable is not None:
-        raise InputError("--alpha and --detectable are questions of --lossless: give that too")
+    settings, question = read_recipe(recipe).replaced(dials), Question(**asked)
+    check_places(models=(checkpoint, baseline), speech=(train, dev), out=out)
+
+    from sottovoce.cli.loading import quiet_console
+    from sottovoce.cli.summary import print_summary
+    from sottovoce.pipelines.joint import compress as compress_to_size
+    from sottovoce.pipelines.lossless import compress_lossless
+
+    run = partial(compress_lossless, question=question) if lossless else compress_to_size
     record = run(
         checkpoint,
         train,
@@ -101,6 +93,6 @@ def compress(
         baseline=baseline,
         cache=cache,
         resume=resume,
-        console=Console(stderr=True),
+        console=quiet_console(),
     )
     print_summary(record, out)

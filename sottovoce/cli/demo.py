@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from sottovoce.cli.arguments import Out
-from sottovoce.cli.printing import Console
+from sottovoce.cli.checks import check_places
+from sottovoce.recipe import Recipe
 
 
 def demo(
@@ -19,7 +20,10 @@ def demo(
 
     Example: sottovoce demo
     """
+    Recipe().replaced({"bits": bits})  # refuses now what the demo's own recipe would
+    check_places(out=out)
+    from sottovoce.cli.loading import quiet_console
     from sottovoce.cli.summary import print_summary
     from sottovoce.demo.run import run_demo
 
-    print_summary(run_demo(out, bits, Console(stderr=True)), out)
+    print_summary(run_demo(out, bits, quiet_console()), out)

@@ -6,7 +6,10 @@ from typing import Annotated
 import typer
 
 from sottovoce.cli.arguments import Data, Model, Runtime
-from sottovoce.cli.printing import Console, say
+from sottovoce.cli.checks import check_places
+from sottovoce.cli.printing import say
+from sottovoce.files import refuse_unwritable
+from sottovoce.runtime.choices import check_runtime
 
 
 def evaluate(
@@ -22,9 +25,14 @@ def evaluate(
 
     Example: sottovoce evaluate small --data dev-clean --out scores
     """
+    check_runtime(runtime)
+    check_places(models=(model,), speech=(data,))
+    if out is not None:
+        refuse_unwritable(out)
+    from sottovoce.cli.loading import quiet_console
     from sottovoce.pipelines.evaluating import evaluate as run
 
-    found = run(model, data, Console(stderr=True), runtime=runtime)
+    found = run(model, data, quiet_console(), runtime=runtime)
     own, recognised = found.score, found.recognised
     say(own.sentence)
     say(

@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from sottovoce.cli.arguments import CORPUS, Out
-from sottovoce.cli.printing import Console, say
+from sottovoce.cli.checks import check_places
+from sottovoce.cli.printing import say
+from sottovoce.exporters.targets import check_target
 from sottovoce.wording import counted
 
 
@@ -37,9 +39,12 @@ def export(
 
     Example: sottovoce export small --to onnx --out small-onnx --check dev-clean
     """
+    check_target(to)
+    check_places(models=(model,), speech=(check,), out=out)
+    from sottovoce.cli.loading import quiet_console
     from sottovoce.pipelines.exporting import export as run
 
-    done = run(model, to, out, check=check, console=Console(stderr=True))
+    done = run(model, to, out, check=check, console=quiet_console())
     say(f"written: {out}, {done.bytes / 1e6:.2f} MB")
     for note in done.notes:
         say(f"note: {note}")

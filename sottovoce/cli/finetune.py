@@ -3,8 +3,9 @@
 from typing import Any
 
 from sottovoce.cli.arguments import Checkpoint, Dev, Out, Resume, Train
+from sottovoce.cli.checks import check_places
 from sottovoce.cli.dials import with_dials
-from sottovoce.cli.printing import Console, say
+from sottovoce.cli.printing import say
 from sottovoce.recipe import Training
 
 
@@ -20,6 +21,9 @@ def finetune(
     Example: sottovoce finetune facebook/hubert-large-ll60k --train train-clean-100 --dev dev-clean
     --epochs 20 --out start
     """
+    recipe = Training().replaced(dials)
+    check_places(models=(checkpoint,), speech=(train, dev), out=out)
+    from sottovoce.cli.loading import quiet_console
     from sottovoce.pipelines.full_precision import finetune as run
 
     measured = run(
@@ -27,8 +31,8 @@ def finetune(
         train,
         dev,
         out,
-        Training().replaced(dials),
+        recipe,
         resume=resume,
-        console=Console(stderr=True),
+        console=quiet_console(),
     )
     say(f"{out}: {measured.score.sentence}")

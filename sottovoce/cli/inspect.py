@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from sottovoce.cli.printing import Console
+from sottovoce.files import refuse_missing
 
 
 def inspect(
@@ -17,9 +18,11 @@ def inspect(
 
     Example: sottovoce inspect small
     """
+    refuse_missing(folder)
     from sottovoce.artifact.attention import rounded_attentions
     from sottovoce.artifact.packed_model import plan_of
     from sottovoce.artifact.sizing import artifact_bytes, float_bytes
+    from sottovoce.cli.loading import quiet_console
     from sottovoce.errors import InputError
     from sottovoce.models.checkpoint import is_artifact, load, refuse_export, refuse_file
     from sottovoce.pipelines.float_inputs import note_on_attention
@@ -28,9 +31,8 @@ def inspect(
     from sottovoce.report.tables import plan_table
 
     refuse_file(folder)
+    quiet_console()
     refuse_export(folder)
-    if not folder.exists():
-        raise InputError(f"{folder} does not exist")
     if not is_artifact(folder):
         raise InputError(f"{folder} is not a folder that compress, quantize or calibrate wrote")
     recogniser = load(folder)

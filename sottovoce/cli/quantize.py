@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sottovoce.cli.arguments import CORPUS, Checkpoint, FloatAttention, Out, Resume
-from sottovoce.cli.printing import Console
+from sottovoce.cli.checks import check_places
 from sottovoce.posttraining.dials import PostTraining
 
 DEFAULTS = PostTraining()
@@ -80,6 +80,17 @@ def quantize(
     Example: sottovoce quantize facebook/wav2vec2-base-100h --calibration some-speech
     --dev dev-clean --out small
     """
+    settings = PostTraining(
+        method=method,
+        bits=bits,
+        candidates=tuple(candidates.split(",")),
+        scale_bits=scale_bits,
+        inputs=inputs,
+        float_inputs=float_inputs,
+        float_attention=float_attention,
+    )
+    check_places(models=(checkpoint, baseline), speech=(calibration, dev), out=out)
+    from sottovoce.cli.loading import quiet_console
     from sottovoce.cli.summary import print_summary
     from sottovoce.pipelines.posttraining import quantize as run
 
@@ -87,18 +98,10 @@ def quantize(
         checkpoint,
         calibration,
         out,
-        PostTraining(
-            method=method,
-            bits=bits,
-            candidates=tuple(candidates.split(",")),
-            scale_bits=scale_bits,
-            inputs=inputs,
-            float_inputs=float_inputs,
-            float_attention=float_attention,
-        ),
+        settings,
         evaluate_on=dev,
         baseline=baseline,
         resume=resume,
-        console=Console(stderr=True),
+        console=quiet_console(),
     )
     print_summary(record, out)

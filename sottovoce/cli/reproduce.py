@@ -7,10 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from sottovoce.cli.arguments import CORPUS, Train
+from sottovoce.cli.checks import check_places
 from sottovoce.cli.dials import with_dials
-from sottovoce.cli.printing import Console, say
+from sottovoce.cli.printing import say
 from sottovoce.errors import InputError
+from sottovoce.files import refuse_unwritable
 from sottovoce.recipe import Training
+from sottovoce.reproduction.table import read_table
 
 
 @with_dials(Training)
@@ -47,9 +50,6 @@ def reproduce(
     Example: sottovoce reproduce I --checkpoint facebook/wav2vec2-base-100h --train train-clean-100
     --test test-clean=test-clean --test test-other=test-other --out table-1
     """
-    from sottovoce.reproduction.run import reproduce as run
-    from sottovoce.reproduction.table import read_table
-
     tests = {}
     for one in test:
         name, found, path = one.partition("=")
@@ -58,8 +58,16 @@ def reproduce(
         if name in tests:
             raise InputError(f"two --test are called {name!r}; give each its own name")
         tests[name] = path
-    console = Console(stderr=True)
-    run(read_table(table), checkpoint, train, tests, out, dials, rows=row, console=console)
+    rows_of = read_table(table)
+    rows_of.check(row, dials)
+    check_places(models=(checkpoint,), speech=(train, *tests.values()))
+    refuse_unwritable(out)
+
+    from sottovoce.cli.loading import quiet_console
+    from sottovoce.reproduction.run import reproduce as run
+
+    console = quiet_console()
+    run(rows_of, checkpoint, train, tests, out, dials, rows=row, console=console)
     for line in (out / "table.md").read_text(encoding="utf-8").split("\n"):
         say(line)
     say(out / "table.html")

@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from sottovoce.cli.arguments import Model, Runtime
-from sottovoce.cli.printing import Console, say
+from sottovoce.cli.checks import check_places
+from sottovoce.cli.printing import say
 from sottovoce.errors import InputError
-from sottovoce.runtime.chunks import Chunking
+from sottovoce.runtime.choices import check_runtime
+from sottovoce.runtime.chunking import Chunking
 from sottovoce.wording import printable
 
 _DEFAULT = Chunking()
@@ -35,21 +37,31 @@ def transcribe(
 
     Example: sottovoce transcribe small meeting.flac question.wav
     """
-    from sottovoce.pipelines.evaluating import transcribe as run
-
+    chunking = Chunking(chunk, context)
+    check_runtime(runtime)
+    check_places(models=(model,))
     left_out: list[InputError] = []
 
     def refused(error: InputError) -> None:
         print(printable(f"error: {error}"), file=sys.stderr)
         left_out.append(error)
 
+    there = [file for file in files if file.exists()]
+    for file in files:
+        if file not in there:
+            refused(InputError(f"{file} does not exist"))
+    if not there:
+        raise typer.Exit(2)
+    from sottovoce.cli.loading import quiet_console
+    from sottovoce.pipelines.evaluating import transcribe as run
+
     texts = run(
         model,
-        files,
-        Chunking(chunk, context),
+        there,
+        chunking,
         runtime=runtime,
         refused=refused,
-        console=Console(stderr=True),
+        console=quiet_console(),
     )
     for file, text in texts:
         say(*((file, text) if len(files) > 1 else (text,)))

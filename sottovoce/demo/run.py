@@ -10,7 +10,7 @@ from sottovoce.errors import InputError
 from sottovoce.pipelines.joint import compress
 from sottovoce.recipe import Recipe
 from sottovoce.report.record import RunRecord
-from sottovoce.training.state import unfinished
+from sottovoce.training.run import unfinished
 
 SPEECH_HOURS = 1.0
 RECIPE = Recipe(steps=240, seconds_per_batch=50.0, learning_rate=3e-4, evaluations=3)

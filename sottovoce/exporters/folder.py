@@ -18,7 +18,7 @@ from typing import Any, get_origin
 from sottovoce.errors import InputError
 from sottovoce.exporters.example import readme
 from sottovoce.exporters.interface import Interface
-from sottovoce.exporters.targets import TARGETS
+from sottovoce.exporters.targets import TARGETS, check_target
 from sottovoce.files import new_folder
 from sottovoce.models.checkpoint import EXPORT_FACTS
 from sottovoce.models.recogniser import Recogniser
@@ -51,8 +51,7 @@ def new_export(
         InputError: no such target, the folder exists or cannot be written, a layer cannot be
             expressed, or a package is missing.
     """
-    if target not in TARGETS:
-        raise InputError(f"there is no target {target!r}; choose of {', '.join(TARGETS)}")
+    check_target(target)
     size = sum(one.nbytes for one in recogniser.model.state_dict().values())
     interface = Interface.of(recogniser)
     facts = {"target": target, "model_type": recogniser.family.model_type, **asdict(interface)}

@@ -1,11 +1,16 @@
 """Where a recogniser can go: each target is a module with a function that fills a folder."""
 
+from __future__ import annotations
+
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sottovoce.errors import InputError
-from sottovoce.models.recogniser import Recogniser
+
+if TYPE_CHECKING:
+    from sottovoce.models.recogniser import Recogniser
 
 
 @dataclass(frozen=True)
@@ -48,3 +53,9 @@ TARGETS = {
         "sottovoce.exporters.compressed_tensors:write_compressed_tensors", "compressed-tensors"
     ),
 }
+
+
+def check_target(name: str) -> None:
+    """Raises InputError where it is none of `TARGETS`."""
+    if name not in TARGETS:
+        raise InputError(f"there is no target {name!r}; choose of {', '.join(TARGETS)}")

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,10 @@ class Recogniser:
         """Move the model; returns the recogniser itself."""
         self.model.to(device)
         return self
+
+    def copy(self) -> "Recogniser":
+        """The same, with weights of its own."""
+        return Recogniser(deepcopy(self.model), self.processor, self.family, self.stored_bits)
 
     @property
     def device(self) -> torch.device:

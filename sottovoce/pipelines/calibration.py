@@ -4,7 +4,7 @@ The weights stay what they are. It is another model all the same: it gets its ow
 verdict against the one that it was made of.
 """
 
-import os
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,10 +20,11 @@ from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.artifact.writer import rewrite_artifact
 from sottovoce.errors import InputError
 from sottovoce.exporters.whole_numbers import int8_obstacle
+from sottovoce.files import read_json, refuse_taken, write_text
 from sottovoce.models.checkpoint import is_artifact, load, refuse_export
 from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.pipelines.delivery import (
-    baseline_of,
+    baselines_of,
     documented,
     measured,
     measured_on,
@@ -32,6 +33,7 @@ from sottovoce.pipelines.delivery import (
 )
 from sottovoce.pipelines.float_inputs import notes_on_float_inputs
 from sottovoce.pipelines.measured import scored
+from sottovoce.pipelines.prepared import calibrated_inputs
 from sottovoce.posttraining.attention import round_attention
 from sottovoce.posttraining.calibration import CalibrationSpeech
 from sottovoce.posttraining.layers import RoundedInputs
@@ -43,8 +45,10 @@ from sottovoce.runtime.recognition import recognise
 from sottovoce.scoring import Transcripts
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
+from sottovoce.training.run import Run
 
 _RULE = "mse"
+_TRIALS = "trials.json"
 
 
 def calibrate(
@@ -56,6 +60,7 @@ def calibrate(
     evaluate_on: str | Path | None = None,
     float_attention: bool = False,
     baseline: str | Path | None = None,
+    resume: bool = False,
     console: Console | None = None,
 ) -> RunRecord:
     """Give packed layers and attention's products fixed ranges of 8 bits, where that does no harm.
@@ -68,6 +73,7 @@ def calibrate(
         evaluate_on: a corpus; None measures on the calibration speech, and says so.
         float_attention: whether attention's products keep floating point.
         baseline: another recogniser to test the result against.
+        resume: go on with an interrupted run (as all of these, a flag of the command).
 
     Returns:
         What `metrics.json` holds.
@@ -77,73 +83,73 @@ def calibrate(
     """
     console, out, started = console or Console(stderr=True), Path(out), time.monotonic()
     _refuse(source, out, rule)
-    with _unfinished(out) as finished:
-        recogniser = load(source).to(best_device())
-        speech = read_corpus(calibration, transcribed=evaluate_on is None)
-        evaluation = speech if evaluate_on is None else read_corpus(evaluate_on)
+    recogniser = load(source).to(best_device())
+    speech = read_corpus(calibration, transcribed=evaluate_on is None)
+    evaluation = speech if evaluate_on is None else read_corpus(evaluate_on)
+    inputs = calibrated_inputs(recogniser, speech, evaluation)
+    dials: dict[str, object] = {"rule": rule, "float_attention": float_attention}
+    with Run.open(out, inputs, dials, resume=resume, console=console) as run:
         name = f"input: {Path(source).name}"
         before = scored(recogniser, evaluation, name, console)
-        baselines = [measured(name, source, recogniser, before)]
-        if baseline is not None:
-            baselines.append(baseline_of(baseline, evaluation, before.reference, console))
-        _round_inputs(recogniser, speech, rule, console)
-        if not float_attention:
-            round_attention(recogniser, CalibrationSpeech(recogniser, speech), speech, console)
-        expected = probe(lambda: nullcontext(recogniser))
-        rewrite_artifact(finished, recogniser.model, recogniser.processor)
-        found = read_back(finished, recogniser.device, expected)
+        baselines = [
+            measured(name, source, recogniser, before),
+            *baselines_of(baseline, evaluation, before.reference, console),
+        ]
+        _round_inputs(recogniser, speech, rule, run.path / _TRIALS, console)
+        found = _written(run, recogniser, None if float_attention else speech, console)
         record = documented(
-            *(found, finished, out.name, baselines, evaluation, console),
+            run,
+            found,
+            baselines,
+            evaluation,
+            console,
             source=str(source),
             begun=started,
-            recipe={"rule": rule, "float_attention": float_attention, "calibration": speech.name},
-            notes=(
-                *measured_on(speech, evaluation),
-                *notes_on_float_inputs(found),
-            ),
+            recipe={**dials, "calibration": speech.name},
+            notes=(*measured_on(speech, evaluation), *notes_on_float_inputs(found)),
         )
-        finished.rename(out)
+        run.publish()
     return record
 
 
-@contextmanager
-def _unfinished(out: Path) -> Iterator[Path]:
-    """Where the result is until it is whole; nothing of it is left if it never is.
+def _written(
+    run: Run, recogniser: Recogniser, speech: Corpus | None, console: Console
+) -> Recogniser:
+    """The recogniser, written into the run's folder and read back.
 
-    Raises:
-        InputError: nothing can be written there.
+    Args:
+        speech: on which attention's products are rounded first; None leaves them.
     """
-    folder = out.with_name(f".{out.name}.{os.getpid()}.unfinished")
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(
-            f"{out} cannot be written: {error.strerror}; choose another --out"
-        ) from error
-    try:
-        yield folder / "finished"
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    if speech is not None:
+        round_attention(recogniser, CalibrationSpeech(recogniser, speech), speech, console)
+    shutil.rmtree(run.finished, ignore_errors=True)
+    expected = probe(lambda: nullcontext(recogniser))
+    rewrite_artifact(run.finished, recogniser.model, recogniser.processor)
+    return read_back(run.finished, recogniser.device, expected)
 
 
 def _refuse(source: str | Path, out: Path, rule: str) -> None:
     refuse_export(source)
     if not is_artifact(source):
         raise InputError(f"{source} is not compressed; `sottovoce quantize` takes full precision")
-    if out.exists():
-        raise InputError(f"{out} exists; choose another --out or delete it")
+    refuse_taken(out)
     if rule not in RULES:
         raise InputError(f"rule is {rule!r}; it must be one of {', '.join(RULES)}")
 
 
-def _round_inputs(recogniser: Recogniser, speech: Corpus, rule: str, console: Console) -> None:
+def _round_inputs(
+    recogniser: Recogniser, speech: Corpus, rule: str, kept: Path, console: Console
+) -> None:
+    """Args:
+    kept: file of what was tried so far.
+    """
     layers = packed_layers(recogniser.model)
-    for name, span in _ranges(recogniser, speech, rule, console).items():
+    for name, span in _ranges(recogniser, speech, rule, kept, console).items():
         recogniser.model.set_submodule(name, layers[name].with_inputs(span))
 
 
 def _ranges(
-    recogniser: Recogniser, speech: Corpus, rule: str, console: Console
+    recogniser: Recogniser, speech: Corpus, rule: str, kept: Path, console: Console
 ) -> dict[str, Range]:
     """The range of each layer's inputs, layers that keep floating point left out."""
     layers = packed_layers(recogniser.model)
@@ -163,9 +169,15 @@ def _ranges(
             return recognise(recogniser, speech).transcripts
 
     full = heard({})
+    known: dict[str, float] = read_json(kept) if kept.exists() else {}
 
     def change(trials: Sequence[tuple[str, ...]]) -> float:
-        return words_changed(full, heard({name: spans[name] for name in chain(*trials)}))
+        names = tuple(chain(*trials))
+        key = " ".join(names)
+        if key not in known:
+            known[key] = words_changed(full, heard({name: spans[name] for name in names}))
+            write_text(kept, json.dumps(known))
+        return known[key]
 
     trials = _trials(recogniser, tuple(spans))
     rounded = harmless(trials, change, "inputs, one at a time", console)

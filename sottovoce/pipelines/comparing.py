@@ -6,7 +6,8 @@ from pathlib import Path
 from rich.console import Console
 
 from sottovoce.errors import InputError, naming
-from sottovoce.runtime.engines import AUTO, engine_of
+from sottovoce.runtime.choices import AUTO
+from sottovoce.runtime.engines import engine_of
 from sottovoce.runtime.recognition import recognise, references
 from sottovoce.scoring import MatchedPairs, Transcripts, matched_pairs, score
 from sottovoce.speech.corpora import read_corpus

@@ -1,9 +1,7 @@
 """The end of every compression: pack, read back, compare bit for bit, and write the papers."""
 
 import json
-import shlex
 import shutil
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -19,6 +17,7 @@ from rich.console import Console
 from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packed_model import plan_of
 from sottovoce.artifact.writer import write_artifact
+from sottovoce.command import command_line
 from sottovoce.errors import InputError
 from sottovoce.files import write_text
 from sottovoce.models.checkpoint import is_artifact, load
@@ -42,6 +41,7 @@ from sottovoce.runtime.recognition import references
 from sottovoce.scoring import Score, Transcripts
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.overlap import overlap_told
+from sottovoce.training.run import Run
 from sottovoce.version import __version__
 from sottovoce.wording import counted
 
@@ -100,17 +100,31 @@ def read_back(folder: Path, device: torch.device, expected: torch.Tensor) -> Rec
     return found
 
 
-def baseline_of(
-    model: str | Path, evaluation: Corpus, reference: Transcripts, console: Console
-) -> Measured:
-    """A recogniser that the compressed one is compared with. Raises InputError where it writes in
-    other characters than the reference."""
+def measured_baselines(
+    recogniser: Recogniser, evaluation: Corpus, baseline: str | Path | None, console: Console
+) -> list[Measured]:
+    """What a compressed model is compared with: the input checkpoint first, then what was asked."""
+    before = scored(recogniser, evaluation, "input checkpoint", console)
+    console.print(f"input checkpoint: WER {100 * before.wer:.2f}%")
+    return [
+        Measured(float_system("input checkpoint", recogniser, before), before),
+        *baselines_of(baseline, evaluation, before.reference, console),
+    ]
+
+
+def baselines_of(
+    model: str | Path | None, evaluation: Corpus, reference: Transcripts, console: Console
+) -> list[Measured]:
+    """A recogniser that the compressed one is compared with; none where None is asked for. Raises
+    InputError where it writes in other characters than the reference."""
+    if model is None:
+        return []
     name, recogniser = described(model), load(model).to(best_device())
     if references(recogniser, evaluation).utterances != reference.utterances:
         raise InputError(f"{name} writes in other characters or case: no fair baseline")
     own = scored(recogniser, evaluation, name, console)
     console.out(f"{name}: WER {100 * own.wer:.2f}%")
-    return measured(name, model, recogniser, own)
+    return [measured(name, model, recogniser, own)]
 
 
 def measured(name: str, model: str | Path, recogniser: Recogniser, own: Score) -> Measured:
@@ -123,9 +137,8 @@ def measured(name: str, model: str | Path, recogniser: Recogniser, own: Score) -
 
 
 def documented(
+    run: Run,
     packed: Recogniser,
-    folder: Path,
-    name: str,
     baselines: Sequence[Measured],
     evaluation: Corpus,
     console: Console,
@@ -135,10 +148,11 @@ def documented(
     history: tuple[TrainingPoint, ...] = (),
     **facts: Any,
 ) -> RunRecord:
-    """Measure a packed model and write its papers, the record among them, into its folder.
+    """Measure a packed model and write its papers, the record among them, into the run's folder.
+
+    It has eight parameters: what a pipeline hands over at its end.
 
     Args:
-        name: that the folder will have.
         baselines: what the result is compared with, the input checkpoint first.
         begun: when, on the monotonic clock.
         expected_bits: of each layer under the distribution that was learnt.
@@ -149,13 +163,13 @@ def documented(
     record = RunRecord(
         version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=_command_line(),
+        command=command_line() or "# called from Python; recipe.toml holds every dial",
         device=_device_name(packed.device),
         evaluated_on=evaluation.name,
         seconds=time.monotonic() - begun,
         systems=(
             *(one.system for one in baselines),
-            packed_system("compressed", folder, plan, shapes, after),
+            packed_system("compressed", run.finished, plan, shapes, after),
         ),
         comparisons=tuple(comparison(one, after) for one in baselines),
         layers=layer_rows(packed, plan, shapes, expected_bits),
@@ -164,7 +178,7 @@ def documented(
         got_worse=got_worse(baselines[0].score, after),
         **facts,
     )
-    write_papers(folder, record, after, name)
+    write_papers(run.finished, record, after, run.out.name)
     return record
 
 
@@ -177,14 +191,6 @@ def write_papers(folder: Path, record: RunRecord, score: Score, name: str) -> No
     score.hypothesis.write_trn(folder / "compressed.trn")
     write_report(record, folder / "report.html")
     write_card(record, folder / "README.md", name)
-
-
-def _command_line() -> str:
-    """The command line, where the program was run; else a comment in its place."""
-    program, *words = sys.argv
-    if Path(program).name == "sottovoce":
-        return shlex.join(["sottovoce", *words])
-    return "# called from Python; recipe.toml holds every dial"
 
 
 def _device_name(device: torch.device) -> str:

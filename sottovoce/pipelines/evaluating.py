@@ -7,8 +7,9 @@ from pathlib import Path
 from rich.console import Console
 
 from sottovoce.errors import InputError
-from sottovoce.runtime.chunks import Chunking
-from sottovoce.runtime.engines import AUTO, engine_of
+from sottovoce.runtime.choices import AUTO
+from sottovoce.runtime.chunking import Chunking
+from sottovoce.runtime.engines import engine_of
 from sottovoce.runtime.recognition import Recognised, recognise, references
 from sottovoce.runtime.transcription import transcribe_files
 from sottovoce.scoring import Score, score

@@ -1,7 +1,6 @@
 """Full-precision fine-tuning from end to end: the start point of a compression, and P1's U1."""
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -24,6 +23,8 @@ from sottovoce.models.families import family_of
 from sottovoce.models.processor import new_processor
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.pipelines.measured import Measured, float_system, scored, warn
+from sottovoce.pipelines.prepared import Prepared
+from sottovoce.pipelines.stages import Context, Stages
 from sottovoce.recipe import Training
 from sottovoce.report.record import TrainingPoint
 from sottovoce.runtime.recognition import references
@@ -35,10 +36,8 @@ from sottovoce.speech.overlap import overlap_told
 from sottovoce.training.accelerator import accelerator_for
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.full_precision import FullPrecision
-from sottovoce.training.loop import train
-from sottovoce.training.processes import leads, meet
-from sottovoce.training.state import WorkFolder
-from sottovoce.version import __version__
+from sottovoce.training.processes import leads
+from sottovoce.training.run import Run
 from sottovoce.wording import counted
 
 _SHOWN = 100
@@ -56,6 +55,8 @@ def finetune(
 ) -> Measured:
     """Fine-tune a recogniser in full precision with the CTC loss.
 
+    The parameters are the command's.
+
     Args:
         source: hub id or folder. A checkpoint without a CTC head gets one, over the characters of
             the training transcripts, with the processor to match.
@@ -70,66 +71,67 @@ def finetune(
     """
     recipe, out = recipe or Training(), Path(out)
     console = console or Console(stderr=True)
-    speech_corpus, evaluation = read_corpus(train_on), read_corpus(evaluate_on)
-    set_seed(recipe.seed)  # the start of a new head
-    recogniser, head = _with_own_head(source), str(source)
-    if recogniser is None:
-        recogniser = _with_new_head(source, speech_corpus)
-        head = f"a new head over {_letters(recogniser)} of {speech_corpus.name}"
-        console.out(f"{source} has no CTC head: it gets {head}")
-    speech = TrainingSpeech(speech_corpus, recogniser)
-    with naming(head):
-        references(recogniser, evaluation)  # refuses now what the first evaluation would refuse
-    settings = {
-        "version of sottovoce": __version__,
-        "model": recogniser.fingerprint(),
-        "training speech": speech_corpus.fingerprint,
-        "evaluation speech": evaluation.fingerprint,
-        "recipe": recipe.to_record(),
-    }
-    work = WorkFolder.open(out, settings, resume)
-    warn(overlap_told(speech_corpus, evaluation), console)
-
-    def dev_wer(present: Recogniser) -> float:
-        return scored(present, evaluation, "evaluating", console).wer
-
-    objective = FullPrecision(recogniser, recipe, accelerator_for(recipe))
-    with work.forgotten_while_empty():
-        history = train(objective, speech, recipe, work, dev_wer, console)
-    recogniser.stored_bits = 32  # whatever the start was kept in
-    after = scored(recogniser, evaluation, "fine-tuned", console)
-    warn(silence_warnings(after, str(out)), console)
-    measured = Measured(float_system("full precision, fine-tuned", recogniser, after), after)
-    if leads():
-        _deliver(recogniser, measured, recipe, history, work, out)
-    meet()
+    start = _prepared(source, train_on, evaluate_on, recipe, console)
+    settings = {"recipe": recipe.to_record()}
+    with Run.open(out, start.inputs, settings, resume=resume, console=console) as run:
+        warn(overlap_told(start.speech.corpus, start.evaluation), console)
+        accelerator = accelerator_for(recipe)
+        stages = Stages(start.inputs, "", None, run.work)
+        context = Context(start.speech, start.evaluation, accelerator, None, stages, console)
+        recogniser = start.recogniser
+        objective = FullPrecision(recogniser, recipe, accelerator)
+        history = context.train(objective, recipe, run.work)
+        recogniser.stored_bits = 32  # whatever the start was kept in
+        after = scored(recogniser, start.evaluation, "fine-tuned", console)
+        warn(silence_warnings(after, str(out)), console)
+        measured = Measured(float_system("full precision, fine-tuned", recogniser, after), after)
+        if leads():
+            _write(recogniser, measured, recipe, history, run.finished)
+        run.publish()
     return measured
 
 
-def _deliver(
+def _prepared(
+    source: str | Path,
+    train_on: str | Path,
+    evaluate_on: str | Path,
+    recipe: Training,
+    console: Console,
+) -> Prepared:
+    """The start point, with a new head where it has none, and the speech."""
+    corpus, evaluation = read_corpus(train_on), read_corpus(evaluate_on)
+    set_seed(recipe.seed)  # the start of a new head
+    recogniser, head = _with_own_head(source), str(source)
+    if recogniser is None:
+        recogniser = _with_new_head(source, corpus)
+        head = f"a new head over {_letters(recogniser)} of {corpus.name}"
+        console.out(f"{source} has no CTC head: it gets {head}")
+    speech = TrainingSpeech(corpus, recogniser)
+    with naming(head):
+        references(recogniser, evaluation)  # refuses now what the first evaluation would refuse
+    return Prepared(source, recogniser, speech, evaluation, console)
+
+
+def _write(
     recogniser: Recogniser,
     measured: Measured,
     recipe: Training,
     history: tuple[TrainingPoint, ...],
-    work: WorkFolder,
-    out: Path,
+    folder: Path,
 ) -> None:
-    """Write what was trained beside its place, then put it there."""
-    finished = work.path / "finished"
-    shutil.rmtree(finished, ignore_errors=True)
-    recogniser.model.save_pretrained(finished)
-    for weights in finished.glob("*.safetensors"):  # which safetensors lets no one else read
-        shutil.copymode(finished / "config.json", weights)
-    recogniser.processor.save_pretrained(finished)
+    """Write what was trained, and what it was measured to be, anew."""
+    shutil.rmtree(folder, ignore_errors=True)
+    recogniser.model.save_pretrained(folder)
+    for weights in folder.glob("*.safetensors"):  # which safetensors lets no one else read
+        shutil.copymode(folder / "config.json", weights)
+    recogniser.processor.save_pretrained(folder)
     facts: dict[str, Any] = {
         "system": asdict(measured.system),
         "recipe": recipe.to_record(),
         "history": [asdict(point) for point in history],
     }
-    write_text(finished / "metrics.json", json.dumps(facts, indent=1))
-    write_text(finished / "recipe.toml", recipe.to_toml())
-    os.replace(finished, out)
-    shutil.rmtree(work.path)
+    write_text(folder / "metrics.json", json.dumps(facts, indent=1))
+    write_text(folder / "recipe.toml", recipe.to_toml())
 
 
 def _with_own_head(source: str | Path) -> Recogniser | None:

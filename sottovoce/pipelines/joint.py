@@ -1,9 +1,8 @@
-"""A compression from end to end: learn plan and weights, pack, verify, measure, report."""
+"""A compression from end to end: prepare, learn plan and weights, pack and verify, report."""
 
-import os
-import shutil
 import time
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -11,21 +10,11 @@ from rich.console import Console
 from sottovoce.artifact.packed_layers import empty_packed
 from sottovoce.artifact.packed_model import planned_layers
 from sottovoce.errors import InputError
-from sottovoce.models.checkpoint import load_checkpoint
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.pipelines.delivery import (
-    baseline_of,
-    delivered,
-    documented,
-    probe,
-)
-from sottovoce.pipelines.measured import (
-    Measured,
-    float_system,
-    scored,
-    warn,
-)
-from sottovoce.pipelines.stages import Stages
+from sottovoce.pipelines.delivery import delivered, documented, measured_baselines, probe
+from sottovoce.pipelines.measured import Measured, warn
+from sottovoce.pipelines.prepared import Prepared
+from sottovoce.pipelines.stages import Context, Stages
 from sottovoce.pipelines.two_stage import sensitive_plan
 from sottovoce.plan import Plan
 from sottovoce.recipe import Recipe
@@ -33,15 +22,13 @@ from sottovoce.report.record import RunRecord, TrainingPoint
 from sottovoce.scoring.foresight import nothing_told
 from sottovoce.search.joint import JointObjective
 from sottovoce.search.second_pass import second_pass
-from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.overlap import overlap_told
 from sottovoce.training.accelerator import accelerator_for
-from sottovoce.training.batch import TrainingSpeech
-from sottovoce.training.loop import train, updates
-from sottovoce.training.processes import leads, meet
+from sottovoce.training.loop import updates
+from sottovoce.training.processes import leads
+from sottovoce.training.run import Run
 from sottovoce.training.spent import Spent
-from sottovoce.training.state import WorkFolder
 from sottovoce.training.teacher import CachedTeacher
 from sottovoce.version import __version__
 
@@ -64,6 +51,8 @@ def compress(
     A recipe with one candidate makes it uniform quantization, one with another `plan_by` P1's
     two-stage baseline.
 
+    The parameters are the command's.
+
     Args:
         source: hub id or folder of a full-precision checkpoint with a CTC head.
         train_on, evaluate_on: corpora, in any form that `read_corpus` reads; the second may be one
@@ -84,116 +73,142 @@ def compress(
     Raises:
         InputError: something given cannot be used; nothing has been written then.
     """
-    recipe, out = recipe or Recipe(), Path(out)
+    recipe, out, started = recipe or Recipe(), Path(out), time.monotonic()
     if recipe.bits is None and recipe.eta is None:
         raise InputError("the recipe has no size: give bits (a target) or eta (P1's size weight)")
     console = console or Console(stderr=True)
-    started = time.monotonic()
+    start = Prepared.read(source, train_on, evaluate_on, console, transcribed=not recipe.unlabelled)
+    with Run.open(
+        out, start.inputs, settings_of(recipe, plan), resume=resume, console=console
+    ) as run:
+        baselines = measured_baselines(start.recogniser, start.evaluation, baseline, console)
+        stages = stages_of(run, start, cache)
+        preparing = time.monotonic() - started
+        return compress_prepared(run, start, recipe, stages, baselines, plan, preparing)
 
-    recogniser = load_checkpoint(source)
-    evaluation = evaluate_on if isinstance(evaluate_on, Corpus) else read_corpus(evaluate_on)
-    transcribed = not recipe.unlabelled
-    speech = TrainingSpeech(
-        read_corpus(train_on, transcribed=transcribed), recogniser, transcribed=transcribed
-    )
-    stages = Stages(
-        {
-            "version of sottovoce": __version__,
-            "model": recogniser.fingerprint(),
-            "training speech": speech.corpus.fingerprint,
-            "evaluation speech": evaluation.fingerprint,
-        },
-        speech.corpus.audio_fingerprint if cache is not None else "",
+
+def settings_of(recipe: Recipe, plan: Plan | None) -> dict[str, object]:
+    """What determines a compression beside its inputs."""
+    return {"plan": plan.to_json() if plan else None, "recipe": recipe.to_record()}
+
+
+def stages_of(run: Run, start: Prepared, cache: str | Path | None) -> Stages:
+    """Where the stages of a run are kept; the audio is read where others may share them."""
+    return Stages(
+        {"version of sottovoce": __version__, **start.inputs},
+        start.speech.corpus.audio_fingerprint if cache is not None else "",
         Path(cache) if cache is not None else None,
+        run.work,
     )
-    settings = {"plan": plan.to_json() if plan else None, "recipe": recipe.to_record()}
-    work = WorkFolder.open(out, {**stages.inputs, **settings}, resume)
-    accelerator = accelerator_for(recipe)
-    recogniser.model.to(accelerator.device)
 
-    with work.forgotten_while_empty():
-        before = scored(recogniser, evaluation, "input checkpoint", console)
-        baselines = [Measured(float_system("input checkpoint", recogniser, before), before)]
-        console.print(f"input checkpoint: WER {100 * before.wer:.2f}%")
-        if baseline is not None:
-            baselines.append(baseline_of(baseline, evaluation, before.reference, console))
-        notes = (
-            *overlap_told(speech.corpus, evaluation),
-            *nothing_told(before, source, evaluation.name),
-        )
-        warn(notes, console)
 
-    taught = recipe.taught(updates(speech, recipe), searching=plan is None)
-    kept = (stages.cache or work.path) / "teacher"
-    teacher = _teacher(recogniser, recipe, speech, taught, kept, console)
+def compress_prepared(
+    run: Run,
+    start: Prepared,
+    recipe: Recipe,
+    stages: Stages,
+    baselines: Sequence[Measured],
+    plan: Plan | None = None,
+    preparing: float = 0.0,
+) -> RunRecord:
+    """Compress what is prepared, into the run's folder.
 
-    def dev_wer(present: Recogniser) -> float:
-        return scored(present, evaluation, "evaluating", console).wer
+    It has seven parameters since the autopilot compresses one start at many sizes, and reads,
+    scores and shares once.
 
-    prepared, first_stage = time.monotonic(), Spent()
-    with work.forgotten_while_empty("teacher"):
-        if plan is None and recipe.plan_by != "joint":
-            plan, first_stage = sensitive_plan(
-                *(recogniser, recipe, speech, work, stages, accelerator, teacher, dev_wer, console)
-            )
-        objective = JointObjective(recogniser, recipe, accelerator, teacher, plan)
-    first = stages.pass_1(work, recipe, plan)
-    history = train(objective, speech, recipe, first, dev_wer, console)
-    expected_bits = objective.expected_bits()
-    if recipe.finetune != "none":
-        console.print("Pass 2")
-        objective = _pass_2(objective, source, stages.inputs["model"])
-        second = train(objective, speech, objective.recipe, work.part("pass 2"), dev_wer, console)
-        history += tuple(_later(point, history[-1]) for point in second)
-    training = first_stage + Spent.of(history[-1])
-    # the history counts what was trained before an interruption too
-    begun = time.monotonic() - training.seconds - (prepared - started)
-
+    Args:
+        start: is copied to train, and serves again.
+        baselines: what the result is compared with, the input checkpoint first.
+        plan: as in `compress`.
+        preparing: seconds that were spent before, for the record.
+    """
+    prepared = time.monotonic()
+    console = start.console
+    notes = (
+        *overlap_told(start.speech.corpus, start.evaluation),
+        *nothing_told(baselines[0].score, start.source, start.evaluation.name),
+    )
+    warn(notes, console)
+    context = _context(start, recipe, stages, searching=plan is None)
+    preparing += time.monotonic() - prepared
+    trained = _trained(run, start, recipe, context, plan)
     if leads():
-        finished = work.path / "finished"
-        packed = _packed(objective, finished)
+        packed = _packed(trained.objective, run.finished)
         documented(
-            *(packed, finished, out.name, baselines, evaluation, console),
-            source=str(source),
-            begun=begun,
-            training_seconds=training.seconds,
-            training_cpu_seconds=training.cpu_seconds,
+            run,
+            packed,
+            baselines,
+            start.evaluation,
+            console,
+            source=str(start.source),
+            # the history counts what was trained before an interruption too
+            begun=time.monotonic() - trained.spent.seconds - preparing,
+            training_seconds=trained.spent.seconds,
+            training_cpu_seconds=trained.spent.cpu_seconds,
             recipe=recipe.to_record(),
-            history=history,
-            expected_bits=expected_bits,
+            history=trained.history,
+            expected_bits=trained.expected_bits,
             notes=notes,
         )
-        os.replace(finished, out)
-        shutil.rmtree(work.path)
-    meet()
-    return RunRecord.of(out)
+    run.publish()
+    return RunRecord.of(run.out)
 
 
-def _teacher(
-    start: Recogniser,
-    recipe: Recipe,
-    speech: TrainingSpeech,
-    taught: int,
-    folder: Path,
-    console: Console,
-) -> CachedTeacher | None:
-    """The start point's outputs for what the first `taught` updates hear; None if not cached."""
-    if recipe.teacher != "cached" or not taught:
-        return None
-    heard = speech.heard(recipe, taught)
-    seconds = recipe.seconds_per_batch
-    return CachedTeacher.computed(start, speech, seconds, folder, console, heard)
+def _context(start: Prepared, recipe: Recipe, stages: Stages, *, searching: bool) -> Context:
+    """What the stages are given; a cached teacher's outputs, for what training hears of it, are
+    computed now."""
+    taught, teacher = recipe.taught(updates(start.speech, recipe), searching=searching), None
+    accelerator = accelerator_for(recipe)
+    start.recogniser.to(accelerator.device)
+    if recipe.teacher == "cached" and taught:
+        teacher = CachedTeacher.computed(
+            start.recogniser,
+            start.speech,
+            recipe.seconds_per_batch,
+            stages.teacher,
+            start.console,
+            start.speech.heard(recipe, taught),
+        )
+    return Context(start.speech, start.evaluation, accelerator, teacher, stages, start.console)
 
 
-def _pass_2(first: JointObjective, source: str | Path, fingerprint: str) -> JointObjective:
-    if first.recipe.finetune == "learnt":
-        return second_pass(first, None)
-    start = load_checkpoint(source)
-    if start.fingerprint() != fingerprint:
-        raise InputError(f"{source} is another model than when the run began; put that one back")
-    second = second_pass(first, start)
-    first.recogniser.model.to("cpu")  # it has served
-    return second
+@dataclass(frozen=True)
+class _Trained:
+    """The plan's network at the end of training, and what led there.
+
+    Attributes:
+        expected_bits: of each layer under the distribution that was learnt, None without one.
+        spent: on all stages, interruptions excluded.
+    """
+
+    objective: JointObjective
+    history: tuple[TrainingPoint, ...]
+    expected_bits: Mapping[str, float] | None
+    spent: Spent
+
+
+def _trained(
+    run: Run, start: Prepared, recipe: Recipe, context: Context, plan: Plan | None
+) -> _Trained:
+    """All stages: a plan by sensitivity where the recipe wants one, Pass 1, Pass 2."""
+    first_stage = Spent()
+    with run.forgotten_while_empty("teacher"):
+        if plan is None and recipe.plan_by != "joint":
+            plan, first_stage = sensitive_plan(start.recogniser, recipe, context)
+        trained = start.recogniser.copy()
+        start.recogniser.model.to("cpu")  # it waits there
+        objective = JointObjective(trained, recipe, context.accelerator, context.teacher, plan)
+    history = context.train(objective, recipe, context.stages.pass_1(recipe, plan))
+    expected_bits = objective.expected_bits()
+    if recipe.finetune != "none":
+        start.console.print("Pass 2")
+        begin = start.recogniser.copy() if recipe.finetune == "start" else None
+        first, objective = objective, second_pass(objective, begin)
+        if begin is not None:
+            first.recogniser.model.to("cpu")  # it has served
+        second = context.train(objective, objective.recipe, run.work.part("pass 2"))
+        history += tuple(_later(point, history[-1]) for point in second)
+    return _Trained(objective, history, expected_bits, first_stage + Spent.of(history[-1]))
 
 
 def _later(point: TrainingPoint, last: TrainingPoint) -> TrainingPoint:

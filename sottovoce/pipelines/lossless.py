@@ -5,7 +5,6 @@ each that is tried. It is decided on one part of the evaluation speech; the verd
 other, which can only send the search back to a larger size.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,11 +12,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sottovoce.command import how_to_go_on
 from sottovoce.errors import InputError
-from sottovoce.models.checkpoint import load, load_checkpoint
+from sottovoce.models.checkpoint import load
 from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.pipelines.delivery import measured, write_papers
-from sottovoce.pipelines.joint import compress
+from sottovoce.pipelines.joint import compress_prepared, settings_of, stages_of
 from sottovoce.pipelines.measured import (
     Measured,
     comparison,
@@ -27,50 +27,22 @@ from sottovoce.pipelines.measured import (
     scored,
     warn,
 )
+from sottovoce.pipelines.prepared import Prepared
+from sottovoce.pipelines.question import Question
 from sottovoce.recipe import Recipe
 from sottovoce.report.record import RunRecord, SizeTried
 from sottovoce.report.verdict import headline
 from sottovoce.runtime.recognition import references
 from sottovoce.scoring import POWER, Score, Transcripts, matched_pairs, score
 from sottovoce.scoring.foresight import nothing_told, too_few_told
-from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.overlap import refuse_overlap
 from sottovoce.speech.splitting import halves
-from sottovoce.training.batch import TrainingSpeech
-from sottovoce.training.processes import joined, leads, meet
-from sottovoce.training.state import WorkFolder, unfinished
-from sottovoce.version import __version__
+from sottovoce.training.processes import joined, leads
+from sottovoce.training.run import Run
 
 _SIZES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0)
 """Bits; nearer to one another where a step is a larger share of the size."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What "lossless" is to mean.
-
-    Attributes:
-        alpha: level of significance, two-sided.
-        detectable: relative loss that the test must have been able to find.
-    """
-
-    alpha: float = 0.05
-    detectable: float = 0.10
-
-    def __post_init__(self) -> None:
-        for name in ("alpha", "detectable"):
-            if not 0 < getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")
-
-
-@dataclass(frozen=True)
-class _Held:
-    """A recogniser that every size is held against."""
-
-    name: str
-    model: str | Path
-    recogniser: Recogniser
 
 
 def compress_lossless(
@@ -93,6 +65,8 @@ def compress_lossless(
     part of the speech then calls the model worse, the next larger size that passes is taken; that
     part has then had a say, so with every look its risk of missing a loss is halved.
 
+    The parameters are the command's.
+
     Args:
         evaluate_on: a corpus of at least 20 utterances; it shares none with `train_on`.
         recipe: its size (`bits`, `eta`) is not used, and may be None.
@@ -110,83 +84,160 @@ def compress_lossless(
     """
     recipe = (recipe or Recipe()).replaced({"bits": None, "eta": None})
     question, out = question or Question(), Path(out)
-    console, rungs = console or Console(stderr=True), ladder(recipe.widths)
-    start, evaluation = load_checkpoint(source).to(joined().device), read_corpus(evaluate_on)
-    training = read_corpus(train_on, transcribed=not recipe.unlabelled)
-    refuse_overlap(training, evaluation)
-    decide_on, judge_on = halves(evaluation)
-    TrainingSpeech(training, start, transcribed=not recipe.unlabelled)
-    held = [_Held("input checkpoint", source, start)]
+    console = console or Console(stderr=True)
+    start = Prepared.read(source, train_on, evaluate_on, console, transcribed=not recipe.unlabelled)
+    start.recogniser.to(joined().device)
+    refuse_overlap(start.speech.corpus, start.evaluation)
+    halves(start.evaluation)  # refuses now what is too little
+    rivals = [_Rival("input checkpoint", source, start.recogniser)]
     if baseline is not None:
-        held.append(_Held(described(baseline), baseline, load(baseline).to(best_device())))
-    wanted = references(start, evaluation).utterances
-    if any(references(one.recogniser, evaluation).utterances != wanted for one in held):
-        raise InputError(f"{baseline} writes in other characters or case: no fair baseline")
-    settings = {
-        "version of sottovoce": __version__,
-        "model": start.fingerprint(),
-        "training speech": training.fingerprint,
-        "evaluation speech": evaluation.fingerprint,
-        "recipe": recipe.to_record(),
-    }
-    work = WorkFolder.open(out, settings, resume)
-    with work.forgotten_while_empty():
-        before = [scored(one.recogniser, decide_on, one.name, console) for one in held]
-        for told in nothing_told(before[0], source, decide_on.name):
-            raise InputError(told)
-        beside = [
-            measured(
-                *(one.name, one.model, one.recogniser),
-                scored(one.recogniser, judge_on, one.name, console),
-            )
-            for one in held
-        ]
-        on_too_few = (beside[0].score, judge_on.name, question.alpha, question.detectable)
-        warn(too_few_told(*on_too_few), console)
+        rivals.append(_Rival.read(baseline, start))
+    with Run.open(
+        out, start.inputs, {"recipe": recipe.to_record()}, resume=resume, console=console
+    ) as run:
+        search = _search(run, start, recipe, question, rivals, cache or run.path / "shared")
+        record, own = search.smallest()
+        if leads():
+            shutil.rmtree(run.finished, ignore_errors=True)
+            shutil.copytree(search.folder(record.recipe["bits"]), run.finished)
+            write_papers(run.finished, record, own, out.name)
+        run.publish()
+    return record
 
-    def tried(bits: float) -> SizeTried:
-        folder = _folder(work, bits)
-        if not folder.exists():
-            console.rule(f"{bits:g} bits")
-            compress(
-                source,
-                train_on,
-                decide_on,
-                folder,
-                recipe.replaced({"bits": bits}),
-                cache=cache or work.path / "shared",
-                resume=unfinished(folder).exists(),
-                console=console,
+
+@dataclass(frozen=True)
+class _Rival:
+    """A recogniser that every size is compared with."""
+
+    name: str
+    model: str | Path
+    recogniser: Recogniser
+
+    @classmethod
+    def read(cls, baseline: str | Path, start: Prepared) -> "_Rival":
+        """Raises InputError where it writes in other characters than the start point."""
+        recogniser = load(baseline).to(best_device())
+        wanted = references(start.recogniser, start.evaluation).utterances
+        if references(recogniser, start.evaluation).utterances != wanted:
+            raise InputError(f"{baseline} writes in other characters or case: no fair baseline")
+        return cls(described(baseline), baseline, recogniser)
+
+    def measured_on(self, speech: Corpus, console: Console) -> Measured:
+        own = scored(self.recogniser, speech, self.name, console)
+        return measured(self.name, self.model, self.recogniser, own)
+
+
+def _search(
+    run: Run,
+    start: Prepared,
+    recipe: Recipe,
+    question: Question,
+    rivals: Sequence[_Rival],
+    cache: str | Path,
+) -> "_Search":
+    """What a search begins with: the rivals measured on either part of the speech, once for all
+    sizes.
+
+    Raises:
+        InputError: the start point recognises nothing.
+    """
+    console = start.console
+    decide_on, judge_on = halves(start.evaluation)
+    before = [one.measured_on(decide_on, console) for one in rivals]
+    for told in nothing_told(before[0].score, start.source, decide_on.name):
+        raise InputError(told)
+    beside = [one.measured_on(judge_on, console) for one in rivals]
+    first = beside[0].score
+    warn(too_few_told(first, judge_on.name, question.alpha, question.detectable), console)
+    deciding = replace(start, evaluation=decide_on)
+    return _Search(run, deciding, recipe, question, before, beside, judge_on, cache)
+
+
+@dataclass(frozen=True)
+class _Search:
+    """The sizes of one run, each compressed from the same start, and what is asked of them.
+
+    Attributes:
+        start: with the speech that decides.
+        before: what sizes are compared with, on that speech; `beside`, on the other part.
+        cache: what the sizes share.
+    """
+
+    run: Run
+    start: Prepared
+    recipe: Recipe
+    question: Question
+    before: Sequence[Measured]
+    beside: Sequence[Measured]
+    judge_on: Corpus
+    cache: str | Path
+
+    def smallest(self) -> tuple[RunRecord, Score]:
+        """The smallest size that passes and is not called worse, judged.
+
+        Raises:
+            InputError: there is none.
+        """
+        rungs = ladder(self.recipe.widths)
+        walked = bisected(rungs, self.tried)
+        passed = [one.bits for one in walked if one.passed]
+        if not passed:
+            raise InputError(
+                f"no size passes: {walked[-1].sentence}; train longer (--steps), or allow a larger "
+                f"loss (--detectable) and {how_to_go_on()}. What was trained is in {self.run.path}"
             )
-        found = _decided(folder, before, bits, question)
+        found = upwards(
+            [one for one in rungs if one >= min(passed)], walked, self.tried, self.judged
+        )
+        if found is None:
+            raise InputError(f"no size passes on the other part of the speech; see {self.run.path}")
+        return found
+
+    def folder(self, bits: float) -> Path:
+        """Of a size that is finished."""
+        return self.run.path / f"{bits:g} bits"
+
+    def tried(self, bits: float) -> SizeTried:
+        """What is decided of a size; it is compressed first, if it is not there."""
+        console = self.start.console
+        if not self.folder(bits).exists():
+            console.rule(f"{bits:g} bits")
+            recipe = self.recipe.replaced({"bits": bits})
+            settings = settings_of(recipe, None)
+            with Run.open(
+                self.folder(bits), self.start.inputs, settings, resume=True, console=console
+            ) as run:
+                stages = stages_of(run, self.start, self.cache)
+                compress_prepared(run, self.start, recipe, stages, self.before[:1])
+        scores = [one.score for one in self.before]
+        found = _decided(self.folder(bits), scores, bits, self.question)
         console.out(found.sentence)
         return found
 
-    walked = bisected(rungs, tried)
-    passed = [one.bits for one in walked if one.passed]
-    if not passed:
-        raise InputError(
-            f"no size passes: {walked[-1].sentence}; train longer (--steps), or allow a larger "
-            f"loss (--detectable, with --resume). What was trained is in {work.path}"
+    def judged(self, bits: float, looks: int) -> tuple[RunRecord, Score]:
+        """The model's record with the verdict on speech that the search did not decide on.
+
+        Args:
+            looks: that were taken at this speech before.
+        """
+        power = power_of_look(looks)
+        record = RunRecord.of(self.folder(bits))
+        packed = load(self.folder(bits)).to(best_device())
+        after = scored(packed, self.judge_on, "compressed", self.start.console)
+        alpha, detectable = self.question.alpha, self.question.detectable
+        judged = replace(
+            record,
+            evaluated_on=self.judge_on.name,
+            systems=(
+                *(one.system for one in self.beside),
+                replace(record.systems[-1], **rates_of(after)),
+            ),
+            comparisons=tuple(
+                comparison(one, after, alpha, detectable, power) for one in self.beside
+            ),
+            got_worse=got_worse(self.beside[0].score, after),
         )
-
-    def judged(bits: float, looks: int) -> tuple[RunRecord, Score]:
-        power = 1 - (1 - POWER) / 2**looks
-        return _judged(_folder(work, bits), beside, judge_on, question, power, console)
-
-    found = _upwards([one for one in rungs if one >= min(passed)], walked, tried, judged)
-    if found is None:
-        raise InputError(f"no size passes on the other part of the speech; see {work.path}")
-    record, own = found
-    if leads():
-        finished = work.path / "finished"
-        shutil.rmtree(finished, ignore_errors=True)
-        shutil.copytree(_folder(work, record.recipe["bits"]), finished)
-        write_papers(finished, record, own, out.name)
-        os.replace(finished, out)
-        shutil.rmtree(work.path)
-    meet()
-    return record
+        return judged, after
 
 
 def ladder(widths: Sequence[float]) -> tuple[float, ...]:
@@ -211,7 +262,12 @@ def bisected(rungs: Sequence[float], tried: Callable[[float], SizeTried]) -> tup
     return walked
 
 
-def _upwards(
+def power_of_look(looks: int) -> float:
+    """Of the test at this speech after so many looks at it: each halves the risk of a miss."""
+    return 1 - (1 - POWER) / 2**looks
+
+
+def upwards(
     rungs: Sequence[float],
     walked: Sequence[SizeTried],
     tried: Callable[[float], SizeTried],
@@ -239,10 +295,6 @@ def _upwards(
     return None
 
 
-def _folder(work: WorkFolder, bits: float) -> Path:
-    return work.path / f"{bits:g} bits"
-
-
 def _decided(folder: Path, before: Sequence[Score], bits: float, question: Question) -> SizeTried:
     """The size against what it is held against; its figures are those of the hardest of them."""
     record = RunRecord.of(folder)
@@ -262,29 +314,3 @@ def _decided(folder: Path, before: Sequence[Score], bits: float, question: Quest
         passed=all(one.verdict != "worse" for one in pairs) and change <= question.detectable / 2,
         seconds=record.seconds,
     )
-
-
-def _judged(
-    folder: Path,
-    before: Sequence[Measured],
-    speech: Corpus,
-    question: Question,
-    power: float,
-    console: Console,
-) -> tuple[RunRecord, Score]:
-    """The model's record with the verdict on speech that the search did not decide on."""
-    record = RunRecord.of(folder)
-    after = scored(load(folder).to(best_device()), speech, "compressed", console)
-    judged = replace(
-        record,
-        evaluated_on=speech.name,
-        systems=(
-            *(one.system for one in before),
-            replace(record.systems[-1], **rates_of(after)),
-        ),
-        comparisons=tuple(
-            comparison(one, after, question.alpha, question.detectable, power) for one in before
-        ),
-        got_worse=got_worse(before[0].score, after),
-    )
-    return judged, after

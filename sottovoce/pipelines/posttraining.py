@@ -1,7 +1,5 @@
 """Post-training quantization from end to end: observe, choose ranges or widths, pack, measure."""
 
-import os
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,18 +14,14 @@ from sottovoce.models.checkpoint import load_checkpoint
 from sottovoce.models.front_end_biases import add_front_end_biases
 from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.pipelines.delivery import (
-    baseline_of,
     delivered,
     documented,
+    measured_baselines,
     measured_on,
     probe,
 )
 from sottovoce.pipelines.float_inputs import notes_on_float_inputs
-from sottovoce.pipelines.measured import (
-    Measured,
-    float_system,
-    scored,
-)
+from sottovoce.pipelines.prepared import calibrated_inputs
 from sottovoce.plan import INPUT_BITS, Plan, Precision
 from sottovoce.posttraining.attention import round_attention
 from sottovoce.posttraining.calibration import CalibrationSpeech
@@ -40,8 +34,7 @@ from sottovoce.quantizers.activations import RULES, mse_range
 from sottovoce.report.record import RunRecord
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
-from sottovoce.training.state import WorkFolder
-from sottovoce.version import __version__
+from sottovoce.training.run import Run
 
 _BITS = 8
 
@@ -58,6 +51,8 @@ def quantize(
     console: Console | None = None,
 ) -> RunRecord:
     """Quantize a CTC recogniser without training it.
+
+    The parameters are the command's.
 
     Args:
         source: hub id or folder of a full-precision checkpoint with a CTC head.
@@ -80,47 +75,42 @@ def quantize(
     recogniser.model.requires_grad_(requires_grad=False)
     speech = read_corpus(calibration, transcribed=evaluate_on is None)
     evaluation = speech if evaluate_on is None else read_corpus(evaluate_on)
-    work = WorkFolder.open(
-        out,
-        {
-            "version of sottovoce": __version__,
-            "model": recogniser.fingerprint(),
-            "calibration speech": speech.fingerprint,
-            "evaluation speech": evaluation.fingerprint,
-            "settings": settings.to_record(),
-        },
-        resume,
-    )
-    with work.forgotten_while_empty():
-        before = scored(recogniser, evaluation, "input checkpoint", console)
-        baselines = [Measured(float_system("input checkpoint", recogniser, before), before)]
-        if baseline is not None:
-            baselines.append(baseline_of(baseline, evaluation, before.reference, console))
-        layers = quantizable(recogniser)
-        if settings.method == "stablequant":
-            add_front_end_biases(recogniser)
-        quantized = _quantized(recogniser, layers, speech, settings, work.path, console)
-        by = {name: one for name, (_, one) in quantized.items()}
-        if settings.rounds_inputs and not settings.float_attention:
-            with replaced(layers, by):
-                batches = CalibrationSpeech(recogniser, speech)
-                round_attention(recogniser, batches, speech, console)
-    plan = Plan({name: precision for name, (precision, _) in quantized.items()})
-    finished = work.path / "finished"
-    packed = _packed(recogniser, layers, by, plan, finished)
-    record = documented(
-        *(packed, finished, out.name, baselines, evaluation, console),
-        source=str(source),
-        begun=started,
-        recipe=settings.to_record(),
-        notes=(
-            *measured_on(speech, evaluation),
-            *(notes_on_float_inputs(packed) if settings.rounds_inputs else ()),
-        ),
-    )
-    os.replace(finished, out)
-    shutil.rmtree(work.path)
+    inputs = calibrated_inputs(recogniser, speech, evaluation)
+    recipe = settings.to_record()
+    with Run.open(out, inputs, {"settings": recipe}, resume=resume, console=console) as run:
+        baselines = measured_baselines(recogniser, evaluation, baseline, console)
+        packed = _compressed(run, recogniser, speech, settings, console)
+        notes = notes_on_float_inputs(packed) if settings.rounds_inputs else ()
+        record = documented(
+            run,
+            packed,
+            baselines,
+            evaluation,
+            console,
+            source=str(source),
+            begun=started,
+            recipe=recipe,
+            notes=(*measured_on(speech, evaluation), *notes),
+        )
+        run.publish()
     return record
+
+
+def _compressed(
+    run: Run, recogniser: Recogniser, speech: Corpus, settings: PostTraining, console: Console
+) -> Recogniser:
+    """The recogniser, quantized and packed into the run's folder."""
+    layers = quantizable(recogniser)
+    if settings.method == "stablequant":
+        add_front_end_biases(recogniser)
+    quantized = _quantized(recogniser, layers, speech, settings, run.path, console)
+    by = {name: one for name, (_, one) in quantized.items()}
+    if settings.rounds_inputs and not settings.float_attention:
+        with replaced(layers, by):
+            batches = CalibrationSpeech(recogniser, speech)
+            round_attention(recogniser, batches, speech, console)
+    plan = Plan({name: precision for name, (precision, _) in quantized.items()})
+    return _packed(recogniser, layers, by, plan, run.finished)
 
 
 def _quantized(

@@ -4,78 +4,60 @@ The second stage trains that plan from the start point, as any given plan is tra
 """
 
 import json
-from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from rich.console import Console
 from torch import Tensor
 
-from sottovoce.files import write_text
+from sottovoce.files import read_json, write_text
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.pipelines.stages import Stages
+from sottovoce.pipelines.stages import Context
 from sottovoce.plan import Plan
 from sottovoce.recipe import Recipe
 from sottovoce.search.allocation import best_choice
 from sottovoce.search.joint import JointObjective
 from sottovoce.search.sensitivity import MEASURES
 from sottovoce.search.supernet import groups_of
-from sottovoce.training.batch import TrainingSpeech
-from sottovoce.training.loop import train
 from sottovoce.training.processes import leads, meet
 from sottovoce.training.spent import Spent, stopwatch
-from sottovoce.training.state import WorkFolder
-from sottovoce.training.teacher import CachedTeacher
 from sottovoce.wording import counted
 
 _COSTS = "costs.json"
 
 
-def sensitive_plan(
-    start: Recogniser,
-    recipe: Recipe,
-    speech: TrainingSpeech,
-    work: WorkFolder,
-    stages: Stages,
-    accelerator: Accelerator,
-    teacher: CachedTeacher | None,
-    dev_wer: Callable[[Recogniser], float],
-    console: Console,
-) -> tuple[Plan, Spent]:
+def sensitive_plan(start: Recogniser, recipe: Recipe, context: Context) -> tuple[Plan, Spent]:
     """The plan of least total cost within the size, after training each candidate uniformly.
 
     `start`, the start point, stays as it is. Each uniform model is trained as the plan will be,
-    but without a teacher: same updates, data and dials. What is finished is kept in `work`, and
-    found again when the run resumes.
+    but without a teacher: same updates, data and dials. What is finished is kept in the run's
+    folder, and found again when the run resumes.
 
     Returns:
         The plan, and what it took, interruptions excluded.
     """
-    costs_file = work.path / _COSTS
+    console, stages = context.console, context.stages
+    costs_file = stages.work.path / _COSTS
     if not costs_file.exists():
         matrices, spent = {}, Spent()
         for bits, candidate in zip(recipe.widths, recipe.candidates, strict=True):
             console.print(f"uniform {counted(bits, 'bit')}")
             alone = recipe.replaced({**_alone(recipe), "candidates": (candidate,), "bits": bits})
-            uniform = Recogniser(deepcopy(start.model), start.processor, start.family)
-            objective = JointObjective(uniform, alone, accelerator, teacher)
-            part = stages.uniform(work, alone)
-            history = train(objective, speech, alone, part, dev_wer, console)
+            objective = JointObjective(start.copy(), alone, context.accelerator, context.teacher)
+            history = context.train(objective, alone, stages.uniform(alone))
             spent += Spent.of(history[-1])
             matrices[bits] = _quantized(objective, bits)
         console.print(f"sensitivity: {recipe.plan_by}")
-        measuring = stopwatch(accelerator.device, spent)
-        batches = list(islice(speech.batches(recipe, 0, whole=True), recipe.sensitivity_batches))
+        measuring = stopwatch(context.accelerator.device, spent)
+        whole = context.speech.batches(recipe, 0, whole=True)
+        batches = list(islice(whole, recipe.sensitivity_batches))
         costs = MEASURES[recipe.plan_by](start, matrices, batches, recipe)
         if leads():
             write_text(costs_file, json.dumps({"costs": costs.tolist(), **asdict(measuring())}))
     meet()
-    found = json.loads(costs_file.read_text())
+    found = read_json(costs_file)
     spent = Spent(found["seconds"], found.get("cpu_seconds"))
     return _cheapest(start, recipe, np.array(found["costs"])), spent
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, fields
 from sottovoce.candidates import Candidates, precisions_of
 from sottovoce.errors import InputError
 from sottovoce.plan import Precision
-from sottovoce.quantizers.activations import RULES
+from sottovoce.quantizers.rules import INPUT_RANGES
 
-METHODS = ("stablequant", *RULES, "mixed")
+METHODS = ("stablequant", *INPUT_RANGES, "mixed")
 CANDIDATES: Candidates = ("2", "3", "4", "6", "8")
 _DIALS = {
     "mixed": ("bits", "candidates", "scale_bits", "inputs"),

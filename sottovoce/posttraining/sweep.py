@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from sottovoce.files import write_text
+from sottovoce.files import read_json, write_text
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.posttraining.layers import Layer, Quantized, replaced
 from sottovoce.posttraining.replay import Replay
@@ -53,7 +53,7 @@ def changes(
     said: dict[str, dict[str, str]] = {name: {} for name in (FULL, *trials)}
     done = 0
     if kept.exists():
-        state = json.loads(kept.read_text())
+        state = read_json(kept)
         done, said = state["batches"], state["said"]
     rest = evaluation_order(corpus.utterances, _SECONDS)[done:]
     found = prefetched(iter(rest), recogniser.sampling_rate)

@@ -12,6 +12,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from sottovoce.quantizers.rules import INPUT_RANGES
+
 _CODES = 255
 _BINS = 4096
 _SHRINKS = torch.logspace(0.0, -2.0, 80)
@@ -157,10 +159,16 @@ def _holding_zero(low: float, high: float) -> Range:
     return Range(min(low, 0.0), max(high, 0.0))
 
 
-RULES: dict[str, Callable[[Histogram], Range]] = {
-    "minmax": max_range,
-    "percentile": lambda histogram: percentile_range(histogram, 99.99),
-    "mse": mse_range,
-    "entropy": entropy_range,
-}
+RULES: dict[str, Callable[[Histogram], Range]] = dict(
+    zip(
+        INPUT_RANGES,
+        (
+            max_range,
+            lambda histogram: percentile_range(histogram, 99.99),
+            mse_range,
+            entropy_range,
+        ),
+        strict=True,
+    )
+)
 """The baselines: one rule for all layers."""

@@ -6,8 +6,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-LEAST_IN_16_BITS = 2.0**-24
-MOST_IN_16_BITS = 65504.0
+from sottovoce.quantizers.quantizer import LEAST_IN_16_BITS, MOST_IN_16_BITS
 
 
 @dataclass(frozen=True, eq=False)

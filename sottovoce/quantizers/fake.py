@@ -35,8 +35,9 @@ from torch.autograd.function import once_differentiable
 from sottovoce.compiler import compiler_needed
 from sottovoce.quantizers.affine import Affine
 from sottovoce.quantizers.grids import Grid
-from sottovoce.quantizers.grouping import SUM, Grouping
+from sottovoce.quantizers.grouping import Grouping
 from sottovoce.quantizers.quantizer import Quantizer
+from sottovoce.quantizers.reduction import SUM, reduce_rows
 
 _TILE_WEIGHTS = 2**17
 _KERNELS = 256
@@ -189,8 +190,8 @@ def _gradients(
         _add(of_numbers, index, share * of_scale)
         product = along * affine.scale
         if affine.offset is not None:
-            arriving = quantizer.grouping.reduced_by_row(SUM, gradient)
-            passing = quantizer.grouping.reduced_by_row(SUM, through)
+            arriving = reduce_rows(quantizer.grouping, SUM, gradient)
+            passing = reduce_rows(quantizer.grouping, SUM, through)
             _add(of_numbers, len(affines) + index, share * (arriving - passing))
             product = product + arriving * affine.offset
         if share is not whole:
@@ -207,8 +208,8 @@ def _through_rounding(
     ratio, levels = grid.ratio(weight, *spread), grid.round_to_codes(weight, *spread)
     levels = levels.add_(grid.shift) if grid.shift else levels
     through = _within(ratio, grid, gradient)
-    along = grouping.reduced_by_row(_product, gradient, levels)
-    return through, along, along - grouping.reduced_by_row(_product, through, ratio)
+    along = reduce_rows(grouping, _product, gradient, levels)
+    return through, along, along - reduce_rows(grouping, _product, through, ratio)
 
 
 def _gradients_by_tiles(

@@ -19,14 +19,20 @@ for five of those, 243 in all, fit in a byte. With 3 codes every grid is ternary
 an offset o. It is P2's grid; P2 stores its least level, here o is its middle: the same levels, but
 a scale that changes moves them apart and not away, and a small number keeps its digits in 16 bits.
 Codes are stored as q - lowest, an unsigned number below n.
+
+A recipe and its flags name grids: importing this loads no torch, and the arithmetic is that of the
+tensors that it is given.
 """
 
-from dataclasses import dataclass, replace
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from sottovoce.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -63,9 +69,9 @@ class Grid:
         return self.highest + self.shift
 
     @property
-    def levels(self) -> Tensor:
+    def levels(self) -> tuple[float, ...]:
         """All values on the grid at scale 1, ascending."""
-        return torch.arange(self.lowest, self.highest + 1) + self.shift
+        return tuple(code + self.shift for code in range(self.lowest, self.highest + 1))
 
 
 def codes_of(bits: float) -> int:

@@ -1,13 +1,25 @@
-"""A quantizer: a grid and what shares its scales; the arithmetic of whole weight matrices."""
+"""A quantizer: a grid and what shares its scales; the arithmetic of whole weight matrices.
+
+A plan makes one of every precision: importing this loads no torch.
+"""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from sottovoce.errors import InputError
-from sottovoce.quantizers.affine import MOST_IN_16_BITS, Affine
 from sottovoce.quantizers.grids import Grid
 from sottovoce.quantizers.grouping import Grouping
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sottovoce.quantizers.affine import Affine
+
+LEAST_IN_16_BITS = 2.0**-24
+MOST_IN_16_BITS = 65504.0
+"""The least positive number that float16 holds, and the largest."""
 
 
 @dataclass(frozen=True)

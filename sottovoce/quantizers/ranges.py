@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 
 from sottovoce.quantizers.affine import Affine
-from sottovoce.quantizers.grouping import SUM
 from sottovoce.quantizers.quantizer import Quantizer
+from sottovoce.quantizers.reduction import SUM, reduce_groups
 
-RANGES = ("mse", "l1", "lsq", "max")
 _ERRORS: dict[str, Callable[[Tensor], Tensor]] = {"mse": torch.square, "l1": torch.abs}
 _MEAN, _GREATEST, _LEAST = (partial(one, dim=-1) for one in (torch.mean, torch.amax, torch.amin))
 _CLIPPING = torch.logspace(0.0, -2.0, 64)
@@ -50,21 +49,23 @@ def initial_affine(weight: Tensor, quantizer: Quantizer, rule: str) -> Affine:
 def rounding_error(weight: Tensor, quantizer: Quantizer, affine: Affine, rule: str) -> Tensor:
     """Sum of (w - w_hat)^2 ("mse") or |w - w_hat| ("l1") of each group."""
     difference = quantizer.rounded(weight, affine).sub_(weight)
-    return quantizer.grouping.reduced(SUM, _ERRORS[rule](difference))
+    return reduce_groups(quantizer.grouping, SUM, _ERRORS[rule](difference))
 
 
 def _lsq(weight: Tensor, quantizer: Quantizer) -> Affine:
     grid, grouping = quantizer.grid, quantizer.grouping
-    offset = grouping.reduced(_MEAN, weight) if grid.has_offset else None
+    offset = reduce_groups(grouping, _MEAN, weight) if grid.has_offset else None
     around = weight if offset is None else weight - grouping.spread(offset, weight.shape[1])
-    return Affine(_positive(2 * grouping.reduced(_MEAN, around.abs()) / grid.largest**0.5), offset)
+    return Affine(
+        _positive(2 * reduce_groups(grouping, _MEAN, around.abs()) / grid.largest**0.5), offset
+    )
 
 
 def _widest(weight: Tensor, quantizer: Quantizer) -> Affine:
     grid, grouping = quantizer.grid, quantizer.grouping
     if not grid.has_offset:
-        return Affine(_positive(grouping.reduced(_GREATEST, weight.abs()) / grid.largest))
-    high, low = grouping.reduced(_GREATEST, weight), grouping.reduced(_LEAST, weight)
+        return Affine(_positive(reduce_groups(grouping, _GREATEST, weight.abs()) / grid.largest))
+    high, low = reduce_groups(grouping, _GREATEST, weight), reduce_groups(grouping, _LEAST, weight)
     return Affine(_positive((high - low) / 2 / grid.largest), (high + low) / 2)
 
 

@@ -12,8 +12,8 @@ from sottovoce.report.document import document
 from sottovoce.report.markup import tag
 from sottovoce.report.page_tables import table as html_table
 from sottovoce.report.verdict import MARKS
-from sottovoce.reproduction.results import ALL, INPUT, Result
-from sottovoce.reproduction.table import Published, Table
+from sottovoce.reproduction.results import ALL, Result
+from sottovoce.reproduction.table import INPUT, Published, Table
 
 _LEGEND = (
     f"{MARKS['lossless']} lossless against {{baseline}}: no significant increase (MAPSSWE, 5%), "

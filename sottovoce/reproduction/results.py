@@ -7,8 +7,6 @@ from typing import Any
 from sottovoce.scoring import Score, Transcripts, score
 
 ALL = "all"
-INPUT = "input"
-"""Name of the row of the checkpoint as it was given."""
 
 
 @dataclass(frozen=True, kw_only=True)

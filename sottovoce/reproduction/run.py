@@ -8,11 +8,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from rich.console import Console
 from rich.markup import escape
 
+from sottovoce.command import how_to_go_on
 from sottovoce.errors import InputError, Interrupted
-from sottovoce.files import write_text
+from sottovoce.files import read_json, refuse_unwritable, write_text
 from sottovoce.models.checkpoint import is_artifact, load, load_checkpoint
 from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.pipelines.delivery import measured
@@ -22,8 +24,8 @@ from sottovoce.pipelines.measured import float_system, scored
 from sottovoce.recipe import Recipe, over
 from sottovoce.report.record import System, TrainingPoint
 from sottovoce.reproduction.page import Measured, write_pages
-from sottovoce.reproduction.results import ALL, INPUT, Result, pooled, rate_over
-from sottovoce.reproduction.table import Table, TableRow
+from sottovoce.reproduction.results import ALL, Result, pooled, rate_over
+from sottovoce.reproduction.table import INPUT, Table, TableRow
 from sottovoce.runtime.recognition import references
 from sottovoce.scoring import Score, Transcripts, matched_pairs, score
 from sottovoce.speech.corpora import read_corpus
@@ -31,9 +33,12 @@ from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.overlap import overlapping, refuse_overlap
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.processes import alone, leader_first, leads, meet
+from sottovoce.training.run import differing, unfinished
 from sottovoce.training.spent import Spent
-from sottovoce.training.state import unfinished
 from sottovoce.version import __version__
+
+_OWN = {"rows", "settings.json"}
+"""Either is in a table's folder, whatever stopped it."""
 
 Scores = Mapping[str, Score]
 """Test set -> a row's score on it."""
@@ -77,6 +82,8 @@ def reproduce(
     They are written anew after every row. Run again with the same arguments, it goes on; rows and
     test sets may be added.
 
+    The parameters are the command's.
+
     Args:
         tests: name -> corpus; the first also watches the training (nothing is chosen by it).
         out: folder of the table; the rows' models are in `rows` inside, and what several rows
@@ -90,13 +97,9 @@ def reproduce(
             begun with other arguments; or at the end, where rows failed while others did not.
     """
     known = [row.name for row in table.rows if row.method != "published"]
-    for name in rows or ():
-        if name not in known:
-            raise InputError(f"the table has no row {name!r} to run; it has {', '.join(known)}")
+    table.check(rows, shared or {})
     corpora = {name: read_corpus(path) for name, path in tests.items()}
     training = read_corpus(train_on)
-    for corpus in corpora.values():
-        refuse_overlap(training, corpus)
     given = _Inputs(
         table=table,
         checkpoint=str(checkpoint),
@@ -108,34 +111,48 @@ def reproduce(
         chosen=frozenset(rows or known) | {table.baseline},
         console=console or Console(stderr=True),
     )
-    for one, other in combinations(given.combined, 2):
-        if twice := overlapping(corpora[one], corpora[other]):
-            raise InputError(
-                f"test sets {one} and {other} both hold {twice[0]!r}, which a verdict over both "
-                "would count twice"
-            )
+    _refuse_shared_speech(given, training)
     start = load_checkpoint(given.checkpoint)
     TrainingSpeech(training, start)
     for corpus in corpora.values():
         references(start, corpus)
     with leader_first():
-        _begin(given, start, training)
+        if leads():
+            _begin(given, start, training)
     if not leads():
         for row in _to_run(given):
             _trained(given, row)
         meet()
         return ()
+    results = _run_rows(given, start)
+    meet()
+    return results
+
+
+def _run_rows(given: _Inputs, start: Recogniser) -> tuple[Result, ...]:
+    """The rows' results; the pages are written anew after each."""
     results: tuple[Result, ...] = ()
     failures: dict[str, str] = {}
     for result in _results(given, start, failures):
         results = (*results, result)
-        told = Measured(table, results, tuple(given.tests), given.combined, failures)
+        told = Measured(given.table, results, tuple(given.tests), given.combined, failures)
         write_pages(told, given.out)
     if failures:
         write_pages(told, given.out)
         raise InputError("; ".join(f"row {name} failed: {why}" for name, why in failures.items()))
-    meet()
     return results
+
+
+def _refuse_shared_speech(given: _Inputs, training: Corpus) -> None:
+    """Where test speech was trained on, or is in two sets that one verdict is over."""
+    for corpus in given.corpora.values():
+        refuse_overlap(training, corpus)
+    for one, other in combinations(given.combined, 2):
+        if twice := overlapping(given.corpora[one], given.corpora[other]):
+            raise InputError(
+                f"test sets {one} and {other} both hold {twice[0]!r}, which a verdict over both "
+                "would count twice"
+            )
 
 
 def _begin(given: _Inputs, start: Recogniser, training: Corpus) -> None:
@@ -155,10 +172,24 @@ def _begin(given: _Inputs, start: Recogniser, training: Corpus) -> None:
         for row in given.table.rows
         if row.method != "published"
     }
+    refuse_unwritable(given.out)
+    if given.out.exists() and {one.name for one in given.out.iterdir()}.isdisjoint(_OWN):
+        raise InputError(f"{given.out} exists and is no table's folder; choose another --out")
+    (given.out / "rows").mkdir(parents=True, exist_ok=True)
+    with FileLock(given.out / "lock"):  # the command may run twice at once on one table
+        _note(given, settings, speech, recipes)
+
+
+def _note(
+    given: _Inputs,
+    settings: Mapping[str, str],
+    speech: Mapping[str, str],
+    recipes: Mapping[str, Any],
+) -> None:
     file = given.out / "settings.json"
     if file.exists():
-        found = json.loads(file.read_text())
-        different = [name for name, value in settings.items() if found.get(name) != value]
+        found = read_json(file, f"delete {given.out} and begin anew")
+        different = differing(found, settings)
         different += [
             f"test speech {name!r}"
             for name, known in dict(found["test speech"]).items()
@@ -175,10 +206,7 @@ def _begin(given: _Inputs, start: Recogniser, training: Corpus) -> None:
                     f"row {name} was begun with other dials; give the changed row another name, or "
                     f"delete {given.out / 'rows' / name} (or what is .unfinished of it)"
                 )
-        speech, recipes = dict(found["test speech"]) | speech, found["recipes"] | recipes
-    elif given.out.exists():
-        raise InputError(f"{given.out} exists and is no table's folder; choose another --out")
-    (given.out / "rows").mkdir(parents=True, exist_ok=True)
+        speech, recipes = {**found["test speech"], **speech}, {**found["recipes"], **recipes}
     write_text(file, json.dumps({**settings, "test speech": speech, "recipes": recipes}, indent=2))
 
 
@@ -240,7 +268,7 @@ def _trained(given: _Inputs, row: TableRow) -> Path:
             finetune(*common, recipe, resume=resume, console=given.console)
     except Interrupted as stopped:
         raise Interrupted(
-            f"interrupted in row {row.name}; the same command goes on with it"
+            f"interrupted in row {row.name}; {how_to_go_on('call it again')}"
         ) from stopped
     return folder
 

@@ -2,17 +2,18 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from sottovoce.errors import InputError
+from sottovoce.errors import InputError, naming
 from sottovoce.recipe import Recipe, Training, named_recipes, over, read_recipe
-from sottovoce.reproduction.results import INPUT
 
 METHODS = ("finetune", "compress", "published")
+INPUT = "input"
+"""Name of the row of the checkpoint as it was given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,23 @@ class Table:
     baseline: str
     rows: tuple[TableRow, ...]
     start: Published
+
+    def check(self, wanted: Collection[str] | None, shared: Mapping[str, Any]) -> None:
+        """See that rows can be run so.
+
+        Args:
+            wanted: names of rows; None for all.
+            shared: dials that all rows get.
+
+        Raises:
+            InputError: there is no such row to run, or a dial does not suit one.
+        """
+        known = {row.name: row for row in self.rows if row.method != "published"}
+        for name in wanted or known:
+            if name not in known:
+                raise InputError(f"the table has no row {name!r} to run; it has {', '.join(known)}")
+            with naming(f"row {name}"):
+                known[name].training(shared)
 
 
 def named_tables() -> list[str]:

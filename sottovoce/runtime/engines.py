@@ -24,14 +24,13 @@ from sottovoce.models.checkpoint import is_export, load, read_processor
 from sottovoce.models.families import family_of
 from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.models.weight_files import check_indices
+from sottovoce.runtime.choices import AUTO, TORCH, check_runtime
 from sottovoce.runtime.compiled_torch import compiled
 from sottovoce.runtime.engine import Engine
 from sottovoce.runtime.graph_engine import GraphEngine, Run
 from sottovoce.speech.subwords import labels_of
 from sottovoce.version import __version__
 
-AUTO = "auto"
-TORCH = "torch"
 _MENDS = {
     "read": "export the model again",
     "run": "see that there is memory for the longest utterance, else export the model again",
@@ -111,7 +110,6 @@ IN_TORCH: Mapping[str, Callable[[Recogniser], Engine]] = {
     "torch-compiled": lambda recogniser: compiled(recogniser, best_device()),
 }
 """What PyTorch makes of a recogniser that was just read."""
-CHOICES = (AUTO, *IN_TORCH, *RUNTIMES)
 
 
 def engine_of(model: str | Path, runtime: str = AUTO) -> Engine:
@@ -126,8 +124,7 @@ def engine_of(model: str | Path, runtime: str = AUTO) -> Engine:
     Raises:
         InputError: the runtime is unknown, not installed or cannot run this model.
     """
-    if runtime not in CHOICES:
-        raise InputError(f"runtime is {runtime!r}; it must be one of {', '.join(CHOICES)}")
+    check_runtime(runtime)
     if is_export(model):
         return _exported(Path(model), runtime)
     in_torch = IN_TORCH.get(TORCH if runtime == AUTO else runtime)

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from sottovoce.errors import InputError
-from sottovoce.runtime.chunks import Chunk, Chunking, Cutter
+from sottovoce.runtime.chunking import Chunking
+from sottovoce.runtime.chunks import Chunk, Cutter
 from sottovoce.runtime.engine import Engine
 from sottovoce.runtime.recognition import not_finite
 from sottovoce.speech.audio import probe, read_blocks

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from transformers import set_seed
 
+from sottovoce.command import how_to_go_on
 from sottovoce.errors import InputError, Interrupted
 from sottovoce.memory import enough_memory, memory_kept
 from sottovoce.models.recogniser import Recogniser
@@ -24,7 +25,6 @@ from sottovoce.training.batch import Batch, TrainingSpeech
 from sottovoce.training.processes import alone, anyone, combined, leads
 from sottovoce.training.spent import Spent, stopwatch
 from sottovoce.training.state import (
-    GOES_ON,
     Saved,
     WorkFolder,
     optimizer_tensors,
@@ -118,36 +118,21 @@ def train(
     total = updates(speech, recipe)
     groups = objective.parameter_groups()
     optimizer = optimizer_of(groups)
-    history: list[TrainingPoint] = []
+    kept = _Kept(objective, optimizer, work)
+    history = kept.history
     evaluate_after = {
         round(total * (k + 1) / recipe.evaluations) for k in range(recipe.evaluations)
     }
 
-    def save() -> None:
-        state = objective.state()
-        kept = {**state.tensors, **optimizer_tensors(optimizer), _HISTORY: tensor_of(history)}
-        work.save(Saved(kept, state.facts))
-
     with work.held(), memory_kept(), _bar(console) as bar, _interruption() as interrupted:
-        saved = work.load()
-        if saved is not None:
-            objective.restore(saved)
-            restore_optimizer(optimizer, saved.tensors)
-            history += history_of(saved.tensors[_HISTORY])
+        kept.restore()
         begun, before = len(history), Spent.of(history[-1]) if history else Spent()
         spent = stopwatch(groups[0].parameters[0].device, before)
         last_save = time.monotonic()
         task = bar.add_task("training", total=total, completed=len(history), told="")
         batches = speech.batches(recipe, len(history))
         for index in range(begun, total):
-            try:
-                batch = next(batches)
-            except InputError as error:
-                save()
-                raise InputError(
-                    f"{error}; update {index} of {total} is kept in {work.path}, and once this is "
-                    f"mended {GOES_ON}"
-                ) from error
+            batch = kept.next_of(batches, total)
             told = make_update(objective, groups, optimizer, batch, Update(index, total), recipe)
             point = TrainingPoint(index + 1, **asdict(spent()), **told)
             if point.step in evaluate_after and leads():
@@ -158,17 +143,59 @@ def train(
             bar.update(task, advance=1, told=f"loss {point.loss:.3f}")
             stopping = anyone(interrupted())
             if stopping or time.monotonic() - last_save > _SAVE_EVERY_SECONDS:
-                save()
+                kept.save()
                 last_save = time.monotonic()
             if stopping:
                 raise Interrupted(
-                    f"interrupted after update {point.step} of {total}; it is kept in {work.path}, "
-                    f"and {GOES_ON}"
+                    f"interrupted after update {point.step} of {total}, which is kept in "
+                    f"{work.path}; {how_to_go_on()}"
                 )
         _refuse_divergence(groups)
         if len(history) > begun:
-            save()
+            kept.save()
     return tuple(history)
+
+
+class _Kept:
+    """What a training has come to, and the folder that keeps it.
+
+    Attributes:
+        history: grows by a point at every update.
+    """
+
+    def __init__(self, objective: Objective, optimizer: AdamW, work: WorkFolder) -> None:
+        self._objective = objective
+        self._optimizer = optimizer
+        self._work = work
+        self.history: list[TrainingPoint] = []
+
+    def restore(self) -> None:
+        """Go back to what was saved, if anything was."""
+        saved = self._work.load()
+        if saved is not None:
+            self._objective.restore(saved)
+            restore_optimizer(self._optimizer, saved.tensors)
+            self.history += history_of(saved.tensors[_HISTORY])
+
+    def save(self) -> None:
+        state = self._objective.state()
+        tensors = {**state.tensors, **optimizer_tensors(self._optimizer)}
+        self._work.save(Saved({**tensors, _HISTORY: tensor_of(self.history)}, state.facts))
+
+    def next_of(self, batches: Iterator[Batch], total: int) -> Batch:
+        """The next update's batch; where its speech cannot be read, what was trained is saved.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        try:
+            return next(batches)
+        except InputError as error:
+            self.save()
+            raise InputError(
+                f"{error}; update {len(self.history)} of {total} is kept in {self._work.path}, and "
+                f"once this is mended {how_to_go_on()}"
+            ) from error
 
 
 def _refuse_divergence(groups: Sequence[ParameterGroup]) -> None:

@@ -6,7 +6,6 @@ update's batch is shared out, and gradients and loss are those of the whole of i
 the same on one device as on eight.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -43,11 +42,6 @@ def alone() -> bool:
 def leads() -> bool:
     """Whether this process writes and speaks."""
     return bool(joined().is_main_process)
-
-
-def was_launched_to_follow() -> bool:
-    """Whether the environment says that it does not lead; waits for no other process."""
-    return int(os.environ.get("RANK", "0")) > 0
 
 
 def meet() -> None:

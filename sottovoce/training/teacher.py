@@ -9,15 +9,17 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import track
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from sottovoce.files import damaged
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.speech.batching import evaluation_order
 from sottovoce.speech.loading import prefetched
@@ -30,15 +32,20 @@ _UTTERANCES_A_SHARD = 2000
 
 
 class CachedTeacher:
-    """Log-probabilities of training utterances, read from `folder` as they are needed."""
+    """Log-probabilities of training utterances, read from `folder` as they are needed.
+
+    Raises:
+        InputError: a file in it is damaged.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._shard_of = {
-            name: shard
-            for path in sorted(folder.glob("*.safetensors"))
-            for shard in [safe_open(path, framework="pt")]
-            for name in shard.keys()  # noqa: SIM118
-        }
+        self._shard_of: dict[str, Any] = {}
+        for path in sorted(folder.glob("*.safetensors")):
+            try:
+                shard = safe_open(path, framework="pt")
+            except SafetensorError as error:
+                raise damaged(path, error) from error
+            self._shard_of |= dict.fromkeys(shard.keys(), shard)
 
     def __contains__(self, utterance: Utterance) -> bool:
         return utterance.id in self._shard_of

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from sottovoce.demo import run
 from sottovoce.demo.corpus import Corpus
-from sottovoce.training.state import unfinished
+from sottovoce.training.run import unfinished
 
 
 @pytest.mark.parametrize("interrupted", [False, True])

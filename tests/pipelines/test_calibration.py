@@ -115,7 +115,7 @@ def test_layers_that_8_bit_kernels_cannot_multiply_are_left_and_named(place):
     [
         ("start", (), "is not compressed; `sottovoce quantize` takes full precision"),
         ("small", ("--rule", "best"), "rule is 'best'; it must be one of minmax"),
-        ("nowhere", (), "is not compressed"),
+        ("nowhere", (), "there is no such folder"),
     ],
 )
 def test_bad_input_is_one_sentence(place, model, more, message):
@@ -152,15 +152,29 @@ def test_layers_that_change_words_only_together_are_freed_one_by_one(place, monk
     assert len(heard) == trials + 2
 
 
-def test_an_interrupted_calibration_leaves_nothing(place, monkeypatch):
-    def stopped(*_, **__):
-        raise KeyboardInterrupt
+def test_an_interrupted_calibration_goes_on_and_ends_as_one_that_was_not(place, monkeypatch):
+    """What was tried is not tried again."""
+    heard = []
+
+    def counted(*given):
+        heard.append(1)
+        if len(heard) == 3:
+            raise KeyboardInterrupt
+        return 1.0  # whatever is rounded changes words: all are tried, one at a time
 
     with monkeypatch.context() as patched:
-        patched.setattr(calibration, "documented", stopped)
+        patched.setattr(calibration, "words_changed", counted)
         assert run(place).status != 0
-    assert not [one for one in place.iterdir() if "int8" in one.name]
-    assert run(place).status == 0
+        refused = run(place)
+        assert refused.status == 2
+        assert refused.err.endswith(" --resume (or delete it)\n")
+        assert run(place, "--resume").status == 0
+        tried, heard[:] = len(heard), [0] * 3
+        assert run(place, "--out", place / "whole").status == 0
+    assert tried == len(heard) - 3 + 1  # the one that was interrupted
+    for name in ("model.safetensors", "config.json", "compressed.trn"):
+        assert (place / "int8" / name).read_bytes() == (place / "whole" / name).read_bytes()
+    assert not list(place.glob("*.unfinished"))
 
 
 def test_a_place_that_cannot_be_written_is_told_before_anything_runs(place, monkeypatch):
@@ -169,7 +183,7 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_runs(place, monk
     ended = run(place, "--out", taken / "int8")
     assert ended.status == 2
     assert ended.err.strip() == (
-        f"error: {taken / 'int8'} cannot be written: Not a directory; choose another --out"
+        f"error: {taken / 'int8'} cannot be written: {taken} is a file; choose another --out"
     )
 
 

@@ -1,6 +1,7 @@
 """Ctrl-C on the real program, and going on afterwards."""
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,11 +14,14 @@ from program import save_checkpoint, save_speech, sottovoce
 from sottovoce.errors import Interrupted
 from sottovoce.report.record import TrainingPoint
 from sottovoce.training import loop
-from sottovoce.training.state import GOES_ON, WorkFolder
+from sottovoce.training.state import WorkFolder
 
 UPDATES = 80
 AN_HOUR = 3600.0
-PROGRAM = "import torch; torch.set_num_threads(1); from sottovoce.cli.app import run; run()"
+PROGRAM = (
+    "import sys, torch; torch.set_num_threads(1); sys.argv[0] = 'sottovoce'; "
+    "from sottovoce.cli.app import run; run()"
+)
 
 
 def test_an_interrupted_compression_goes_on_and_ends_as_one_that_was_not(
@@ -60,7 +64,8 @@ def test_an_interrupted_compression_goes_on_and_ends_as_one_that_was_not(
     assert running.returncode == 130, told
     sentences = [line for line in told.splitlines() if "interrupted" in line]
     assert sentences == told.splitlines()[-1:]
-    assert f"of {UPDATES}; it is kept in {unfinished}, and {GOES_ON}" in told
+    going_on = shlex.join(["sottovoce", *command(out), "--resume"])
+    assert f"of {UPDATES}, which is kept in {unfinished}; go on with: {going_on}\n" in told
     assert "Traceback" not in told
     assert said == ""
     assert not out.exists()
@@ -68,7 +73,7 @@ def test_an_interrupted_compression_goes_on_and_ends_as_one_that_was_not(
 
     refused = sottovoce(*command(out))
     assert (refused.status, refused.out) == (2, "")
-    assert "give --resume to go on" in refused.err
+    assert f"holds an interrupted run: go on with: {going_on} (or delete it)" in refused.err
     other = sottovoce(*command(out), "--resume", "--seed", 1)
     assert other.status == 2
     assert "not started with the same recipe;" in other.err
@@ -92,14 +97,17 @@ def test_an_interrupted_compression_goes_on_and_ends_as_one_that_was_not(
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_outside_training_is_one_sentence_too(sent: signal.Signals) -> None:
+def test_an_interruption_outside_training_is_one_sentence_too(
+    tmp_path: Path, sent: signal.Signals
+) -> None:
     program = (
-        "import signal, time; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "import signal, sys, time; sys.argv[0] = 'sottovoce'; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from sottovoce.cli import app; "
         "app.app = lambda: (print('begun', flush=True), time.sleep(60)); app.run()"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", program, "compress", tmp_path],
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -110,10 +118,7 @@ def test_an_interruption_outside_training_is_one_sentence_too(sent: signal.Signa
         running.send_signal(sent)
         _, told = running.communicate(timeout=60)
     assert running.returncode == 128 + sent
-    assert told == (
-        "interrupted; where a run was begun the same command goes on (with --resume where it has "
-        "that flag)\n"
-    )
+    assert told == f"interrupted; go on with: sottovoce compress {tmp_path} --resume\n"
 
 
 @pytest.mark.parametrize("begin", ["start", "learnt"])

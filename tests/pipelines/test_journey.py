@@ -300,8 +300,7 @@ def test_the_folder_is_the_network_that_was_trained(journey: Journey, tmp_path: 
         recogniser, spoken, recipe.seconds_per_batch, tmp_path / "teacher", console, heard
     )
     objective = JointObjective(recogniser, recipe, Accelerator(), teacher)
-    work = WorkFolder.open(tmp_path / "out", {}, resume=False)
-    history = train(objective, spoken, recipe, work, lambda _: 0.0, console)
+    history = train(objective, spoken, recipe, WorkFolder(tmp_path), lambda _: 0.0, console)
     assert objective.hard_plan().to_json() == journey.plan
     assert [one.loss for one in history] == [one.loss for one in journey.record.history]
     with objective.deployed() as trained:

@@ -86,7 +86,8 @@ def test_two_runs_do_not_train_one_stage_at_once(folder: Path, updates: list[int
     (stage,) = cache.glob("pass 1, *")
     hold = (
         "import sys, time; from pathlib import Path; from sottovoce.training.state import *\n"
-        "with WorkFolder(Path(sys.argv[1])).held(): print(flush=True); time.sleep(300)"
+        "stage = WorkFolder(Path(sys.argv[1]), is_shared=True)\n"
+        "with stage.held(): print(flush=True); time.sleep(300)"
     )
     with subprocess.Popen([sys.executable, "-c", hold, stage], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
@@ -95,7 +96,8 @@ def test_two_runs_do_not_train_one_stage_at_once(folder: Path, updates: list[int
         other.kill()
     assert ended.status == 2
     assert "another process is training in" in ended.err
-    assert "the same command goes on (with --resume where it has that flag)" in ended.err
+    assert "once it is through, go on with: sottovoce compress " in ended.err
+    assert ended.err.endswith(" --resume\n")
     assert len(updates) == 2
     _run(folder, "twice", "--cache", cache, "--resume")
     assert len(updates) == 2

@@ -5,9 +5,10 @@ import torch
 
 from sottovoce.errors import InputError
 from sottovoce.plan import Precision
-from sottovoce.quantizers.affine import LEAST_IN_16_BITS, MOST_IN_16_BITS, Affine
+from sottovoce.quantizers.affine import Affine
 from sottovoce.quantizers.fake import fake_quantize
 from sottovoce.quantizers.learnt import LearntAffine
+from sottovoce.quantizers.quantizer import LEAST_IN_16_BITS, MOST_IN_16_BITS
 
 
 def test_numbers_are_those_of_float16_and_stay_so() -> None:

@@ -3,6 +3,7 @@ import torch
 from torch import Tensor
 
 from sottovoce.quantizers.grouping import Grouping
+from sottovoce.quantizers.reduction import reduce_groups
 
 ROWS = 3
 CASES = [
@@ -30,7 +31,7 @@ def test_each_group_is_reduced_by_itself(
     matrix = torch.randn(ROWS, columns)
     groups = _groups(grouping, matrix, spans)
     for operation in (torch.sum, torch.amax, torch.mean):
-        found = grouping.reduced(lambda one, do=operation: do(one, dim=-1), matrix)
+        found = reduce_groups(grouping, lambda one, do=operation: do(one, dim=-1), matrix)
         assert found.shape == grouping.shape(ROWS, columns)
         expected = torch.stack([operation(group) for group in groups])
         torch.testing.assert_close(found.flatten(), expected)
@@ -42,7 +43,7 @@ def test_two_matrices_are_reduced_together(
 ) -> None:
     one, other = torch.randn(2, ROWS, columns)
     pairs = zip(_groups(grouping, one, spans), _groups(grouping, other, spans), strict=True)
-    found = grouping.reduced(torch.linalg.vecdot, one, other)
+    found = reduce_groups(grouping, torch.linalg.vecdot, one, other)
     torch.testing.assert_close(found.flatten(), torch.stack([a @ b for a, b in pairs]))
 
 
@@ -62,5 +63,5 @@ def test_a_block_as_long_as_a_row_is_the_channel(block: int) -> None:
     matrix = torch.randn(ROWS, 10)
     long, channel = Grouping(block=block), Grouping()
     assert long.shape(ROWS, 10) == channel.shape(ROWS, 10) == (ROWS, 1)
-    found = [one.reduced(lambda rows: rows.sum(-1), matrix) for one in (long, channel)]
+    found = [reduce_groups(one, lambda rows: rows.sum(-1), matrix) for one in (long, channel)]
     assert torch.equal(*found)

@@ -6,7 +6,8 @@ from torch import Tensor
 from sottovoce.plan import Precision
 from sottovoce.quantizers.affine import Affine
 from sottovoce.quantizers.grids import GRIDS
-from sottovoce.quantizers.ranges import RANGES, initial_affine, rounding_error
+from sottovoce.quantizers.ranges import initial_affine, rounding_error
+from sottovoce.quantizers.rules import RANGES
 
 
 def _weights(kind: str) -> Tensor:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from sottovoce.reproduction.page import Measured, write_pages
-from sottovoce.reproduction.results import ALL, INPUT, Result
-from sottovoce.reproduction.table import Published, read_table
+from sottovoce.reproduction.results import ALL, Result
+from sottovoce.reproduction.table import INPUT, Published, read_table
 
 OWN = """
 baseline = "U1"

@@ -14,6 +14,8 @@ from sottovoce.models.checkpoint import is_artifact, load
 from sottovoce.report.verdict import MARKS
 from sottovoce.reproduction import run
 from sottovoce.reproduction.table import read_table
+from sottovoce.training.run import unfinished
+from sottovoce.training.state import locked
 
 TABLE = """
 title = "A tiny table"
@@ -190,6 +192,20 @@ def test_a_row_that_fails_does_not_stop_the_others(
     assert ended.status == 2
     assert "row O1 failed: " in ended.err
     assert "| N1 " in (tmp_path / "out" / "table.md").read_text()
+
+
+def test_a_row_that_another_process_is_at_is_left_to_it(tmp_path: Path, one_thread: None) -> None:
+    """The command may run twice at once on one table; the other rows are run meanwhile."""
+    place = _Place(tmp_path)
+    busy = unfinished(tmp_path / "out" / "rows" / "O1")
+    busy.mkdir(parents=True)
+    with locked(busy, "refused"):
+        ended = place.run()
+    assert ended.status == 2
+    assert f"row O1 failed: another process is at work on {busy.with_suffix('')}" in ended.err
+    assert {one.name for one in busy.parent.iterdir()} == {"F1", "N1", "O1.unfinished", "U1"}
+    assert place.run().status == 0
+    assert "| O1 " in (tmp_path / "out" / "table.md").read_text()
 
 
 def test_a_row_can_be_made_by_its_command_alone(tmp_path: Path, one_thread: None) -> None:

@@ -8,7 +8,8 @@ from tiny import SAMPLES_A_FRAME
 
 from sottovoce.errors import InputError
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.runtime.chunks import Chunk, Chunking, Cutter, samples_per_frame
+from sottovoce.runtime.chunking import Chunking
+from sottovoce.runtime.chunks import Chunk, Cutter, samples_per_frame
 
 SAMPLES = np.random.default_rng(1).standard_normal(5003).astype(np.float32)
 ENOUGH = RADIUS * STEP / Convolutions.sampling_rate

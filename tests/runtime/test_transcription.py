@@ -12,7 +12,7 @@ from tiny import RATE, noise
 
 from sottovoce.errors import InputError
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.runtime.chunks import Chunking
+from sottovoce.runtime.chunking import Chunking
 from sottovoce.runtime.recognition import recognise
 from sottovoce.runtime.transcription import transcribe_files
 from sottovoce.speech.corpus import Corpus

@@ -20,7 +20,7 @@ from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.full_precision import FullPrecision
 from sottovoce.training.loop import train
 from sottovoce.training.processes import alone, anyone, leads, part, share_of
-from sottovoce.training.state import WorkFolder
+from sottovoce.training.run import Run
 
 DIALS: dict[str, Any] = {
     "steps": 4,
@@ -59,14 +59,15 @@ def trained(folder: Path, recipe: Training, changes: dict[str, float]) -> dict[s
         objective = JointObjective(recogniser, recipe, accelerator)
     else:
         objective = FullPrecision(recogniser, recipe, accelerator)
-    work = WorkFolder.open(folder / "out", {"seed": recipe.seed}, resume=False)
 
     def evaluated(_: Recogniser) -> float:
         with (folder / "evaluated").open("a") as file:
             file.write(f"{os.getpid()}\n")
         return 0.5
 
-    history = train(objective, speech, recipe, work, evaluated, Console(quiet=True))
+    console, settings = Console(quiet=True), {"seed": recipe.seed}
+    with Run.open(folder / "out", {}, settings, resume=False, console=console) as run:
+        history = train(objective, speech, recipe, run.work, evaluated, console)
     assert len(history) == recipe.steps
     own, whole = (next(speech.batches(recipe, 0, whole=one)) for one in (False, True))
     assert tuple(share_of(whole.ids)) == own.ids

@@ -24,6 +24,7 @@ from sottovoce.speech.corpus import Corpus
 from sottovoce.training.batch import Batch, TrainingSpeech
 from sottovoce.training.full_precision import FullPrecision
 from sottovoce.training.loop import Update, history_of, restore_module, tensor_of, train
+from sottovoce.training.run import Run
 from sottovoce.training.state import Saved, WorkFolder
 from sottovoce.training.teacher import CachedTeacher
 
@@ -109,10 +110,11 @@ class _Run:
         objective = self.objective
         if interrupted_during is not None:
             objective = _CtrlC(objective, interrupted_during, sent)  # type: ignore[assignment]
-        work = WorkFolder.open(self.out, {"seed": self.recipe.seed}, resume)
-        torch.seed()  # nothing may hang on what was drawn before
-        np.random.seed()
-        return train(objective, self.speech, self.recipe, work, self._evaluate, CONSOLE)
+        settings = {"seed": self.recipe.seed}
+        with Run.open(self.out, {}, settings, resume=resume, console=CONSOLE) as run:
+            torch.seed()  # nothing may hang on what was drawn before
+            np.random.seed()
+            return train(objective, self.speech, self.recipe, run.work, self._evaluate, CONSOLE)
 
     def _evaluate(self, recogniser: Recogniser) -> float:
         texts = recogniser.recognise([self._waveform()])
@@ -205,7 +207,7 @@ def test_a_history_is_kept_outside_the_header(tmp_path: Path) -> None:
     """A safetensors header holds 100 MB; half a million points as text are more."""
     point = TrainingPoint(1, 0.1, 1e-4, 2.5, wer=0.25)
     history = [point, *(replace(point, step=k, wer=None) for k in range(2, 1001))]
-    work = WorkFolder.open(tmp_path / "out", {}, resume=False)
+    work = WorkFolder(tmp_path)
     work.save(Saved({"history": tensor_of(history)}, {}))
     saved = work.load()
     assert saved is not None

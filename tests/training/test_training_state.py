@@ -1,20 +1,21 @@
+import os
 import resource
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from sottovoce.errors import InputError
+from sottovoce.files import write_text
 from sottovoce.training.loop import ParameterGroup, optimizer_of
 from sottovoce.training.state import Saved, WorkFolder, optimizer_tensors, restore_optimizer
 
-SETTINGS = {"source": "here", "recipe": {"steps": 3, "candidates": (2, 4)}}
-
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
-    work = WorkFolder.open(tmp_path / "out", SETTINGS, resume=False)
-    assert work.path == tmp_path / "out.unfinished"
+    work = WorkFolder(tmp_path)
     assert work.load() is None
     tensors = {"a": torch.randn(3, 2).T, "b": nn.Parameter(torch.zeros(1))}
     work.save(Saved(tensors, {"plan": None, "sizes": [{"step": 1}]}))
@@ -23,35 +24,11 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert loaded.facts == {"plan": None, "sizes": [{"step": 1}]}
     assert loaded.tensors.keys() == tensors.keys()
     assert all(torch.equal(loaded.tensors[name], one) for name, one in tensors.items())
-    assert sorted(path.name for path in work.path.iterdir()) == [
-        "settings.json",
-        "state.safetensors",
-    ]
-
-
-def test_an_unfinished_run_needs_resume(tmp_path: Path) -> None:
-    WorkFolder.open(tmp_path / "out", SETTINGS, resume=False)
-    with pytest.raises(InputError, match="--resume"):
-        WorkFolder.open(tmp_path / "out", SETTINGS, resume=False)
-    assert WorkFolder.open(tmp_path / "out", SETTINGS, resume=True).load() is None
-
-
-def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
-    WorkFolder.open(tmp_path / "out", SETTINGS, resume=False)
-    other = {**SETTINGS, "recipe": {"steps": 4, "candidates": (2, 4)}}
-    with pytest.raises(InputError, match="not started with the same recipe;"):
-        WorkFolder.open(tmp_path / "out", other, resume=True)
-
-
-def test_an_output_that_exists_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    with pytest.raises(InputError, match="exists"):
-        WorkFolder.open(tmp_path / "out", SETTINGS, resume=True)
-    assert not (tmp_path / "out.unfinished").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
 
 
 def test_a_full_disk_is_said_and_the_last_state_is_kept(tmp_path: Path) -> None:
-    work = WorkFolder.open(tmp_path / "out", SETTINGS, resume=False)
+    work = WorkFolder(tmp_path)
     work.save(Saved({"a": torch.ones(2)}, {}))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
@@ -90,27 +67,39 @@ def test_the_optimizers_moments_come_back() -> None:
     assert torch.equal(other_first, torch.ones(2, 2))
 
 
-def test_what_another_process_is_training_is_not_forgotten(tmp_path: Path) -> None:
-    work = WorkFolder.open(tmp_path / "out", SETTINGS, resume=False)
-    with work.held():
-        other = WorkFolder.open(tmp_path / "out", SETTINGS, resume=True)
-        with pytest.raises(InputError, match="another process"), other.forgotten_while_empty():  # noqa: SIM117
-            with other.held():
-                pass
-        assert work.path.is_dir()
-    with pytest.raises(KeyboardInterrupt), work.forgotten_while_empty():
-        raise KeyboardInterrupt
-    assert not work.path.exists()
+@pytest.mark.parametrize("damage", [b"", b"\0" * 300, None], ids=["empty", "zeros", "cut short"])
+def test_a_damaged_state_is_named_with_its_mend(tmp_path: Path, damage: bytes | None) -> None:
+    work = WorkFolder(tmp_path)
+    work.save(Saved({"a": torch.ones(20)}, {}))
+    file = tmp_path / "state.safetensors"
+    file.write_bytes(file.read_bytes()[:50] if damage is None else damage)
+    with pytest.raises(
+        InputError, match="is damaged .*delete it, and what it held is computed"
+    ) as told:
+        work.load()
+    assert str(file) in str(told.value)
 
 
-@pytest.mark.parametrize(
-    ("ends", "stays"), [(InputError("no"), False), (KeyboardInterrupt(), True)]
-)
-def test_what_was_computed_goes_with_a_mistake_and_stays_after_an_interruption(
-    tmp_path: Path, ends: BaseException, stays: bool
+def test_what_is_saved_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = WorkFolder.open(tmp_path / "out", SETTINGS, resume=False)
-    work.part("teacher")
-    with pytest.raises(type(ends)), work.forgotten_while_empty("teacher"):
-        raise ends
-    assert work.path.exists() == stays
+    """After a loss of power the state is the old one or the new one, and never empty."""
+    done: list[str] = []
+
+    def recorded(name: str, path_of: Callable[..., str]) -> None:
+        original = getattr(os, name)
+
+        def noted(*given: Any) -> Any:
+            done.append(f"{name} {path_of(*given)}")
+            return original(*given)
+
+        monkeypatch.setattr(os, name, noted)
+
+    recorded("fsync", lambda number: Path(f"/proc/self/fd/{number}").resolve().name)
+    recorded("replace", lambda _, path: Path(path).name)
+    WorkFolder(tmp_path).save(Saved({"a": torch.ones(20)}, {}))
+    write_text(tmp_path / "told.json", "{}")
+    for name in ("state.safetensors", "told.json"):
+        at = done.index(f"replace {name}")
+        assert done[at - 1].startswith("fsync ") and name in done[at - 1]
+        assert done[at + 1] == f"fsync {tmp_path.name}"

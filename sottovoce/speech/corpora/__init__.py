@@ -6,6 +6,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 from sottovoce.errors import InputError
+from sottovoce.files import refuse_missing
 from sottovoce.speech.corpus import Corpus, Source
 
 
@@ -20,8 +21,7 @@ def read_corpus(path: Path | str, *, transcribed: bool = True) -> Corpus:
             cannot be read; the message names the file and, where there is one, the line.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path} does not exist")
+    refuse_missing(path)
     for source in sources():
         if source.recognises(path):
             utterances = source.read(path, transcribed)

@@ -1,0 +1,7 @@
+"""The names of the rules by which ranges are chosen, apart from what computes them: recipes and
+flags list them, and load no torch for that."""
+
+RANGES = ("mse", "l1", "lsq", "max")
+"""Of weights, as `ranges.initial_affine` takes them."""
+INPUT_RANGES = ("minmax", "percentile", "mse", "entropy")
+"""Of what goes into layers, as `activations.RULES` has them."""
