@@ -10,6 +10,7 @@ from typing import Any
 
 from sottovoce.errors import InputError
 from sottovoce.recipe import Recipe, Training, named_recipes, over, read_recipe
+from sottovoce.reproduction.pairs import Pair, read_pairs
 from sottovoce.reproduction.results import INPUT
 
 METHODS = ("finetune", "compress", "published")
@@ -74,6 +75,7 @@ class Table:
         combined: those over which it gives one rate, weighted by utterances.
         baseline: name of the row that every other one is tested against.
         start: what the paper says of its start point.
+        pairs: what is claimed of the rows, tested once they are finished.
     """
 
     title: str
@@ -83,6 +85,7 @@ class Table:
     baseline: str
     rows: tuple[TableRow, ...]
     start: Published
+    pairs: tuple[Pair, ...] = ()
 
 
 def named_tables() -> list[str]:
@@ -120,6 +123,7 @@ def _table(record: Mapping[str, Any], folder: Path) -> Table:
     if twice:
         raise InputError(f"two rows are called {twice[0]!r}")
     tests = tuple(record.get("tests", ()))
+    run = {row.name for row in rows if row.method != "published"}
     table = Table(
         title=record.get("title", "Table"),
         paper=record.get("paper", ""),
@@ -128,8 +132,11 @@ def _table(record: Mapping[str, Any], folder: Path) -> Table:
         baseline=record.get("baseline", ""),
         rows=rows,
         start=_published(record.get("start", {})),
+        pairs=tuple(
+            pair for one in record.get("pairs", ()) for pair in read_pairs(one, {INPUT, *run})
+        ),
     )
-    if table.baseline not in {row.name for row in rows if row.method != "published"}:
+    if table.baseline not in run:
         raise InputError(f"its baseline {table.baseline!r} is no row that is run")
     return table
 
