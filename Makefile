@@ -2,7 +2,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help demo test check format lint types slow bench
+.PHONY: help demo test check format lint types slow bench docs
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -36,6 +36,10 @@ HOURS ?= 1
 
 bench: $(INSTALLED) ## measure what is missing in benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks --data $(DATA) --hours $(HOURS)
+
+docs: $(INSTALLED) ## build the documentation site in build/site
+	$(BIN)/pip install -q -c constraints.txt -e '.[docs]'
+	$(BIN)/mkdocs build --strict
 
 # torch goes first and alone: asked for by another package, pip may take a build with gigabytes of
 # CUDA where a CPU build of the pinned version is at hand.

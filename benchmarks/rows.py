@@ -34,7 +34,7 @@ def row_of(path: Path, key: Mapping[str, Any], measure: Callable[[], Mapping[str
         if wanted.items() <= row.items():
             return row
     date = datetime.now(UTC).isoformat(timespec="seconds")
-    fields = {**wanted, "processor": processor(), **measure(), "date": date}
+    fields = {**wanted, "processor": str(processor()), **measure(), "date": date}
     row = json.loads(json.dumps(fields))
     _write_rows(path, [*read_rows(path), row])  # others may have come meanwhile
     return row
@@ -55,7 +55,7 @@ def _write_rows(path: Path, rows: list[Row]) -> None:
 def machine() -> dict[str, Any]:
     """What a timing depends on beside the code."""
     return {
-        "processor": processor(),
+        "processor": str(processor()),
         "vector_instructions": [one for one in _flags() if one.startswith(("avx", "amx"))],
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,

@@ -273,7 +273,9 @@ def _trained(given: _Inputs, row: TableRow) -> Path:
             f"interrupted in row {row.name}; the same command goes on with it"
         ) from stopped
     if leads():
-        write_text(_processors(given), json.dumps({**_trained_on(given), row.name: processor()}))
+        write_text(
+            _processors(given), json.dumps({**_trained_on(given), row.name: str(processor())})
+        )
     return folder
 
 

@@ -44,6 +44,10 @@ name = "U1"
 system = "full precision"
 method = "finetune"
 paper = { hours = 2.5 }
+[[pairs]]
+claim = "training helps"
+better = ["O1", "F1"]
+than = ["input", "U1"]
 """
 
 
