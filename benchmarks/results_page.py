@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
+from benchmarks import chart
 from benchmarks.cells import table
 from benchmarks.kept_tables import KeptTable
 from benchmarks.low_bits.run import TABLES as LOW_BITS
@@ -33,6 +34,7 @@ Words: *lossless*: no significant increase (MAPSSWE, 5%), and one of 10% would h
 four of five cases; *inconclusive*: no significant increase, but too few words to say so. li2025 is
 arXiv 2501.03643 ("the paper's joint"), rybakov2023 arXiv 2305.16619.
 """
+_CHART = f"![Dev WER against size]({RESULTS.name}/{chart.FILE.name})\n"
 _CLAIMS = """## Claims
 
 One row a claim, with the number of tested pairs of rows that show it (*won*), that show the
@@ -47,12 +49,13 @@ alone has not. So were the second and third seed at 2.5 bits.
 
 
 def write_pages() -> None:
-    """Write RESULTS.md, a page a question, and a page a table that was run."""
+    """Write RESULTS.md, its chart, a page a question, and a page a table that was run."""
     for question in QUESTIONS:
         write_text(RESULTS / f"{question.name}.md", question_page(question))
     for kept in KEPT:
         if page := kept.page():
             write_text(RESULTS / f"{kept.name}.md", page)
+    write_text(chart.FILE, chart.chart())
     write_text(PAGE, results_page())
 
 
@@ -62,7 +65,9 @@ def results_page() -> str:
         f"- [{question.text}]({RESULTS.name}/{question.name}.md) {_capital(question.answer())}"
         for question in QUESTIONS
     ]
-    return "\n".join((_HEADING, "## In short\n", *contents, "", _CLAIMS, claims_table(KEPT), ""))
+    return "\n".join(
+        (_HEADING, "## In short\n", _CHART, *contents, "", _CLAIMS, claims_table(KEPT), "")
+    )
 
 
 def _capital(sentence: str) -> str:

@@ -23,6 +23,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for file in (BENCHMARKS / "RESULTS.md", *sorted((BENCHMARKS / "results").glob("*.md"))):
         text = file.read_text(encoding="utf-8")
         pages[file.relative_to(ROOT).as_posix()] = text.replace("](../../docs/", "](../../")
+    for image in (BENCHMARKS / "results").glob("*.svg"):
+        pages[image.relative_to(ROOT).as_posix()] = image.read_text(encoding="utf-8")
     for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
     return files

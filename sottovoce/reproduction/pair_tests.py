@@ -24,7 +24,7 @@ class PairTest:
 
     Attributes:
         candidate, baseline: names of rows; of several, the mean errors are compared.
-        wer: of each run, candidate's and baseline's; fractions.
+        wer: of each run over the pooled test sets, candidate's and baseline's; fractions.
         verdict: of the candidate: "better", "worse", "lossless" or "inconclusive".
         p: two-sided. Over several runs it is about the utterances: the seeds even out some of the
             luck of a run, and what is left of it p does not know.

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as bench
+from benchmarks import chart
 from benchmarks.inputs import Needs
 from benchmarks.questions import NAMES, QUESTIONS, Question, folders
 from benchmarks.results_page import KEPT, PAGE, question_page, results_page
@@ -47,6 +48,16 @@ def test_the_pages_of_tables_and_the_summary_are_what_the_rows_say() -> None:
     for kept in KEPT:
         assert (RESULTS / f"{kept.name}.md").read_text() == kept.page(), kept.name
     assert PAGE.read_text() == results_page()
+    assert chart.FILE.read_text() == chart.chart()
+
+
+def test_the_chart_shows_every_system_inside_its_frame() -> None:
+    shown = list(chart.points())
+    assert {point.kind for point in shown} == set(chart.COLOURS)
+    for point in shown:
+        assert chart.LEAST_MB < point.megabytes < chart.MOST_MB
+        for rate in (point.wer, *(point.interval or ())):
+            assert chart.LEAST_WER <= rate <= chart.MOST_WER, point
 
 
 @pytest.mark.parametrize(
