@@ -17,8 +17,8 @@ LEAST_WER, MOST_WER = 0.13, 0.21
 _GREY = "#808b98"
 COLOURS = {
     "sottovoce compress": "#2f81f7",
-    "sottovoce quantize, no training": "#2da44e",
-    "other tools, no training": "#d9822b",
+    "sottovoce quantize": "#2da44e",
+    "other tools": "#d9822b",
     "input checkpoint": _GREY,
 }
 """Mid-tones: each has enough contrast on white and on black."""
@@ -49,7 +49,7 @@ def points() -> Iterator[Point]:
         if "refused" not in row:
             ours = row["system"].startswith("sottovoce mixed, ")
             name = row["system"].removeprefix("sottovoce mixed, ").split(",")[0]
-            kind = "sottovoce quantize, no training" if ours else "other tools, no training"
+            kind = "sottovoce quantize" if ours else "other tools"
             yield Point(kind, name, row["bytes"] / 1e6, row["wer"])
     for test in MAIN.tests:
         name = test.candidate[0]
@@ -68,7 +68,7 @@ def chart() -> str:
     level = _y(start.wer)
     marks = [
         tag("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=level, y2=level, stroke=_GREY, **_DASHED),
-        *(mark for point in points() for mark in _mark(point)),
+        *_marks(),
     ]
     about = (
         "Dev word error rate against megabytes of one wav2vec 2.0 recogniser, by sottovoce and by "
@@ -104,24 +104,28 @@ def _y(wer: float) -> float:
     return round(_HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM), 1)
 
 
-def _mark(point: Point) -> Iterator[Markup]:
+def _marks() -> Iterator[Markup]:
+    """Labels lie above the points of others and below ours, or where another is in the way."""
+    last = 0.0
+    for point in sorted(points(), key=lambda one: one.megabytes):
+        ours = point.kind == "sottovoce compress"
+        crowded = point.kind == "other tools" and point.megabytes < 1.02 * last
+        yield from _mark(point, below=ours or crowded)
+        if point.kind == "other tools":
+            last = point.megabytes
+
+
+def _mark(point: Point, *, below: bool) -> Iterator[Markup]:
     colour, x, y = COLOURS[point.kind], _x(point.megabytes), _y(point.wer)
     told = f"{point.kind}, {point.label}: {100 * point.wer:.2f}% in {point.megabytes:.2f} MB"
     if point.interval is not None:
         low, high = map(_y, point.interval)
         yield tag("line", x1=x, x2=x, y1=low, y2=high, stroke=colour, stroke_opacity=0.5)
     yield tag("circle", tag("title", told), cx=x, cy=y, r=4, fill=colour)
-    if point.kind != "sottovoce quantize, no training":
-        below = point.kind == "sottovoce compress"
-        yield tag(
-            "text",
-            point.label.replace(", groups of", " /"),
-            x=x,
-            y=y + 15 if below else y - 8,
-            text_anchor="middle",
-            font_size=10,
-            fill=colour,
-        )
+    if point.kind != "sottovoce quantize":
+        turned = f"rotate({55 if below else -40} {x} {y})"
+        about = {"x": x + 8, "y": y + 3, "font_size": 10, "fill": colour, "transform": turned}
+        yield tag("text", point.label, **about)
 
 
 def _axes() -> Iterator[Markup]:
@@ -136,7 +140,10 @@ def _axes() -> Iterator[Markup]:
         yield tag("text", f"{percent}%", x=_LEFT - 8, y=y + 4, text_anchor="end")
     yield tag("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=bottom, y2=bottom, stroke=_GREY)
     yield tag("line", x1=_LEFT, x2=_LEFT, y1=_TOP, y2=bottom, stroke=_GREY)
-    told = "MB on disk (log). Bars: 95% interval of the change. *: convolutions and head at 8 bits"
+    told = (
+        "MB (log). compress trains, the rest do not. Bars: 95% interval of the change against the "
+        "input. *: CNNs at 8 bits"
+    )
     yield tag("text", told, x=_WIDTH - _RIGHT, y=_HEIGHT - 8, text_anchor="end")
 
 
@@ -146,4 +153,4 @@ def _legend() -> Iterator[Markup]:
     for kind, colour in COLOURS.items():
         yield tag("circle", cx=x, cy=12, r=4, fill=colour)
         yield tag("text", kind, x=x + 9, y=16)
-        x += 30 + round(6.2 * len(kind))
+        x += 30 + 7 * len(kind)

@@ -12,6 +12,7 @@ where it stopped.
 """
 
 import argparse
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ import transformers
 from rich.console import Console
 
 from benchmarks.inputs import ROOT, RUNS, Inputs, add_data, run
+from sottovoce.files import write_text
 from sottovoce.models.checkpoint import load_checkpoint
 from sottovoce.models.families import family_of
 from sottovoce.models.recogniser import Recogniser
@@ -163,6 +165,16 @@ def keep(finished: Path, folder: Path) -> None:
     if size > LARGEST_FILE:
         raise SystemExit(f"{finished} has {size:,} bytes of weights; {LARGEST_FILE:,} is the most")
     shutil.copytree(finished, folder)
+    thin_history(folder / "metrics.json")
+
+
+def thin_history(file: Path) -> None:
+    """Leave every hundredth update, and those that were evaluated."""
+    facts = json.loads(file.read_text())
+    facts["history"] = [
+        point for point in facts["history"] if point["step"] % 100 == 0 or point["wer"] is not None
+    ]
+    write_text(file, json.dumps(facts, indent=1))
 
 
 if __name__ == "__main__":

@@ -54,6 +54,11 @@ def finetune(
 ) -> Measured:
     """Fine-tune a recogniser in full precision with the CTC loss.
 
+    Example:
+        ```python
+        sottovoce.finetune("start", "train.jsonl", "dev.jsonl", "u1", sottovoce.Training(steps=2))
+        ```
+
     Args:
         source: hub id or folder. A checkpoint without a CTC head gets one, over the characters of
             the training transcripts, with the processor to match.

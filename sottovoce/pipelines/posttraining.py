@@ -59,6 +59,12 @@ def quantize(
 ) -> RunRecord:
     """Quantize a CTC recogniser without training it.
 
+    Example:
+        ```python
+        settings = sottovoce.PostTraining(method="minmax")
+        sottovoce.quantize("start", "train.jsonl", "quick", settings, evaluate_on="dev.jsonl")
+        ```
+
     Args:
         source: hub id or folder of a full-precision checkpoint with a CTC head.
         calibration: a corpus; audio is enough if `evaluate_on` is given.
