@@ -54,12 +54,12 @@ def points() -> Iterator[Point]:
     for test in MAIN.tests:
         name = test.candidate[0]
         if test.baseline == (INPUT,) and name.startswith("default") and "seed" not in name:
-            row, change = MAIN.rows[name], test.interval
+            result, change = MAIN.rows[name], test.interval
             base = start.wer["dev"]
             interval = None if change is None else (base * (1 + change[0]), base * (1 + change[1]))
             label = name.removeprefix("default-").replace("-cnn-8", "*")
-            megabytes = row.bytes / 1e6
-            yield Point("sottovoce compress", label, megabytes, row.wer["dev"], interval)
+            megabytes = result.bytes / 1e6
+            yield Point("sottovoce compress", label, megabytes, result.wer["dev"], interval)
 
 
 def chart() -> str:
