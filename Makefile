@@ -2,7 +2,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help demo test check format lint types slow bench
+.PHONY: help demo test check format lint types slow bench docs
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -30,15 +30,16 @@ types: $(INSTALLED) ## run mypy
 slow: $(INSTALLED) ## run the tests that take minutes
 	$(BIN)/pytest -m slow --timeout 3600
 
-bench: $(INSTALLED) ## measure what benchmarks/RESULTS.md reports
-	$(BIN)/python benchmarks/step_cost.py
-	$(BIN)/python benchmarks/bytes_on_disk.py
-	$(BIN)/python benchmarks/commands.py
-	$(BIN)/python benchmarks/commands.py --plans
-	$(BIN)/python benchmarks/plan_signal.py
-	$(BIN)/python benchmarks/chunking.py
-	$(BIN)/python benchmarks/chunking.py --memory
-	$(BIN)/python benchmarks/results_page.py
+# DATA: see benchmarks/README.md. What takes longer than HOURS is left out, and said.
+DATA ?= ../shared
+HOURS ?= 1
+
+bench: $(INSTALLED) ## measure what is missing in benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks --data $(DATA) --hours $(HOURS)
+
+docs: $(INSTALLED) ## build the documentation site in build/site
+	$(BIN)/pip install -q -c constraints.txt -e '.[docs]'
+	$(BIN)/mkdocs build --strict
 
 # torch goes first and alone: asked for by another package, pip may take a build with gigabytes of
 # CUDA where a CPU build of the pinned version is at hand.

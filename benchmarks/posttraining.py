@@ -1,7 +1,7 @@
 """8 bits for weights and inputs without training: StableQuant, simple rules, and NNCF's own.
 
     pip install -r benchmarks/peers.txt
-    python benchmarks/posttraining.py
+    python -m benchmarks.posttraining
 
 All of them calibrate on the same training utterances and recognise the same dev speech; the error
 rate is tested against the checkpoint's. Ours are the stored models computed with PyTorch, NNCF's is
@@ -11,23 +11,17 @@ run by OpenVINO. Rows are kept in `benchmarks/results/posttraining.json`.
 # ruff: noqa: PLC0415 - NNCF is needed for one row alone
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import torch
-from commands import CHECKPOINT, DEV, RUNS
-from peers import (
-    CALIBRATION_UTTERANCES,
-    Against,
-    Made,
-    calibration_manifest,
-    console,
-    made_in_openvino,
-    openvino_model,
-)
-from rows import RESULTS, row_of
 
+from benchmarks.calibration import CALIBRATION_UTTERANCES, calibration_manifest
+from benchmarks.compressing import MODELS, console
+from benchmarks.inputs import Inputs, Needs, parser_of, run
+from benchmarks.peers.run import Against, Made, made_in_openvino, openvino_model
+from benchmarks.rows import RESULTS, row_of
 from sottovoce.artifact.attention import rounded_attentions
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.models.checkpoint import load, load_checkpoint
@@ -35,20 +29,20 @@ from sottovoce.pipelines.measured import scored
 from sottovoce.pipelines.posttraining import quantize
 from sottovoce.posttraining.dials import PostTraining
 from sottovoce.speech.corpora import read_corpus
-from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.loading import prefetched
 
+NEEDS = Needs(hours=0.5, data=True, packages=("nncf", "openvino"))
 ROWS = RESULTS / "posttraining.json"
 
 Facts = dict[str, Any]
 """What else belongs in a row."""
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure the rows that are missing."""
+    inputs = Inputs.at(parser_of(__doc__, NEEDS).parse_args(arguments).data)
     torch.set_num_threads(1)
-    corpus = read_corpus(DEV)
-    against_input = Against(corpus)
+    against_input = Against(inputs)
 
     def measured(make: Callable[[], tuple[Made, Facts]]) -> Mapping[str, Any]:
         begun = time.process_time()
@@ -56,30 +50,30 @@ def main() -> None:
         minutes = (time.process_time() - begun) / 60
         return {**against_input(*made), "cpu_minutes": minutes, **facts}
 
-    for name, make in systems(corpus).items():
+    for name, make in systems(inputs).items():
         console.rule(name)
         key = {"system": name, "calibration_utterances": CALIBRATION_UTTERANCES}
         console.print(row_of(ROWS, key, partial(measured, make)))
 
 
-def systems(corpus: Corpus) -> Mapping[str, Callable[[], tuple[Made, Facts]]]:
+def systems(inputs: Inputs) -> Mapping[str, Callable[[], tuple[Made, Facts]]]:
     """Name -> what quantizes the checkpoint."""
     rules = ("minmax", "percentile", "mse", "entropy")
     return {
-        "sottovoce stablequant": partial(_ours, corpus, PostTraining()),
-        **{f"sottovoce {one}": partial(_ours, corpus, PostTraining(method=one)) for one in rules},
-        "NNCF": partial(_nncf, corpus),
+        "sottovoce stablequant": partial(_ours, inputs, PostTraining()),
+        **{f"sottovoce {one}": partial(_ours, inputs, PostTraining(method=one)) for one in rules},
+        "NNCF": partial(_nncf, inputs),
     }
 
 
-def _ours(corpus: Corpus, settings: PostTraining) -> tuple[Made, Facts]:
-    out, facts = RUNS / f"ptq-{settings.method}", dict[str, Any]()
+def _ours(inputs: Inputs, settings: PostTraining) -> tuple[Made, Facts]:
+    out, facts = MODELS / f"ptq-{settings.method}", dict[str, Any]()
     if out.exists():
         facts["cpu_minutes"] = None  # spent in another run
     else:
-        calibration = calibration_manifest(RUNS)
-        quantize(CHECKPOINT, calibration, out, settings, resume=True, console=console)
-    recogniser = load(out)
+        calibration = calibration_manifest(inputs, MODELS)
+        quantize(inputs.checkpoint, calibration, out, settings, resume=True, console=console)
+    recogniser, corpus = load(out), read_corpus(inputs.dev)
     layers = packed_layers(recogniser.model)
     facts["float_inputs"] = [name for name, one in layers.items() if not one.precision.input_bits]
     facts["rounded_attentions"] = len(rounded_attentions(recogniser.model))
@@ -87,14 +81,14 @@ def _ours(corpus: Corpus, settings: PostTraining) -> tuple[Made, Facts]:
     return (lambda: scored(recogniser, corpus, "ours", console), stored), facts
 
 
-def _nncf(corpus: Corpus) -> tuple[Made, Facts]:
+def _nncf(inputs: Inputs) -> tuple[Made, Facts]:
     import nncf
 
-    recogniser = load_checkpoint(CHECKPOINT)
-    speech = read_corpus(calibration_manifest(RUNS)).utterances
+    recogniser, corpus = load_checkpoint(inputs.checkpoint), read_corpus(inputs.dev)
+    speech = read_corpus(calibration_manifest(inputs, MODELS)).utterances
     waveforms = prefetched(iter([[one] for one in speech]), recogniser.sampling_rate)
     extractor = recogniser.processor.feature_extractor
-    inputs = [
+    speech_inputs = [
         extractor(
             waveform, sampling_rate=recogniser.sampling_rate, return_tensors="np"
         ).input_values
@@ -103,12 +97,12 @@ def _nncf(corpus: Corpus) -> tuple[Made, Facts]:
     ]
     quantized = nncf.quantize(
         openvino_model(recogniser),
-        nncf.Dataset(inputs),
+        nncf.Dataset(speech_inputs),
         model_type=nncf.ModelType.TRANSFORMER,
-        subset_size=len(inputs),
+        subset_size=len(speech_inputs),
     )
     return made_in_openvino(recogniser, quantized, corpus), {}
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -4,7 +4,6 @@ To measure a row anew, delete it or its file.
 """
 
 import json
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 
 from sottovoce.files import write_text
+from sottovoce.runtime.processor import processor
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -21,7 +21,9 @@ Row = dict[str, Any]
 
 
 def row_of(path: Path, key: Mapping[str, Any], measure: Callable[[], Mapping[str, Any]]) -> Row:
-    """The row whose fields begin with `key`; measured, dated and saved where the file lacks it.
+    """The row whose fields begin with `key`; measured and saved where the file lacks it.
+
+    A new row also has its date and the processor that measured it.
 
     Args:
         key: what the row is about and what it depends on; JSON values.
@@ -32,7 +34,8 @@ def row_of(path: Path, key: Mapping[str, Any], measure: Callable[[], Mapping[str
         if wanted.items() <= row.items():
             return row
     date = datetime.now(UTC).isoformat(timespec="seconds")
-    row = json.loads(json.dumps({**wanted, **measure(), "date": date}))
+    fields = {**wanted, "processor": str(processor()), **measure(), "date": date}
+    row = json.loads(json.dumps(fields))
     _write_rows(path, [*read_rows(path), row])  # others may have come meanwhile
     return row
 
@@ -51,22 +54,20 @@ def _write_rows(path: Path, rows: list[Row]) -> None:
 
 def machine() -> dict[str, Any]:
     """What a timing depends on beside the code."""
-    name, flags = _processor()
     return {
-        "processor": name,
-        "vector_instructions": [one for one in flags if one.startswith(("avx", "amx"))],
+        "processor": str(processor()),
+        "vector_instructions": [one for one in _flags() if one.startswith(("avx", "amx"))],
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
 
 
-def _processor() -> tuple[str, list[str]]:
+def _flags() -> list[str]:
+    """What the processor can do, as Linux lists it; nothing elsewhere."""
     listed = Path("/proc/cpuinfo")
-    if not listed.exists():
-        return platform.processor(), []
-    lines = [line.split(":", 1) for line in listed.read_text().splitlines() if ":" in line]
-    facts = {name.strip(): value.strip() for name, value in lines}
-    return facts.get("model name", platform.machine()), sorted(facts.get("flags", "").split())
+    lines = listed.read_text().splitlines() if listed.exists() else []
+    found = [line.partition(":")[2] for line in lines if line.partition(":")[0].strip() == "flags"]
+    return sorted(found[0].split()) if found else []
 
 
 def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:

@@ -1,8 +1,8 @@
 """How fast it runs: PyTorch, ONNX Runtime, OpenVINO and NNCF's own 8 bits, on random weights.
 
     pip install nncf    # for its rows alone
-    python benchmarks/runtimes.py --build          # models and graphs, once, into runs/runtimes
-    python benchmarks/runtimes.py                  # timings: nothing else should run meanwhile
+    python -m benchmarks.runtimes --build          # models and graphs, once, into runs/runtimes
+    python -m benchmarks.runtimes                  # timings: nothing else should run meanwhile
 
 Every system of a shape and a length is timed in one process, turn by turn; load times and peak
 memory in a process of their own each. Rows are kept in `benchmarks/results/runtimes.json`.
@@ -15,7 +15,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -82,14 +82,16 @@ def systems() -> list[System]:
     ]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Build, or measure the rows that are missing."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--build", action="store_true", help="make models and graphs")
     parser.add_argument("--shapes", nargs="+", default=SHAPES, choices=SHAPES)
     parser.add_argument("--seconds", nargs="+", type=int, default=SECONDS)
     parser.add_argument("--footprint", nargs=2, metavar=("FILE", "ENGINE"), help=argparse.SUPPRESS)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     if given.footprint:
         print(json.dumps(_footprint(Path(given.footprint[0]), given.footprint[1])))
     elif given.build:
@@ -101,7 +103,7 @@ def main() -> None:
 
 def measure(shapes: list[str], lengths: list[int]) -> None:
     """Timings and footprints."""
-    from rows import RESULTS, machine, row_of
+    from benchmarks.rows import RESULTS, machine, row_of
 
     rows = RESULTS / "runtimes.json"
     row_of(rows, {"table": "peak"}, lambda: {**_peaks(), "machine": machine()})
@@ -320,8 +322,8 @@ def build(shape: str) -> None:
     """Models and graphs of a shape; what is there is left."""
     import openvino
     import torch
-    from random_speech import BASE, LARGE, random_recogniser
 
+    from benchmarks.random_speech import BASE, LARGE, random_recogniser
     from sottovoce.exporters.onnx_target import write_onnx, write_onnx_nbits
     from sottovoce.models.checkpoint import load
 

@@ -1,8 +1,8 @@
 """Small recognisers of other families, for the benchmarks: trained here, kept in `models/`.
 
-    python benchmarks/train_references.py                     # all that are missing
-    python benchmarks/train_references.py commands-conformer  # one of them
-    python benchmarks/train_references.py --steps 5           # whether it works; keeps nothing
+    python -m benchmarks.train_references                     # all that are missing
+    python -m benchmarks.train_references commands-conformer  # one of them
+    python -m benchmarks.train_references --steps 5           # whether it works; keeps nothing
 
 Each starts from `commands-wav2vec2`, the reference recogniser: every tensor of the same name and
 shape is taken over. For HuBERT that is all of them (the two families compute alike), for WavLM all
@@ -12,15 +12,18 @@ where it stopped.
 """
 
 import argparse
+import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import transformers
-from commands import CHECKPOINT, DEV, ROOT, TRAIN
 from rich.console import Console
 
+from benchmarks.inputs import ROOT, RUNS, Inputs, add_data, run
+from sottovoce.files import write_text
 from sottovoce.models.checkpoint import load_checkpoint
 from sottovoce.models.families import family_of
 from sottovoce.models.recogniser import Recogniser
@@ -29,7 +32,7 @@ from sottovoce.recipe import Training
 from sottovoce.training.run import unfinished
 
 MODELS = ROOT / "benchmarks" / "models"
-RUNS = ROOT / "runs" / "references"
+WORK = RUNS / "references"
 LARGEST_FILE = 15_000_000  # bytes of weights that we keep in the repository
 
 console = Console()
@@ -88,33 +91,37 @@ REFERENCES = {
 }
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Train those that are missing."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_data(parser)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(REFERENCES))
     parser.add_argument("--steps", type=int, help="so many updates, and keep nothing")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
+    inputs = Inputs.at(given.data)
     if unknown := set(given.names) - REFERENCES.keys():
         parser.error(f"{min(unknown)} is none of {', '.join(REFERENCES)}")
     for name in given.names or REFERENCES:
         console.rule(name)
         if given.steps:
-            trained(name, RUNS / f"{name}-tried-{given.steps}", given.steps)
+            trained(inputs, name, WORK / f"{name}-tried-{given.steps}", given.steps)
         elif not (MODELS / name).exists():
-            keep(trained(name, RUNS / name), MODELS / name)
+            keep(trained(inputs, name, WORK / name), MODELS / name)
 
 
-def trained(name: str, out: Path, steps: int | None = None) -> Path:
+def trained(inputs: Inputs, name: str, out: Path, steps: int | None = None) -> Path:
     """The folder of a finished training, made now unless it is there."""
     if not out.exists():
         reference = REFERENCES[name]
         trying = {"steps": steps, "evaluations": 1} if steps else {}
         recipe = reference.recipe.replaced(trying)
-        start = RUNS / f"{name}-start"
+        start = WORK / f"{name}-start"
         begun = unfinished(out).exists()
         if not begun:
-            save_start(load_checkpoint(CHECKPOINT), reference, start)
-        finetune(start, TRAIN, DEV, out, recipe, resume=begun, console=console)
+            save_start(load_checkpoint(inputs.checkpoint), reference, start)
+        finetune(start, inputs.train, inputs.dev, out, recipe, resume=begun, console=console)
     return out
 
 
@@ -158,7 +165,17 @@ def keep(finished: Path, folder: Path) -> None:
     if size > LARGEST_FILE:
         raise SystemExit(f"{finished} has {size:,} bytes of weights; {LARGEST_FILE:,} is the most")
     shutil.copytree(finished, folder)
+    thin_history(folder / "metrics.json")
+
+
+def thin_history(file: Path) -> None:
+    """Leave every hundredth update, and those that were evaluated."""
+    facts = json.loads(file.read_text())
+    facts["history"] = [
+        point for point in facts["history"] if point["step"] % 100 == 0 or point["wer"] is not None
+    ]
+    write_text(file, json.dumps(facts, indent=1))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

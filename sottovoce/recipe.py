@@ -364,6 +364,11 @@ def named_recipes() -> list[str]:
 def read_recipe(name_or_file: str) -> Recipe:
     """A recipe by name (`named_recipes`) or from a TOML file.
 
+    Example:
+        ```python
+        recipe = sottovoce.read_recipe("paper").replaced({"bits": 3.0})
+        ```
+
     Raises:
         InputError: no such recipe or file, no TOML, an unknown dial or a value that does not suit.
     """

@@ -88,9 +88,18 @@ def test_links_between_pages_lead_somewhere(page):
 
 
 def test_the_map_of_the_documentation_names_every_page():
-    index = ROOT / "docs" / "index.md"
+    """Itself, or through the list of decisions."""
+    docs = ROOT / "docs"
     linked = {
-        (index.parent / target).resolve()
-        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", index.read_text())
+        (page.parent / target).resolve()
+        for page in (docs / "index.md", docs / "decisions" / "index.md")
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())
     }
-    assert set((ROOT / "docs").rglob("*.md")) - {index} <= linked
+    assert set(docs.rglob("*.md")) - {docs / "index.md"} <= linked
+
+
+def test_the_modules_that_are_shown_exist():
+    for arguments in shown("python"):
+        if arguments[:1] == ("-m",) and arguments[1].startswith("benchmarks"):
+            place = ROOT.joinpath(*arguments[1].split("."))
+            assert place.with_suffix(".py").is_file() or (place / "__main__.py").is_file(), place

@@ -155,7 +155,14 @@ def _stored_bits(source: str | Path, config: Any) -> int:
 
 
 def load(source: str | Path) -> Recogniser:
-    """Any recogniser: a compressed folder or a checkpoint of transformers, ready to transcribe."""
+    """Any recogniser: a compressed folder or a checkpoint of transformers, ready to transcribe.
+
+    Example:
+        ```python
+        recogniser = sottovoce.load("small")
+        print(recogniser.sampling_rate, recogniser.family.model_type)
+        ```
+    """
     if not is_artifact(source):
         return _recogniser(source, _read_config(source))
     config = _read(lambda: _config_of(source), source)

@@ -65,6 +65,11 @@ def calibrate(
 ) -> RunRecord:
     """Give packed layers and attention's products fixed ranges of 8 bits, where that does no harm.
 
+    Example:
+        ```python
+        sottovoce.calibrate("small", "train.jsonl", "small-int8", evaluate_on="dev.jsonl")
+        ```
+
     Args:
         source: a compressed folder.
         calibration: a corpus; audio is enough if `evaluate_on` is given.

@@ -33,6 +33,12 @@ def compare_systems(
 ) -> MatchedPairs:
     """The matched-pairs test of candidate `b` against baseline `a` on the same utterances.
 
+    Example:
+        ```python
+        test = sottovoce.compare("start", "small", "dev.jsonl")
+        print(test.verdict, test.interval, test.sentence)
+        ```
+
     Args:
         a, b: a model as `evaluate` takes it, or a `.trn` file of hypotheses.
         data: a corpus, or a `.trn` file of references where both systems are `.trn` files. Of a

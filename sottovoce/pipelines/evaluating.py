@@ -38,6 +38,12 @@ def evaluate(
 ) -> Evaluation:
     """Recognise a corpus and score what was recognised.
 
+    Example:
+        ```python
+        evaluation = sottovoce.evaluate("small", "dev.jsonl")
+        print(evaluation.score.wer, evaluation.recognised.real_time_factor)
+        ```
+
     Args:
         model: a compressed or exported folder, or a full-precision checkpoint (hub id, folder).
         data: a corpus with transcripts, in any form that `read_corpus` reads.
@@ -63,6 +69,12 @@ def transcribe(
     console: Console | None = None,
 ) -> Iterator[tuple[Path, str]]:
     """Each file with what is said in it; any rate, length and format that soundfile reads.
+
+    Example:
+        ```python
+        for path, text in sottovoce.transcribe("small", ["interview.wav"]):
+            print(path.name, text)
+        ```
 
     Args:
         model: as in `evaluate`.

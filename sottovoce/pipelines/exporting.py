@@ -54,6 +54,11 @@ def export(
 ) -> Export:
     """Write a model for another program, having run it there once.
 
+    Example:
+        ```python
+        exported = sottovoce.export("small", "onnx", "small-onnx")
+        ```
+
     Args:
         model: a compressed folder, or a checkpoint (hub id, folder).
         target: one of `TARGETS`.

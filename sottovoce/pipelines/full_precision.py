@@ -55,6 +55,11 @@ def finetune(
 ) -> Measured:
     """Fine-tune a recogniser in full precision with the CTC loss.
 
+    Example:
+        ```python
+        sottovoce.finetune("start", "train.jsonl", "dev.jsonl", "u1", sottovoce.Training(steps=2))
+        ```
+
     The parameters are the command's.
 
     Args:

@@ -51,6 +51,13 @@ def compress(
     A recipe with one candidate makes it uniform quantization, one with another `plan_by` P1's
     two-stage baseline.
 
+    Example:
+        ```python
+        recipe = sottovoce.Recipe(steps=2, bits=3.5)
+        record = sottovoce.compress("start", "train.jsonl", "dev.jsonl", "smaller", recipe)
+        print(record.systems[-1].bytes, [one.verdict for one in record.comparisons])
+        ```
+
     The parameters are the command's.
 
     Args:

@@ -65,6 +65,12 @@ def compress_lossless(
     part of the speech then calls the model worse, the next larger size that passes is taken; that
     part has then had a say, so with every look its risk of missing a loss is halved.
 
+    Example:
+        ```python
+        recipe = sottovoce.Recipe(steps=2)
+        sottovoce.compress_lossless("start", "train.jsonl", "dev.jsonl", "smallest", recipe)
+        ```
+
     The parameters are the command's.
 
     Args:

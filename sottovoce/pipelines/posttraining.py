@@ -52,6 +52,12 @@ def quantize(
 ) -> RunRecord:
     """Quantize a CTC recogniser without training it.
 
+    Example:
+        ```python
+        settings = sottovoce.PostTraining(method="minmax")
+        sottovoce.quantize("start", "train.jsonl", "quick", settings, evaluate_on="dev.jsonl")
+        ```
+
     The parameters are the command's.
 
     Args:

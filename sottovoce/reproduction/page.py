@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 from sottovoce.files import write_text
 from sottovoce.report import markdown, numbers
@@ -12,6 +14,7 @@ from sottovoce.report.document import document
 from sottovoce.report.markup import tag
 from sottovoce.report.page_tables import table as html_table
 from sottovoce.report.verdict import MARKS
+from sottovoce.reproduction.pair_tests import PairTest
 from sottovoce.reproduction.results import ALL, Result
 from sottovoce.reproduction.table import INPUT, Published, Table
 
@@ -23,6 +26,13 @@ _LEGEND = (
     "{clock}, over {baseline}'s; a stage that rows share counts in each, what the cached teacher "
     "takes in none."
 )
+_LEGEND_OF_CLAIMS = (
+    "Two rows are compared by the matched-pairs test (MAPSSWE, 5%), several runs of each by their "
+    "mean errors, paired by utterance: p is about the utterances, and what the seeds leave of the "
+    "luck of a run it does not know. change: of the errors, a 95% interval. time: of training, as "
+    "above, the first over the second."
+)
+_CLAIM_HEADINGS = (*("claim", "rows", "!bits", "!WER", "!change", "the first is", "so", "!time"),)
 _LEGEND_OF_PAPERS = " What the paper printed is left out where it measured on other sets."
 
 
@@ -33,6 +43,7 @@ class Measured:
     Attributes:
         tests: the sets that were measured on; `combined` are those in `ALL`.
         failures: row -> why it has no result.
+        claims: the table's pairs, as far as they are tested.
     """
 
     table: Table
@@ -40,6 +51,7 @@ class Measured:
     tests: Sequence[str]
     combined: Sequence[str]
     failures: Mapping[str, str]
+    claims: Sequence[PairTest] = ()
 
     @property
     def baseline(self) -> Result | None:
@@ -62,6 +74,10 @@ class Measured:
         return any(one != Published() for one in papers)
 
     @property
+    def tells_processors(self) -> bool:
+        return any(one.processor for one in self.results)
+
+    @property
     def tells_changes(self) -> bool:
         return any(row.paper.change is not None for row in self.table.rows)
 
@@ -73,34 +89,70 @@ class Measured:
 
 def write_pages(measured: Measured, folder: Path) -> None:
     """Write `table.json`, `table.md` and `table.html`."""
-    table, results = measured.table, measured.results
-    record = {
-        "title": table.title,
-        "paper": table.paper,
+    record = json.dumps(record_of(measured), indent=1, ensure_ascii=False)
+    write_text(folder / "table.json", record)
+    write_text(folder / "table.md", markdown_page(measured))
+    write_text(folder / "table.html", _html_page(measured))
+
+
+def record_of(measured: Measured) -> dict[str, Any]:
+    """What `table.json` holds."""
+    return {
+        "title": measured.table.title,
+        "paper": measured.table.paper,
         "combined": list(measured.combined),
-        "rows": [one.to_json() for one in results],
+        "rows": [one.to_json() for one in measured.results],
+        "pairs": [one.to_json() for one in measured.claims],
         "failures": dict(measured.failures),
     }
-    write_text(folder / "table.json", json.dumps(record, indent=1, ensure_ascii=False))
-    headings, lines = _headings(measured), _lines(measured)
-    legend = _LEGEND.format(
-        baseline=table.baseline,
-        combined=" and ".join(measured.combined),
-        clock="in CPU time" if measured.tells_cpu_time else "by the clock on the wall",
-    ) + (_LEGEND_OF_PAPERS if measured.tells_papers else "")
-    told = (legend, *(f"Row {row} failed: {why}" for row, why in measured.failures.items()))
-    commands = "\n".join(one.command for one in results if one.command)
-    parts = (
+
+
+def read_record(record: Mapping[str, Any], table: Table) -> Measured:
+    """What `table.json` holds, of this version or an older one, beside its table."""
+    results = [Result.from_json(one) for one in record["rows"]]
+    tests = [test for test in results[0].wer if test != ALL] if results else []
+    order = {pair: place for place, pair in enumerate(table.pairs)}
+    claims = [PairTest.from_json(one) for one in record.get("pairs", ())]
+    claims.sort(key=lambda one: order.get(one.pair, len(order)))
+    return Measured(table, results, tests, record["combined"], record["failures"], claims)
+
+
+def markdown_page(measured: Measured) -> str:
+    """`table.md`: the rows, what is claimed of them, and the commands that made them."""
+    table = measured.table
+    commands = "\n".join(one.command for one in measured.results if one.command)
+    parts = [
         f"# {markdown.text(table.title)}",
         markdown.text(table.paper),
-        markdown.table(headings, lines),
-        *map(markdown.text, told),
-        markdown.fenced(commands, "bash"),
-    )
-    write_text(folder / "table.md", "\n\n".join(parts) + "\n")
+        markdown.table(_headings(measured), _lines(measured)),
+        *map(markdown.text, _explained(measured)),
+    ]
+    if measured.claims:
+        parts += [
+            "## Claims",
+            markdown.text(_LEGEND_OF_CLAIMS),
+            markdown.table(_CLAIM_HEADINGS, _claim_lines(measured)),
+        ]
+    parts += ["## Commands", markdown.fenced(commands, "bash")]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _html_page(measured: Measured) -> str:
+    table, results = measured.table, measured.results
     floats = {INPUT} | {row.name for row in table.rows if row.method == "finetune"}
     spots = [Spot(one.name, one.bytes, one.wer[ALL], one.name in floats) for one in results]
-    page = document(
+    claims = (
+        tag(
+            "section",
+            tag("h2", "Claims"),
+            html_table(_CLAIM_HEADINGS, _claim_lines(measured)),
+            tag("p", _LEGEND_OF_CLAIMS, class_="lead"),
+        )
+        if measured.claims
+        else None
+    )
+    commands = "\n".join(one.command for one in results if one.command)
+    return document(
         table.title,
         tag("p", table.paper, class_="byline"),
         (
@@ -108,14 +160,67 @@ def write_pages(measured: Measured, folder: Path) -> None:
             tag(
                 "section",
                 tag("h2", "Rows"),
-                html_table(headings, lines),
-                *(tag("p", one, class_="lead") for one in told),
+                html_table(_headings(measured), _lines(measured)),
+                *(tag("p", one, class_="lead") for one in _explained(measured)),
             ),
+            claims,
             tag("section", tag("h2", "Commands"), tag("pre", tag("code", commands))),
         ),
         None,
     )
-    write_text(folder / "table.html", page)
+
+
+def _explained(measured: Measured) -> tuple[str, ...]:
+    """What the marks and columns mean, then the rows that failed."""
+    legend = _LEGEND.format(
+        baseline=measured.table.baseline,
+        combined=" and ".join(measured.combined),
+        clock="in CPU time" if measured.tells_cpu_time else "by the clock on the wall",
+    ) + (_LEGEND_OF_PAPERS if measured.tells_papers else "")
+    return (legend, *(f"Row {row} failed: {why}" for row, why in measured.failures.items()))
+
+
+def _claim_lines(measured: Measured) -> list[tuple[str, ...]]:
+    results = {one.name: one for one in measured.results}
+    return [
+        (
+            one.claim,
+            f"{', '.join(one.candidate)} against {', '.join(one.baseline)}",
+            numbers.bits(results[one.candidate[0]].bits),
+            " against ".join(map(_rates, one.wer)),
+            _change(one),
+            verdict_text(one),
+            one.outcome,
+            _time_ratio(measured, one),
+        )
+        for one in measured.claims
+    ]
+
+
+def _rates(runs: Sequence[float]) -> str:
+    """Of each run, and their mean."""
+    mean = f" (mean {numbers.percent(fmean(runs))})" if len(runs) > 1 else ""
+    return ", ".join(map(numbers.percent, runs)) + mean
+
+
+def _change(test: PairTest) -> str:
+    return "" if test.interval is None else "{:+.1%} to {:+.1%}".format(*test.interval)
+
+
+def verdict_text(test: PairTest) -> str:
+    """The verdict, and what it rests on."""
+    chance = "< 0.01" if test.p < 0.01 else f"= {test.p:.2f}"
+    power = "" if test.detectable is None else f", would have found {test.detectable:.1%}"
+    return f"{test.verdict} (p {chance}{power})"
+
+
+def _time_ratio(measured: Measured, test: PairTest) -> str:
+    """Of training, the first candidate's over the first baseline's."""
+    results = {one.name: one for one in measured.results}
+    first, second = (
+        measured.time_of(results[names[0]]) for names in (test.candidate, test.baseline)
+    )
+    return f"{first / second:.2f}" if first and second else ""
 
 
 def _headings(measured: Measured) -> tuple[str, ...]:
@@ -126,6 +231,7 @@ def _headings(measured: Measured) -> tuple[str, ...]:
         *("row", "system", "!bits", "!effective", "!size", "!ratio"),
         *(f"!{one}" for one in measured.tests),
         *("!all", *changes, "!time"),
+        *(("processor",) if measured.tells_processors else ()),
     )
     if not measured.tells_papers:
         return ours
@@ -148,7 +254,9 @@ def _lines(measured: Measured) -> list[tuple[str, ...]]:
 
 def _ours(measured: Measured, result: Result | None) -> tuple[str, ...]:
     if result is None:
-        return ("",) * (6 + len(measured.tests) + measured.tells_changes)
+        return ("",) * (
+            6 + len(measured.tests) + measured.tells_changes + measured.tells_processors
+        )
     baseline, on = measured.baseline, measured.changed_on
     change = f"{100 * (result.wer[on] - baseline.wer[on]):+.2f}" if baseline else ""
     time = measured.time_of(result)
@@ -163,7 +271,12 @@ def _ours(measured: Measured, result: Result | None) -> tuple[str, ...]:
         ),
         *((change,) if measured.tells_changes else ()),
         numbers.ratio(time / measured.time_of(baseline)) if baseline and time else "",
+        *((_processor(result),) if measured.tells_processors else ()),
     )
+
+
+def _processor(result: Result) -> str:
+    return "" if result.name == INPUT else result.processor or "not recorded"
 
 
 def _papers(measured: Measured, paper: Published) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ class Result:
         verdicts: test set -> against the baseline; `ALL` pools the combined sets.
         p: of the `ALL` verdict.
         command: that makes the row alone.
+        processor: that trained it; None where nothing was trained, or the row is older than this
+            record.
     """
 
     name: str
@@ -36,9 +38,15 @@ class Result:
     verdicts: Mapping[str, str]
     p: float | None
     command: str
+    processor: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "Result":
+        """What `to_json` gave, of this version or an older one."""
+        return cls(**{"cpu_seconds": None, **record})
 
 
 def rate_over(scores: Mapping[str, Score]) -> float:

@@ -24,8 +24,11 @@ from sottovoce.pipelines.measured import float_system, scored
 from sottovoce.recipe import Recipe, over
 from sottovoce.report.record import System, TrainingPoint
 from sottovoce.reproduction.page import Measured, write_pages
+from sottovoce.reproduction.pair_tests import PairTest, compare_pair
+from sottovoce.reproduction.pairs import Pair
 from sottovoce.reproduction.results import ALL, Result, pooled, rate_over
 from sottovoce.reproduction.table import INPUT, Table, TableRow
+from sottovoce.runtime.processor import processor
 from sottovoce.runtime.recognition import references
 from sottovoce.scoring import Score, Transcripts, matched_pairs, score
 from sottovoce.speech.corpora import read_corpus
@@ -133,14 +136,39 @@ def _run_rows(given: _Inputs, start: Recogniser) -> tuple[Result, ...]:
     """The rows' results; the pages are written anew after each."""
     results: tuple[Result, ...] = ()
     failures: dict[str, str] = {}
-    for result in _results(given, start, failures):
+    claims = _Claims(given.table.pairs)
+    for result, scores in _results(given, start, failures):
         results = (*results, result)
-        told = Measured(given.table, results, tuple(given.tests), given.combined, failures)
+        claims.test(result.name, pooled({test: scores[test] for test in given.combined}))
+        told = Measured(
+            given.table, results, tuple(given.tests), given.combined, failures, claims.tested
+        )
         write_pages(told, given.out)
     if failures:
         write_pages(told, given.out)
         raise InputError("; ".join(f"row {name} failed: {why}" for name, why in failures.items()))
     return results
+
+
+class _Claims:
+    """The table's pairs, each tested as soon as all of its rows are finished."""
+
+    def __init__(self, pairs: tuple[Pair, ...]) -> None:
+        self.pairs = pairs
+        self.scores: dict[str, Score] = {}
+        self.tests: dict[Pair, PairTest] = {}
+
+    def test(self, row: str, score: Score) -> None:
+        """Test what `row` was missing for."""
+        self.scores[row] = score
+        for pair in self.pairs:
+            if row in pair.rows <= self.scores.keys():
+                self.tests[pair] = compare_pair(pair, self.scores)
+
+    @property
+    def tested(self) -> tuple[PairTest, ...]:
+        """In the table's order."""
+        return tuple(self.tests[pair] for pair in self.pairs if pair in self.tests)
 
 
 def _refuse_shared_speech(given: _Inputs, training: Corpus) -> None:
@@ -215,7 +243,9 @@ def _begun(given: _Inputs, row: str) -> bool:
     return folder.exists() or unfinished(folder).exists()
 
 
-def _results(given: _Inputs, checkpoint: Recogniser, failures: dict[str, str]) -> Iterator[Result]:
+def _results(
+    given: _Inputs, checkpoint: Recogniser, failures: dict[str, str]
+) -> Iterator[tuple[Result, Scores]]:
     """The checkpoint, the baseline, what is finished, then the rest, in the table's order each.
 
     A row that fails is noted in `failures` and left out; without the baseline nothing goes on, nor
@@ -238,10 +268,12 @@ def _results(given: _Inputs, checkpoint: Recogniser, failures: dict[str, str]) -
             continue
         if baseline is None:
             baseline = scores
-            yield _compared(given, replace(start, ratio=1.0), original, baseline)
+            yield _compared(given, replace(start, ratio=1.0), original, baseline), original
         result = _row_result(given, row, folder, scores)
         result = replace(result, ratio=start.bytes / result.bytes)
-        yield result if scores is baseline else _compared(given, result, scores, baseline)
+        if scores is not baseline:
+            result = _compared(given, result, scores, baseline)
+        yield result, scores
 
 
 def _to_run(given: _Inputs) -> list[TableRow]:
@@ -270,7 +302,21 @@ def _trained(given: _Inputs, row: TableRow) -> Path:
         raise Interrupted(
             f"interrupted in row {row.name}; {how_to_go_on('call it again')}"
         ) from stopped
+    if leads():
+        write_text(
+            _processors(given), json.dumps({**_trained_on(given), row.name: str(processor())})
+        )
     return folder
+
+
+def _processors(given: _Inputs) -> Path:
+    return given.out / "processors.json"
+
+
+def _trained_on(given: _Inputs) -> dict[str, str]:
+    """Row -> the processor that finished its training, of those that were trained here."""
+    file = _processors(given)
+    return json.loads(file.read_text()) if file.exists() else {}
 
 
 def _scores(given: _Inputs, name: str, model: str | Path) -> dict[str, Score]:
@@ -292,7 +338,9 @@ def _scores(given: _Inputs, name: str, model: str | Path) -> dict[str, Score]:
 def _row_result(given: _Inputs, row: TableRow, folder: Path, scores: Scores) -> Result:
     recogniser, first = load(folder), next(iter(scores.values()))
     system = measured(row.name, folder, recogniser, first).system
-    return _result(given, row.name, system, scores, _spent(folder), _command(given, row, folder))
+    command = _command(given, row, folder)
+    result = _result(given, row.name, system, scores, _spent(folder), command)
+    return replace(result, processor=_trained_on(given).get(row.name))
 
 
 def _spent(folder: Path) -> Spent:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sottovoce.errors import InputError, naming
 from sottovoce.recipe import Recipe, Training, named_recipes, over, read_recipe
+from sottovoce.reproduction.pairs import Pair, read_pairs
 
 METHODS = ("finetune", "compress", "published")
 INPUT = "input"
@@ -75,6 +76,7 @@ class Table:
         combined: those over which it gives one rate, weighted by utterances.
         baseline: name of the row that every other one is tested against.
         start: what the paper says of its start point.
+        pairs: what is claimed of the rows, tested once they are finished.
     """
 
     title: str
@@ -84,6 +86,7 @@ class Table:
     baseline: str
     rows: tuple[TableRow, ...]
     start: Published
+    pairs: tuple[Pair, ...] = ()
 
     def check(self, wanted: Collection[str] | None, shared: Mapping[str, Any]) -> None:
         """See that rows can be run so.
@@ -138,6 +141,7 @@ def _table(record: Mapping[str, Any], folder: Path) -> Table:
     if twice:
         raise InputError(f"two rows are called {twice[0]!r}")
     tests = tuple(record.get("tests", ()))
+    run = {row.name for row in rows if row.method != "published"}
     table = Table(
         title=record.get("title", "Table"),
         paper=record.get("paper", ""),
@@ -146,8 +150,11 @@ def _table(record: Mapping[str, Any], folder: Path) -> Table:
         baseline=record.get("baseline", ""),
         rows=rows,
         start=_published(record.get("start", {})),
+        pairs=tuple(
+            pair for one in record.get("pairs", ()) for pair in read_pairs(one, {INPUT, *run})
+        ),
     )
-    if table.baseline not in {row.name for row in rows if row.method != "published"}:
+    if table.baseline not in run:
         raise InputError(f"its baseline {table.baseline!r} is no row that is run")
     return table
 

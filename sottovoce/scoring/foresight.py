@@ -14,8 +14,8 @@ from sottovoce.scoring.mapsswe import deviations_away
 from sottovoce.scoring.wer import Score
 
 LEAST_VARIANCE = 0.25
-"""q: 0.26 to 0.52 over the 20 tests of `benchmarks/results/commands.json`, more where the
-compressed model was trained for longer."""
+"""q: 0.26 to 0.52 over the 20 tests of `sizes.json` and `plans.json` in `benchmarks/results`, more
+where the compressed model was trained for longer."""
 
 
 def nothing_told(own: Score, model: str | Path, speech: str) -> tuple[str, ...]:

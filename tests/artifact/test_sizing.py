@@ -1,19 +1,15 @@
 """The compression ratios of P1's tables, from files on disk."""
 
-import runpy
-from pathlib import Path
-
 import pytest
 import torch
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "bytes_on_disk.py"
+from benchmarks.bytes_on_disk.run import PUBLISHED, build, measure
 
 
 def _agrees_with_the_paper(shape: str) -> None:
-    script = runpy.run_path(str(SCRIPT))
     torch.manual_seed(0)
-    published = script["PUBLISHED"][shape]
-    rows = list(script["measure"](script["build"](shape), shape, published))
+    published = PUBLISHED[shape]
+    rows = list(measure(build(shape), shape, published))
     assert [row.target_bits for row in rows] == list(published)
     for row in rows:
         assert row.nominal_bits == pytest.approx(row.target_bits, abs=0.01)

@@ -1,7 +1,7 @@
 import pytest
 import torch
-from fake_quant import PRECISIONS, eager, measured, tiles
 
+from benchmarks.fake_quant.run import PRECISIONS, eager, measured, tiles
 from sottovoce.plan import Precision
 from sottovoce.quantizers.affine import Affine
 from sottovoce.quantizers.ranges import initial_affine

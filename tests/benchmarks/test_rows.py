@@ -3,7 +3,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rows import read_rows, row_of
+
+from benchmarks.rows import read_rows, row_of
 
 
 def test_a_row_is_measured_once_for_each_key(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 from pathlib import Path
 
 import pytest
-from random_speech import TINY
-from rows import read_rows
-from step_cost import METHODS, all_trainees, main, one_round, parts_of_an_update
+
+from benchmarks.random_speech import TINY
+from benchmarks.rows import read_rows
+from benchmarks.step_cost.run import METHODS, all_trainees, main, one_round, parts_of_an_update
 
 
 def test_every_method_makes_the_same_update_that_training_makes(tmp_path: Path) -> None:

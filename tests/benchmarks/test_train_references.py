@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from tiny import noise
-from train_references import REFERENCES, save_start, start
 
+from benchmarks.train_references import REFERENCES, save_start, start
 from sottovoce.models.checkpoint import load_checkpoint
 from sottovoce.models.recogniser import Recogniser
 

@@ -14,6 +14,7 @@ from sottovoce.models.checkpoint import is_artifact, load
 from sottovoce.report.verdict import MARKS
 from sottovoce.reproduction import run
 from sottovoce.reproduction.table import read_table
+from sottovoce.runtime.processor import processor
 from sottovoce.training.run import unfinished
 from sottovoce.training.state import locked
 
@@ -46,6 +47,10 @@ name = "U1"
 system = "full precision"
 method = "finetune"
 paper = { hours = 2.5 }
+[[pairs]]
+claim = "training helps"
+better = ["O1", "F1"]
+than = ["input", "U1"]
 """
 
 
@@ -97,6 +102,14 @@ def test_a_table_is_run_once_and_told_beside_the_papers(
     assert set(rows["O1"]["verdicts"]) == {"clean", "other", "all"}
     assert rows["F1"]["ratio"] > rows["N1"]["ratio"] > rows["U1"]["ratio"] == 1
     assert rows["N1"]["seconds"] > rows["O1"]["seconds"] > 0
+
+    assert {row["processor"] for name, row in rows.items() if name != "input"} == {str(processor())}
+    assert [(one["candidate"], one["baseline"]) for one in record["pairs"]] == [
+        (["O1"], ["input"]),
+        (["F1"], ["U1"]),
+    ]
+    rates = [rows[name]["wer"]["all"] for name in ("O1", "input")]
+    assert [rate for (rate,) in record["pairs"][0]["wer"]] == pytest.approx(rates)
 
     told = (out / "table.md").read_text()
     assert told in ended.out

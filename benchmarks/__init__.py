@@ -1,0 +1,1 @@
+"""What sottovoce is measured by: one folder a question; see README.md."""

@@ -1,0 +1,1 @@
+"""Do the bytes on disk agree with the published ratios?"""

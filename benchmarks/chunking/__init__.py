@@ -1,0 +1,1 @@
+"""What does cutting long recordings cost?"""

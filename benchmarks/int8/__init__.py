@@ -1,0 +1,1 @@
+"""What do 8 bits for weights and inputs cost, without training?"""

@@ -1,0 +1,1 @@
+"""How good are 2 bits and below?"""

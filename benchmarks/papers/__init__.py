@@ -1,0 +1,1 @@
+"""What do the papers' tables give at this scale?"""

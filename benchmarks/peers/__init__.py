@@ -1,0 +1,1 @@
+"""What do other tools make of the same checkpoint?"""

@@ -1,0 +1,1 @@
+"""Is post-training quantization a good start for training?"""

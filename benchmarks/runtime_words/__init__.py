@@ -1,0 +1,1 @@
+"""Does every runtime give the same words?"""

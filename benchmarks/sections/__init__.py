@@ -1,1 +1,0 @@
-"""The sections of RESULTS.md, one file each: `section()` gives its Markdown."""

@@ -1,0 +1,1 @@
+"""Which way to 3 bits is best?"""
