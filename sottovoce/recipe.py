@@ -20,7 +20,7 @@ from sottovoce.dials import PerBits, dial, dial_value, written
 from sottovoce.errors import InputError, naming
 from sottovoce.plan import WHOLE_BITS, Precision
 from sottovoce.quantizers.grids import GRIDS
-from sottovoce.quantizers.rules import RANGES
+from sottovoce.quantizers.rules import RANGES, SCALES
 
 SEARCH_GRANULARITIES = ("matrix", "module", "block")
 IMPORTANCE_GRADIENTS = ("sampled", "expected")
@@ -145,9 +145,20 @@ class Recipe(Training):
         'bits of what is no encoder matrix (P1\'s "CNNs": convolutions, feature projection, head); '
         "floating point if not given",
     )
-    initial_range: str = dial("mse", "where scales start", allowed=RANGES)
+    scales: str = dial(
+        "learnt",
+        "learnt: scales and offsets train with the weights; from-weights: they are computed from "
+        "the weights at every update, by the rule of initial_range (arXiv 2305.16619)",
+        allowed=SCALES,
+    )
+    initial_range: str = dial(
+        "mse",
+        "where scales start: max, the whole range; mse or l1, clipped for the least squared or "
+        "absolute error; lsq",
+        allowed=RANGES,
+    )
     scale_learning_rate: float = dial(
-        1e-3, "of the logarithm of the scales, and of the offsets in scales"
+        1e-3, "of the logarithm of learnt scales, and of their offsets in scales"
     )
     importance_learning_rate: float = dial(0.05, "of the logarithm of the importances")
     importance_gradient: str = dial(

@@ -18,6 +18,10 @@ Gradients, for g = dL/dw_i (LSQ, arXiv 1902.08153, eqs. 3 and 5; LSQ+, arXiv 200
     dL/do_i      = sum g_i             where w lies outside, else 0
     dL/dlambda_i = <dL/dw_mixed, w_i>
 
+LSQ's ends are the grid's last levels. A range that is computed from the weights ends at its
+extreme weights, which would then never move, nor the range with them: there a weight learns up to
+`margin` = half a level beyond, for as long as rounding is all that happens to it.
+
 Those of scale and offset are multiplied by 1 / sqrt(N * largest), N the weights that share them.
 For the `half` and `asymmetric` grids `largest` is (2^b - 1) / 2, the last level, where LSQ has its
 last code.
@@ -52,22 +56,28 @@ class Candidates:
         alone: indices of the candidates whose own quantized weight is returned.
         mixed: whether the mixture is returned too.
         fused: whether the arithmetic is compiled. The first call with each shape takes seconds.
+        margin: in levels, how far beyond the grid's ends a weight still learns.
     """
 
     quantizers: tuple[Quantizer, ...]
     alone: tuple[int, ...] = ()
     mixed: bool = False
     fused: bool = False
+    margin: float = 0.0
 
 
-def fake_quantize(weight: Tensor, affine: Affine, quantizer: Quantizer) -> Tensor:
+def fake_quantize(
+    weight: Tensor, affine: Affine, quantizer: Quantizer, margin: float = 0.0
+) -> Tensor:
     """One candidate: the weight as the packed model will have it, with LSQ's gradients.
 
     Args:
         weight: [rows, columns].
         affine: of the quantizer's groups.
+        margin: as in `Candidates`.
     """
-    return quantize_candidates(weight, (affine,), None, Candidates((quantizer,), alone=(0,)))[0]
+    wanted = Candidates((quantizer,), alone=(0,), margin=margin)
+    return quantize_candidates(weight, (affine,), None, wanted)[0]
 
 
 def quantize_candidates(
@@ -185,7 +195,9 @@ def _gradients(
         if gradient is None:
             continue
         affine, quantizer = affines[index], wanted.quantizers[index]
-        through, along, of_scale = _through_rounding(gradient, weight, affine, quantizer)
+        through, along, of_scale = _through_rounding(
+            gradient, weight, affine, quantizer, wanted.margin
+        )
         of_weight.addcmul_(through, share)
         _add(of_numbers, index, share * of_scale)
         product = along * affine.scale
@@ -200,14 +212,14 @@ def _gradients(
 
 
 def _through_rounding(
-    gradient: Tensor, weight: Tensor, affine: Affine, quantizer: Quantizer
+    gradient: Tensor, weight: Tensor, affine: Affine, quantizer: Quantizer, margin: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The weight's gradient; <g, q + shift> of each row's groups; and the scales' gradient."""
     grid, grouping = quantizer.grid, quantizer.grouping
     spread = quantizer.spread(affine, weight.shape[1])
     ratio, levels = grid.ratio(weight, *spread), grid.round_to_codes(weight, *spread)
     levels = levels.add_(grid.shift) if grid.shift else levels
-    through = _within(ratio, grid, gradient)
+    through = _within(ratio, grid, margin, gradient)
     along = reduce_rows(grouping, _product, gradient, levels)
     return through, along, along - reduce_rows(grouping, _product, through, ratio)
 
@@ -278,9 +290,9 @@ def _add(sums: list[Tensor | None], index: int, more: Tensor) -> None:
     sums[index] = more if before is None else before + more
 
 
-def _within(ratio: Tensor, grid: Grid, gradient: Tensor) -> Tensor:
+def _within(ratio: Tensor, grid: Grid, margin: float, gradient: Tensor) -> Tensor:
     """The gradient where w/s lies between the grid's ends, else 0, in a single pass."""
-    lowest, highest = grid.lowest + grid.shift, grid.highest + grid.shift
+    lowest, highest = grid.lowest + grid.shift - margin, grid.highest + grid.shift + margin
     passed: Tensor = torch.ops.aten.hardtanh_backward(gradient, ratio, lowest, highest)
     return passed
 

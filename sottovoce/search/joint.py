@@ -23,7 +23,7 @@ from sottovoce.models.features import Features
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.plan import Plan, mean_bits
 from sottovoce.quantizers.affine import Affine
-from sottovoce.quantizers.learnt import LearntAffine
+from sottovoce.quantizers.learnt import TrainingAffine
 from sottovoce.recipe import Recipe
 from sottovoce.search.allocation import Choice, best_choice
 from sottovoce.search.importance import Importance, annealed, expected_loss, gumbel_softmax
@@ -72,10 +72,16 @@ class JointObjective:
         self.teacher = teacher
         candidates = tuple(recipe.precisions.values())
         self.supernet = Supernet(
-            recogniser, candidates, recipe.initial_range, fused=bool(recipe.fused)
+            recogniser,
+            candidates,
+            recipe.initial_range,
+            scales=recipe.scales,
+            fused=bool(recipe.fused),
         )
         precision = recipe.cnn_precision
-        self.cnns = QuantizedCnns(recogniser, precision) if precision is not None else None
+        self.cnns = (
+            None if precision is None else QuantizedCnns(recogniser, precision, recipe.scales)
+        )
         if plan is None and len(candidates) == 1:
             plan = self.supernet.plan(recipe.widths * len(self.supernet.layers))
         if plan is not None:
@@ -261,19 +267,20 @@ class JointObjective:
         cnns = self.cnns.plan if self.cnns is not None else {}
         return Plan({**self.hard_plan(), **cnns})
 
-    def affines(self) -> dict[str, list[LearntAffine]]:
+    def affines(self) -> dict[str, list[TrainingAffine]]:
         """Layer name -> its scales and offsets, for each candidate; "CNNs" have one."""
-        learnt = {name: layer.affines for name, layer in self.supernet.layers.items()}
+        matrices = {name: layer.affines for name, layer in self.supernet.layers.items()}
         cnns = self.cnns.affines if self.cnns is not None else {}
-        return {**learnt, **{name: [one] for name, one in cnns.items()}}
+        return {**matrices, **{name: [one] for name, one in cnns.items()}}
 
     @torch.no_grad()
     def affine_of(self, layer: str) -> Affine:
         """The scales and offsets that a layer of `whole_plan` is packed with."""
         if layer in self.supernet.layers:
             return self.supernet.layers[layer].affine_of(self.hard_plan()[layer].bits)
-        affine: Affine = self.affines()[layer][0]()
-        return affine
+        if self.cnns is None:
+            raise ValueError(f"{layer!r} is no quantized layer")
+        return self.cnns.affine_of(layer)
 
     def dismantle(self) -> None:
         """Leave an ordinary model behind, with the latent weights that trained."""

@@ -10,7 +10,7 @@ from sottovoce.models.family import is_pointwise
 from sottovoce.plan import Precision
 from sottovoce.quantizers.affine import Affine
 from sottovoce.quantizers.fake import Candidates, quantize_candidates
-from sottovoce.quantizers.learnt import LearntAffine
+from sottovoce.quantizers.learnt import SCALES, TrainingAffine
 
 
 class MixedLinear(nn.Module):
@@ -22,7 +22,7 @@ class MixedLinear(nn.Module):
 
     Attributes:
         latent: [rows, columns], the full-precision weight that trains.
-        learnt: scales and offsets, one module for each candidate.
+        scales: scales and offsets, one module for each candidate.
     """
 
     weight: Tensor
@@ -31,6 +31,7 @@ class MixedLinear(nn.Module):
         self,
         layer: nn.Linear | nn.Conv1d,
         candidates: tuple[Precision, ...],
+        scales: str,
         initial_range: str,
         fused: bool,
     ) -> None:
@@ -40,8 +41,8 @@ class MixedLinear(nn.Module):
         self.candidates = candidates
         self.fused = fused
         self.quantizers = tuple(one.quantizer for one in candidates)
-        self.learnt = nn.ModuleList(
-            LearntAffine(self.latent, quantizer, initial_range) for quantizer in self.quantizers
+        self.scales = nn.ModuleList(
+            SCALES[scales](self.latent, quantizer, initial_range) for quantizer in self.quantizers
         )
         self.use(self.latent)
 
@@ -50,23 +51,27 @@ class MixedLinear(nn.Module):
         object.__setattr__(self, "weight", weight)
 
     @property
-    def affines(self) -> list[LearntAffine]:
+    def affines(self) -> list[TrainingAffine]:
         """Scales and offsets of each candidate."""
-        return [cast("LearntAffine", one) for one in self.learnt]
+        return [cast("TrainingAffine", one) for one in self.scales]
 
     def quantized(
         self, bits: tuple[float, ...], mixture: Tensor | None = None
     ) -> tuple[Tensor, ...]:
         """The candidates of these widths, in this order, then the mixture where one is given."""
         alone = tuple(self._index(width) for width in bits)
-        wanted = Candidates(self.quantizers, alone, mixture is not None, self.fused)
-        affines = [affine() for affine in self.affines]
+        needed = alone if mixture is None else tuple(range(len(self.candidates)))
+        quantizers = tuple(self.quantizers[index] for index in needed)
+        places = tuple(needed.index(index) for index in alone)
+        margin = self.affines[0].margin
+        wanted = Candidates(quantizers, places, mixture is not None, self.fused, margin)
+        affines = [self.affines[index](self.latent) for index in needed]
         return quantize_candidates(self.latent, affines, mixture, wanted)
 
     @torch.no_grad()
     def affine_of(self, bits: float) -> Affine:
         """Scales and offsets of one candidate, as the packed model stores them."""
-        affine: Affine = self.affines[self._index(bits)]()
+        affine: Affine = self.affines[self._index(bits)](self.latent)
         return affine
 
     def _index(self, bits: float) -> int:
@@ -99,11 +104,15 @@ class MixedPointwise(MixedLinear):
 
 
 def mixed_layer(
-    layer: nn.Module, candidates: tuple[Precision, ...], initial_range: str, fused: bool
+    layer: nn.Module,
+    candidates: tuple[Precision, ...],
+    scales: str,
+    initial_range: str,
+    fused: bool,
 ) -> MixedLinear:
     """What stands in for an encoder matrix; else as `MixedLinear`."""
     if isinstance(layer, nn.Linear):
-        return MixedLinear(layer, candidates, initial_range, fused)
+        return MixedLinear(layer, candidates, scales, initial_range, fused)
     if isinstance(layer, nn.Conv1d) and is_pointwise(layer):
-        return MixedPointwise(layer, candidates, initial_range, fused)
+        return MixedPointwise(layer, candidates, scales, initial_range, fused)
     raise TypeError(f"a {type(layer).__name__} is no matrix")

@@ -4,6 +4,7 @@ Convolutional front end, feature projection, positional convolution and head hav
 width. They are the same in every network of an update, the full-precision one included.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -11,8 +12,9 @@ from sottovoce.errors import naming
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.models.weight_norm import fold_weight_norm
 from sottovoce.plan import Plan, Precision
+from sottovoce.quantizers.affine import Affine
 from sottovoce.quantizers.fake import fake_quantize
-from sottovoce.quantizers.learnt import LearntAffine
+from sottovoce.quantizers.learnt import SCALES, TrainingAffine
 
 
 class FakeQuantizer(nn.Module):
@@ -22,14 +24,18 @@ class FakeQuantizer(nn.Module):
         affine: scales and offsets, as in `MixedLinear`.
     """
 
-    def __init__(self, weight: Tensor, precision: Precision) -> None:
+    def __init__(self, weight: Tensor, precision: Precision, scales: str) -> None:
         super().__init__()
-        # Those of a frozen front end never learn, and LSQ's start wastes two of eight bits.
-        self.affine = LearntAffine(weight.detach().flatten(1), precision.quantizer, "mse")
+        # Those of a frozen front end never learn, and LSQ's start wastes two of eight bits; but a
+        # search at every forward pass would cost more than the pass.
+        rule = "mse" if scales == "learnt" else "max"
+        self.affine = SCALES[scales](weight.detach().flatten(1), precision.quantizer, rule)
 
     def forward(self, weight: Tensor) -> Tensor:
         matrix = weight.flatten(1).contiguous()
-        return fake_quantize(matrix, self.affine(), self.affine.quantizer).view_as(weight)
+        affine = self.affine
+        rounded = fake_quantize(matrix, affine(matrix), affine.quantizer, affine.margin)
+        return rounded.view_as(weight)
 
 
 class QuantizedCnns:
@@ -37,21 +43,32 @@ class QuantizedCnns:
 
     Attributes:
         plan: their precisions.
+
+    Args:
+        scales: one of `sottovoce.quantizers.learnt.SCALES`.
     """
 
-    def __init__(self, recogniser: Recogniser, precision: Precision) -> None:
+    def __init__(self, recogniser: Recogniser, precision: Precision, scales: str) -> None:
         self._layers = recogniser.family.cnns(recogniser.model)
         self.plan = Plan(dict.fromkeys(self._layers, precision))
         for name, layer in self._layers.items():
             fold_weight_norm(layer)
             with naming(f"layer {name!r}"):
-                quantizer = FakeQuantizer(layer.weight, precision)
+                quantizer = FakeQuantizer(layer.weight, precision, scales)
             parametrize.register_parametrization(layer, "weight", quantizer)
 
     @property
-    def affines(self) -> dict[str, LearntAffine]:
+    def affines(self) -> dict[str, TrainingAffine]:
         """Layer name -> its scales and offsets."""
         return {name: _quantizer(layer).affine for name, layer in self._layers.items()}
+
+    @torch.no_grad()
+    def affine_of(self, name: str) -> Affine:
+        """Scales and offsets of one layer, as the packed model stores them."""
+        layer = self._layers[name]
+        weight: Tensor = layer.parametrizations["weight"].original  # type: ignore[index,assignment]
+        affine: Affine = _quantizer(layer).affine(weight.flatten(1))
+        return affine
 
     def dismantle(self) -> None:
         """Leave plain layers behind, with the weights that trained."""

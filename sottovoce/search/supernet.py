@@ -32,6 +32,7 @@ class Supernet:
         shapes: (rows, columns) by name.
 
     Args:
+        scales: one of `sottovoce.quantizers.learnt.SCALES`.
         fused: whether the quantizers are compiled.
     """
 
@@ -41,6 +42,7 @@ class Supernet:
         candidates: tuple[Precision, ...],
         initial_range: str,
         *,
+        scales: str = "learnt",
         fused: bool = False,
     ) -> None:
         self.recogniser = recogniser
@@ -51,7 +53,7 @@ class Supernet:
         for matrix in self.matrices:
             layer = recogniser.model.get_submodule(matrix.name)
             with naming(f"layer {matrix.name!r}"):
-                mixed = mixed_layer(layer, candidates, initial_range, fused)
+                mixed = mixed_layer(layer, candidates, scales, initial_range, fused)
             recogniser.model.set_submodule(matrix.name, mixed)
             self.layers[matrix.name] = mixed
 

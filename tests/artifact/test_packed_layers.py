@@ -38,8 +38,8 @@ def test_the_weight_is_bit_identical_to_training(precision: Precision) -> None:
         for one in learnt.parameters():
             one.add_(0.3 * torch.randn(one.shape))
     bias, inputs = torch.randn(ROWS), torch.randn(3, COLUMNS)
-    trained = fake_quantize(weight, learnt(), quantizer).detach()
-    layer = PackedLinear.from_weight(weight, learnt(), precision, bias)
+    trained = fake_quantize(weight, learnt(weight), quantizer).detach()
+    layer = PackedLinear.from_weight(weight, learnt(weight), precision, bias)
     assert torch.equal(layer.weight, trained)
     assert torch.equal(layer(inputs), nn.functional.linear(inputs, trained, bias))
     again = PackedLinear(COLUMNS, ROWS, precision)

@@ -70,6 +70,14 @@ WAYS = {
         *("--bits", 3, "--grid", "asymmetric", "--grid-at-2-bits", "asymmetric"),
         *("--scale-granularity", "tensor", "--cnn-bits", 8, "--finetune", "learnt"),
     ),
+    "ranges from the weights": (
+        *("--bits", 2, "--candidates", "2/asymmetric/20", "--scale-bits", 16, "--cnn-bits", 8),
+        *("--scales", "from-weights", "--initial-range", "l1", "--finetune", "learnt"),
+    ),
+    "joint, ranges from the weights": (
+        *("--bits", 3, "--scales", "from-weights", "--students", "all", "--search-share", 0.5),
+        *("--search-pace", 1.0),
+    ),
     "two stages": (
         *("--bits", 3, "--candidates", "1/asymmetric/7,4", "--plan-by", "kl"),
         *("--sensitivity-batches", 1),

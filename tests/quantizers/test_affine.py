@@ -1,4 +1,4 @@
-"""Scales and offsets in 16 bits."""
+"""Scales and offsets: in 16 bits, learnt, and taken from the weights."""
 
 import pytest
 import torch
@@ -7,8 +7,9 @@ from sottovoce.errors import InputError
 from sottovoce.plan import Precision
 from sottovoce.quantizers.affine import Affine
 from sottovoce.quantizers.fake import fake_quantize
-from sottovoce.quantizers.learnt import LearntAffine
+from sottovoce.quantizers.learnt import AffineFromWeights, LearntAffine
 from sottovoce.quantizers.quantizer import LEAST_IN_16_BITS, MOST_IN_16_BITS
+from sottovoce.quantizers.ranges import initial_affine
 
 
 def test_numbers_are_those_of_float16_and_stay_so() -> None:
@@ -52,12 +53,12 @@ def test_an_offset_is_learnt_in_scales() -> None:
     """The step of an optimizer, of one size for all, moves the levels by a share of their gap."""
     weight = torch.tensor([[1.0, 3.0], [0.01, 0.03]])
     learnt = LearntAffine(weight, Precision(1, "asymmetric").quantizer, "max")
-    start = learnt()
+    start = learnt(weight)
     torch.testing.assert_close(start.offset, torch.tensor([[2.0], [0.02]]))
     torch.testing.assert_close(start.scale, torch.tensor([[2.0], [0.02]]))
     with torch.no_grad():
         learnt.offset_in_scales.add_(0.5)
-    torch.testing.assert_close(learnt().offset, torch.tensor([[3.0], [0.03]]))
+    torch.testing.assert_close(learnt(weight).offset, torch.tensor([[3.0], [0.03]]))
     assert len(list(learnt.parameters())) == 2
     assert len(list(LearntAffine(weight, Precision(2).quantizer, "max").parameters())) == 1
 
@@ -70,7 +71,7 @@ def test_scales_and_offsets_learn_through_what_is_stored(scale_bits: int | None)
     learnt = LearntAffine(weight, quantizer, "max")
 
     def error() -> torch.Tensor:
-        return (fake_quantize(weight, learnt(), quantizer) - weight).square().sum()
+        return (fake_quantize(weight, learnt(weight), quantizer) - weight).square().sum()
 
     best = float(error().detach())
     with torch.no_grad():
@@ -88,7 +89,55 @@ def test_scales_and_offsets_learn_through_what_is_stored(scale_bits: int | None)
     for name, one in learnt.named_parameters():
         assert not torch.equal(one, before[name])
     if scale_bits == 16:
-        stored = learnt()
+        stored = learnt(weight)
         assert stored.offset is not None
         assert torch.equal(stored.scale.half().float(), stored.scale)
         assert torch.equal(stored.offset.half().float(), stored.offset)
+
+
+@pytest.mark.parametrize("rule", ["max", "l1"])
+@pytest.mark.parametrize("scale_bits", [None, 16])
+@pytest.mark.parametrize("grid", ["symmetric", "asymmetric"])
+def test_scales_from_weights_follow_every_change_of_the_weight(
+    grid: str, scale_bits: int | None, rule: str
+) -> None:
+    weight = torch.nn.Parameter(torch.randn(4, 30, generator=torch.Generator().manual_seed(0)))
+    quantizer = Precision(2, grid, "block", 8, scale_bits).quantizer
+    affine = AffineFromWeights(weight, quantizer, rule)
+    assert not list(affine.parameters()) and not affine.state_dict()
+    before = affine(weight).scale
+    with torch.no_grad():
+        weight.mul_(torch.linspace(0.5, 2.0, 30)).add_(0.3)
+    found, expected = affine(weight), initial_affine(weight, quantizer, rule)
+    assert torch.equal(found.scale, expected.scale)
+    assert not torch.isclose(found.scale, before).any()
+    if found.offset is not None and expected.offset is not None:
+        assert torch.equal(found.offset, expected.offset)
+
+
+@pytest.mark.parametrize(("rule", "clips"), [("max", False), ("l1", True)])
+@pytest.mark.parametrize("scale_bits", [None, 16])
+@pytest.mark.parametrize("grid", ["symmetric", "asymmetric"])
+def test_a_range_from_weights_is_a_constant_to_the_gradient(
+    grid: str, scale_bits: int | None, rule: str, clips: bool
+) -> None:
+    """Straight through for what is rounded, extreme weights too; nothing for what is clipped."""
+    weight = torch.cat([torch.linspace(-1, 1, 40), torch.tensor([9.0])]).view(1, -1)
+    weight.requires_grad_()
+    quantizer = Precision(3, grid, scale_bits=scale_bits).quantizer
+    source = AffineFromWeights(weight, quantizer, rule)
+    affine = source(weight)
+    rounded = fake_quantize(weight, affine, quantizer, source.margin)
+    learns = (rounded - weight).abs() <= 0.5001 * affine.scale
+    assert bool(learns.all()) != clips
+    arriving = torch.linspace(1, 2, 41).view(1, -1)
+    (arriving * rounded).sum().backward()
+    assert weight.grad is not None
+    assert torch.equal(weight.grad, arriving * learns)
+
+
+def test_weights_that_outgrow_16_bits_are_refused_when_they_do() -> None:
+    weight = torch.randn(3, 4)
+    affine = AffineFromWeights(weight, Precision(2, scale_bits=16).quantizer, "max")
+    with pytest.raises(InputError, match="scale or offset of .* does not fit in 16 bits"):
+        affine(weight * 1e6)

@@ -155,7 +155,7 @@ def test_the_hard_phase_trains_the_plan_alone(training: MakeTraining) -> None:
     for index, bits in enumerate(run.recipe.widths):
         chosen = [name for name, one in plan.items() if one.bits == bits]
         for name in chosen:
-            key = f"model.{name}.learnt.{index}.log_scale"
+            key = f"model.{name}.scales.{index}.log_scale"
             assert not torch.equal(after[key], before[key])
             assert not torch.equal(after[f"model.{name}.latent"], before[f"model.{name}.latent"])
 

@@ -9,6 +9,7 @@ from tiny import noise
 
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.plan import Precision
+from sottovoce.quantizers.ranges import initial_affine
 from sottovoce.recipe import Recipe, read_recipe
 from sottovoce.search.joint import JointObjective
 from sottovoce.search.second_pass import second_pass
@@ -127,3 +128,35 @@ def test_eight_bits_are_eight_bits_under_every_recipe(make_recogniser: MakeRecog
             before = start.get_submodule(name).weight.detach()
             noise_share = (weight - before).square().sum() / before.square().sum()
             assert -10 * noise_share.log10() > 35, (recipe, name)  # 6 dB a bit
+
+
+def test_scales_from_weights_are_those_of_the_weights_that_trained(
+    make_recogniser: MakeRecogniser, corpus: Corpus
+) -> None:
+    objective = _objective(
+        make_recogniser(), scales="from-weights", initial_range="l1", learning_rate=0.01,
+        train_front_end=True, seconds_per_batch=1.0, search_share=0.4, search_pace=1.0,
+    )  # fmt: skip
+    recipe, names = objective.recipe, list(objective.whole_plan())
+    before = {name: objective.affine_of(name).scale for name in names}
+    speech = TrainingSpeech(corpus, objective.recogniser)
+    groups = objective.parameter_groups()
+    optimizer = optimizer_of(groups)
+    for index, batch in zip(range(3), speech.batches(recipe, 0), strict=False):
+        make_update(objective, groups, optimizer, batch, Update(index, 3), recipe)
+    with objective.deployed() as deployed:
+        served = {name: _served(deployed.model.get_submodule(name)) for name in names}
+    found = {name: objective.affine_of(name) for name in names}
+    plan = objective.whole_plan()
+    objective.dismantle()
+    for name in names:
+        weight = objective.recogniser.model.get_submodule(name).weight.detach().flatten(1)
+        rule = "max" if name in FRONT_END | TRAINED else "l1"
+        expected = initial_affine(weight, plan[name].quantizer, rule)
+        assert torch.equal(found[name].scale, expected.scale)
+        assert not torch.equal(found[name].scale, before[name])
+        assert torch.equal(served[name], plan[name].quantizer.rounded(weight, expected))
+
+
+def _served(layer: torch.nn.Module) -> torch.Tensor:
+    return layer.weight.detach().flatten(1).clone()
