@@ -43,7 +43,7 @@ def export(
     print(f"written: {out}, {done.bytes / 1e6:.2f} MB")
     for note in done.notes:
         print(f"note: {note}")
-    print(f"logits differ from PyTorch's by at most {done.difference:.1e} (on noise)")
+    print(f"logits differ from PyTorch's by {done.difference:.1e} of their size (on noise)")
     if done.differing is not None:
         same = done.utterances - len(done.differing)
         print(f"texts: the same in {same} of {counted(done.utterances, 'utterance')}")
