@@ -48,7 +48,7 @@ def export(
     say(f"written: {out}, {done.bytes / 1e6:.2f} MB")
     for note in done.notes:
         say(f"note: {note}")
-    say(f"logits differ from PyTorch's by at most {done.difference:.1e} (on noise)")
+    say(f"logits differ from PyTorch's by {done.difference:.1e} of their size (on noise)")
     if done.differing is not None:
         same = done.utterances - len(done.differing)
         say(f"texts: the same in {same} of {counted(done.utterances, 'utterance')}")

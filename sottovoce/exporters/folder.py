@@ -4,6 +4,7 @@
 |---------------------|-------------------------------------------------------------------------|
 | model.*             | the graph and its packed weights, as the target has them                |
 | export.json         | target, model type and `Interface`                                      |
+| probe.safetensors   | a waveform and its logits, for `Probe`                                  |
 | README.md           | how to run it without sottovoce                                         |
 | the rest            | the processor's files                                                   |
 """
@@ -18,6 +19,7 @@ from typing import Any, get_origin
 from sottovoce.errors import InputError
 from sottovoce.exporters.example import readme
 from sottovoce.exporters.interface import Interface
+from sottovoce.exporters.probe import Probe
 from sottovoce.exporters.targets import TARGETS, check_target
 from sottovoce.files import new_folder
 from sottovoce.models.checkpoint import EXPORT_FACTS
@@ -58,6 +60,7 @@ def new_export(
     with new_folder(folder, size) as partial:
         notes = TARGETS[target].write(recogniser, partial)
         recogniser.processor.save_pretrained(partial)
+        Probe.of(recogniser).write(partial)
         (partial / EXPORT_FACTS).write_text(
             json.dumps(facts, indent=1, ensure_ascii=False), "utf-8"
         )

@@ -16,7 +16,7 @@ DequantizeLinear of the inputs, which tracing has made, the form that runtimes t
 kernels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,7 @@ from sottovoce.exporters.whole_numbers import WholeNumbers, int8_obstacle, whole
 from sottovoce.plan import TERNARY_BITS, tenths
 from sottovoce.quantizers.grids import codes_of
 
+_ENOUGH_CHANNELS = 48
 _PLANES = (4, 2, 1)  # two of them at most: no width is 7
 
 
@@ -78,12 +79,18 @@ def store_packed(graph: ir.Graph, layers: Mapping[str, PackedLayer]) -> None:
         shape = shape[::-1] if turned else shape
         matrix = _Matrix(name, layer, shape, columns_of(layer, weight), turned)
         add = Nodes(graph, readers[0])
-        unpacked = (_values if layer.precision.input_bits is None else _for_int8)(add, matrix)
+        if layer.precision.input_bits is None:
+            unpacked = _values(add, matrix)
+        else:
+            longer = _even_kernel_axes(matrix, readers)
+            unpacked = _for_int8(add, matrix, longer)
+            for node in readers if longer else ():
+                _lengthen_kernel(node, len(shape) - 2, longer)
         for node in readers if turned else ():
             node.outputs[0].replace_all_uses_with(unpacked)
             graph.remove(node, safe=True)
         if not turned:
-            unpacked.shape, unpacked.type = weight.shape, weight.type
+            unpacked.type = weight.type
             weight.replace_all_uses_with(unpacked)
         graph.initializers.pop(f"{name}.weight")
 
@@ -138,7 +145,38 @@ def _spread(add: Nodes, matrix: _Matrix, what: str, numbers: Tensor, divisor: in
     return add("Reshape", found, add.constant(matrix.shape)) if inner else found
 
 
-def _for_int8(add: Nodes, matrix: _Matrix) -> ir.Value:
+def _even_kernel_axes(matrix: _Matrix, readers: Sequence[ir.Node]) -> tuple[int, ...]:
+    """Axes of a convolution's weight that get one more tap, of zeros.
+
+    OpenVINO 2026.4 computes 8-bit convolutions wrongly on processors with AMX where a kernel is
+    even and a group has few channels (8 to 28 are known; 48 and 64, as in the published models,
+    are right). An odd kernel computes the same and avoids the code that is wrong.
+    """
+    if any(node.op_type != "Conv" for node in readers) or matrix.shape[1] >= _ENOUGH_CHANNELS:
+        return ()
+    return tuple(axis for axis, taps in enumerate(matrix.shape) if axis > 1 and taps % 2 == 0)
+
+
+def _lengthen_kernel(node: ir.Node, dimensions: int, axes: Sequence[int]) -> None:
+    """Let a convolution's inputs end one frame later along some axes, for one more tap.
+
+    Args:
+        dimensions: of its kernel.
+    """
+    pads = [0] * 2 * dimensions  # all beginnings, then all ends
+    if "pads" in node.attributes:
+        pads = list(node.attributes["pads"].as_ints())
+    for axis in axes:
+        pads[dimensions + axis - 2] += 1
+    node.attributes["pads"] = ir.AttrInt64s("pads", pads)
+    node.attributes.pop("kernel_shape", None)  # follows from the weight
+
+
+def _for_int8(add: Nodes, matrix: _Matrix, longer: Sequence[int]) -> ir.Value:
+    """
+    Args:
+        longer: axes that get one more tap, of zeros.
+    """
     name, layer = matrix.name, matrix.layer
     why = int8_obstacle(layer.precision, layer.matrix_shape)
     if why:
@@ -146,7 +184,11 @@ def _for_int8(add: Nodes, matrix: _Matrix) -> ir.Value:
     whole = WholeNumbers.of(name, layer)
     scales = whole.scale.flatten().numpy()
     scale = add.stored(f"{name}.scale", scales if len(scales) > 1 else scales[0])
-    found = add.cast(_numbers(add, matrix, whole.step, whole.lowest), np.int8)
+    found, shape = add.cast(_numbers(add, matrix, whole.step, whole.lowest), np.int8), matrix.shape
+    for axis in longer:
+        taps = (*shape[:axis], 1, *shape[axis + 1 :])
+        found = add("Concat", found, add.constant(np.zeros(taps, np.int8)), axis=axis)
+        shape = (*shape[:axis], shape[axis] + 1, *shape[axis + 1 :])
     # Zeros, one for each scale: without them ONNX Runtime cannot rewrite a graph for CPUs that have
     # no VNNI.
     zeros = np.zeros(scales.shape if len(scales) > 1 else (), np.int8)

@@ -5,8 +5,8 @@ import hashlib
 import importlib
 import importlib.util
 import json
-import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,21 +15,26 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import torch
 from transformers import AutoModelForCTC, PreTrainedModel
 
 from sottovoce.artifact.packed_model import plan_of
 from sottovoce.errors import InputError, naming
 from sottovoce.exporters.folder import read_facts, write_export
+from sottovoce.exporters.probe import ROUNDED, Probe
 from sottovoce.models.checkpoint import is_export, load, read_processor
 from sottovoce.models.families import family_of
 from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.models.weight_files import check_indices
+from sottovoce.runtime.cache import cache_folder
 from sottovoce.runtime.choices import AUTO, TORCH, check_runtime
-from sottovoce.runtime.compiled_torch import compiled
+from sottovoce.runtime.compiled_torch import compiled, precision_on
 from sottovoce.runtime.engine import Engine
 from sottovoce.runtime.graph_engine import GraphEngine, Run
+from sottovoce.runtime.verification import WrongLogits, verify
 from sottovoce.speech.subwords import labels_of
 from sottovoce.version import __version__
+from sottovoce.wording import printable
 
 _MENDS = {
     "read": "export the model again",
@@ -46,12 +51,14 @@ class GraphRuntime:
         package: what must be installed.
         extra: of sottovoce, which installs it.
         files: target -> the file of its folder that is read; the first is what is kept for it.
+        coarse: how far its logits may be from the model's though that rounds nothing.
     """
 
     reader: str
     package: str
     extra: str
     files: Mapping[str, str]
+    coarse: float = 0.0
 
     @property
     def is_installed(self) -> bool:
@@ -102,12 +109,14 @@ RUNTIMES = {
     "openvino": GraphRuntime(f"{_OPENVINO}.read_float32", "openvino", "openvino", _GRAPHS),
     "onnx": GraphRuntime(_ONNX, "onnxruntime", "onnx", {"onnx": "model.onnx"}),
     "onnx-nbits": GraphRuntime(_ONNX, "onnxruntime", "onnx", {"onnx-nbits": "model.onnx"}),
-    "openvino-bf16": GraphRuntime(f"{_OPENVINO}.read_bfloat16", "openvino", "openvino", _GRAPHS),
+    "openvino-bf16": GraphRuntime(
+        f"{_OPENVINO}.read_bfloat16", "openvino", "openvino", _GRAPHS, coarse=ROUNDED
+    ),
 }
 """By name; of those that compute in float32 what has no 8 bits, the fastest first."""
 IN_TORCH: Mapping[str, Callable[[Recogniser], Engine]] = {
     TORCH: lambda recogniser: recogniser.to(best_device()),
-    "torch-compiled": lambda recogniser: compiled(recogniser, best_device()),
+    "torch-compiled": lambda recogniser: compiled_and_verified(recogniser),  # noqa: PLW0108
 }
 """What PyTorch makes of a recogniser that was just read."""
 
@@ -121,8 +130,13 @@ def engine_of(model: str | Path, runtime: str = AUTO) -> Engine:
             installed runtime that reads it, else PyTorch. Any other than PyTorch makes a graph
             of a folder that is not exported, and keeps it for the next time.
 
+    Returns:
+        An engine whose logits were compared with the model's on this processor. Where those of the
+        fastest runtime are others, "auto" takes the next one and says so on standard error.
+
     Raises:
-        InputError: the runtime is unknown, not installed or cannot run this model.
+        InputError: the runtime is unknown, not installed, cannot run this model, or computes
+            something else.
     """
     check_runtime(runtime)
     if is_export(model):
@@ -135,6 +149,8 @@ def engine_of(model: str | Path, runtime: str = AUTO) -> Engine:
     folder = _graph_of(recogniser, target)
     try:
         return _exported(folder, runtime)
+    except WrongLogits:
+        raise
     except InputError:  # what was kept is damaged
         shutil.rmtree(folder)
         return _exported(_graph_of(recogniser, target), runtime)
@@ -148,14 +164,44 @@ def _exported(folder: Path, runtime: str) -> Engine:
     if not readers and runtime in (AUTO, TORCH):
         return Recogniser(_in_transformers(folder), processor, family)
     installed = [name for name, one in readers.items() if one.is_installed]
-    name = (installed or list(readers))[0] if runtime == AUTO else runtime
-    if name not in readers:
+    names = (installed or list(readers)) if runtime == AUTO else [runtime]
+    if names[0] not in readers:
         fitting = ", ".join(readers or [TORCH])
         raise InputError(f"{folder} was exported to {target}, which is run by {fitting}")
     prepare = partial(family.front_end.graph_inputs, processor.feature_extractor)
     with naming(str(folder)):
         labels = labels_of(processor.tokenizer)
-    return GraphEngine(name, readers[name].read(folder, target), prepare, interface, labels)
+    for name in names:
+        reader = readers[name]
+        engine = GraphEngine(name, reader.read(folder, target), prepare, interface, labels)
+        try:
+            verify(engine, folder, name, reader.package, reader.coarse)
+        except WrongLogits as error:
+            if name == names[-1]:
+                raise
+            print(printable(f"warning: {error}; trying the next runtime"), file=sys.stderr)
+        else:
+            break
+    return engine
+
+
+def compiled_and_verified(recogniser: Recogniser) -> Engine:
+    """Compiled, and compared with what it was compiled from.
+
+    Raises:
+        WrongLogits: it computes something else.
+    """
+    device = best_device()
+    probe = Probe.of(recogniser.to(device))
+    coarse = ROUNDED if precision_on(device) != torch.float32 else 0.0
+    engine = compiled(recogniser, device)
+    difference = probe.difference(engine)
+    if not difference <= max(probe.tolerance, coarse):
+        raise WrongLogits(
+            f"compiled, the model computes other logits on this {device.type} device, by "
+            f"{difference:.0%} of their size; use --runtime torch"
+        )
+    return engine
 
 
 def _in_transformers(folder: Path) -> PreTrainedModel:
@@ -180,8 +226,7 @@ def _graph_of(recogniser: Recogniser, target: str) -> Path:
         recogniser.processor.save_pretrained(folder)
         for file in sorted(Path(folder).iterdir()):
             digest.update(file.read_bytes())
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder_of_graph = home / "sottovoce" / f"{digest.hexdigest()[:32]}-{target}-{__version__}"
+    folder_of_graph = cache_folder() / f"{digest.hexdigest()[:32]}-{target}-{__version__}"
     if not is_export(folder_of_graph):
         try:
             write_export(recogniser, target, folder_of_graph)
