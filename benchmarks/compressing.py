@@ -18,7 +18,7 @@ from sottovoce.speech.batching import evaluation_order
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.loading import prefetched
 from sottovoce.training.losses import kl_divergence
-from sottovoce.training.state import unfinished
+from sottovoce.training.run import unfinished
 
 MODELS = RUNS / "commands"
 COMMON = {"learning_rate": 2e-4, "evaluations": 3}

@@ -26,7 +26,7 @@ from benchmarks.inputs import Inputs, Needs, parser_of, run
 from benchmarks.rows import RESULTS, row_of
 from sottovoce.pipelines.full_precision import finetune
 from sottovoce.recipe import Recipe, Training, read_recipe
-from sottovoce.training.state import unfinished
+from sottovoce.training.run import unfinished
 
 NEEDS = Needs(hours=3, data=True)
 ROWS = RESULTS / "sizes.json"

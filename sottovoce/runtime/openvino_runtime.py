@@ -1,6 +1,7 @@
 """OpenVINO on the CPU."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino
@@ -23,7 +24,10 @@ def read_bfloat16(file: Path) -> Run:
 
 
 def _read(file: Path, precision: str) -> Run:
-    settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+    settings: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "PERFORMANCE_HINT": "LATENCY",
+    }
     core = openvino.Core()
     if _sums_overflow(core):
         settings["LP_TRANSFORMS_MODE"] = False  # rounds as before, multiplies in floating point
