@@ -2,7 +2,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help demo test check format lint types slow bench docs
+.PHONY: help demo test isas check format lint types slow bench docs
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -15,6 +15,14 @@ demo: $(INSTALLED) ## speak a small corpus, compress a tiny recogniser on it, wr
 # A process a core, four at most, with a thread each.
 test: $(INSTALLED) ## run the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal
+
+# A limit above what the processor has changes nothing.
+isas: $(INSTALLED) ## run what depends on the processor's kernels as older processors would
+	for isa in AVX2 AVX512_CORE AVX512_CORE_VNNI; do \
+		echo "ONEDNN_MAX_CPU_ISA=$$isa"; \
+		ONEDNN_MAX_CPU_ISA=$$isa OMP_NUM_THREADS=1 \
+			$(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal -m "kernels and not slow" || exit 1; \
+	done
 
 check: format lint types test ## all that must pass before a commit: format, lint, types, fast tests
 

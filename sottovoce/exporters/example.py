@@ -36,6 +36,8 @@ _RUNS = {
     "openvino": (
         "openvino",
         'settings = {"INFERENCE_PRECISION_HINT": "f32"}  # bfloat16 rounds more\n'
+        "# without VNNI, sums of two products of 8 bits overflow 16; then add to the settings:\n"
+        '# "LP_TRANSFORMS_MODE": False\n'
         'model = openvino.Core().compile_model("model.xml", "CPU", settings)\n'
         'logits = model(inputs)["logits"][0]',
     ),

@@ -29,7 +29,7 @@ def _read(file: Path, precision: str) -> Run:
         "PERFORMANCE_HINT": "LATENCY",
     }
     core = openvino.Core()
-    if _sums_overflow(core):
+    if sums_overflow(core):
         settings["LP_TRANSFORMS_MODE"] = False  # rounds as before, multiplies in floating point
     model = core.read_model(file)
     request = core.compile_model(model, "CPU", settings).create_infer_request()
@@ -44,7 +44,7 @@ def _read(file: Path, precision: str) -> Run:
     return run
 
 
-def _sums_overflow(core: openvino.Core) -> bool:
+def sums_overflow(core: openvino.Core) -> bool:
     """Whether sums of two 8-bit products overflow 16 bits here, as they do without VNNI.
 
     255 * 127 * 2 is 64,770: a row of the largest numbers shows it.

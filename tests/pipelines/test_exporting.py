@@ -98,6 +98,7 @@ def kept_graphs(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize(
     ("kind", "target", "runtime"),
     [
