@@ -12,6 +12,10 @@ class InputError(ValueError):
     """
 
 
+class AudioError(InputError):
+    """Audio of one utterance cannot be read; others may be."""
+
+
 class Interrupted(Exception):  # noqa: N818 - nothing is in error
     """The user stopped a run (Ctrl-C, SIGTERM); what is finished is kept, and --resume goes on."""
 

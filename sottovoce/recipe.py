@@ -4,7 +4,6 @@ The command line's flags, their defaults and their help are made from these fiel
 nowhere else.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -21,6 +20,7 @@ from sottovoce.errors import InputError, naming
 from sottovoce.plan import WHOLE_BITS, Precision
 from sottovoce.quantizers.grids import GRIDS
 from sottovoce.quantizers.rules import RANGES, SCALES
+from sottovoce.reading import parse_toml, read_text
 
 SEARCH_GRANULARITIES = ("matrix", "module", "block")
 IMPORTANCE_GRADIENTS = ("sampled", "expected")
@@ -384,15 +384,15 @@ def read_recipe(name_or_file: str) -> Recipe:
         InputError: no such recipe or file, no TOML, an unknown dial or a value that does not suit.
     """
     if name_or_file in named_recipes():
-        text = (resources.files("sottovoce.recipes") / f"{name_or_file}.toml").read_bytes()
+        text = (resources.files("sottovoce.recipes") / f"{name_or_file}.toml").read_text()
     elif Path(name_or_file).is_file():
-        text = Path(name_or_file).read_bytes()
+        text = read_text(Path(name_or_file))
     else:
         known = ", ".join(named_recipes())
         raise InputError(f"{name_or_file!r} is neither a recipe ({known}) nor a TOML file")
     try:
-        record = tomllib.loads(text.decode())
-    except ValueError as error:
+        record = parse_toml(text)
+    except InputError as error:
         raise InputError(f"recipe {name_or_file}: {error}") from error
     try:
         return Recipe().replaced(record)

@@ -42,6 +42,14 @@ FloatAttention = Annotated[
         "wav2vec 2.0 and HuBERT, in every layer where that changes no words to speak of.",
     ),
 ]
+SkipBroken = Annotated[
+    bool,
+    typer.Option(
+        "--skip-broken",
+        help="Leave out utterances whose audio cannot be read, and count them in every report; "
+        "else all of them are listed, and nothing is done.",
+    ),
+]
 Data = Annotated[Path, typer.Option(help=f"Speech: {CORPUS}.")]
 Out = Annotated[Path, typer.Option(help="Folder to write; it must not exist.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]

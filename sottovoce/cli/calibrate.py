@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sottovoce.cli.arguments import CORPUS, FloatAttention, Out, Resume
+from sottovoce.cli.arguments import CORPUS, FloatAttention, Out, Resume, SkipBroken
 from sottovoce.cli.checks import check_places
 from sottovoce.errors import InputError
 from sottovoce.quantizers.rules import INPUT_RANGES
@@ -32,6 +32,7 @@ def calibrate(
     baseline: Annotated[
         str | None, typer.Option(help="Test the result against this recogniser too.")
     ] = None,
+    skip_broken: SkipBroken = False,
     resume: Resume = False,
 ) -> None:
     """Give a compressed model 8-bit inputs, so that it runs on integer kernels.
@@ -48,13 +49,14 @@ def calibrate(
     from sottovoce.cli.loading import quiet_console
     from sottovoce.cli.summary import print_summary
     from sottovoce.pipelines.calibration import calibrate as run
+    from sottovoce.speech.corpus import Speech
 
     record = run(
         model,
-        calibration,
+        Speech(calibration, skip_broken),
         out,
         rule=rule,
-        evaluate_on=dev,
+        evaluate_on=None if dev is None else Speech(dev, skip_broken),
         float_attention=float_attention,
         baseline=baseline,
         resume=resume,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sottovoce.cli.arguments import CORPUS, Runtime
+from sottovoce.cli.arguments import CORPUS, Runtime, SkipBroken
 from sottovoce.cli.checks import check_places
 from sottovoce.cli.printing import Console
 from sottovoce.runtime.choices import check_runtime
@@ -25,6 +25,7 @@ def compare(
         Path, typer.Option(help=f"Speech with transcripts ({CORPUS}), or a reference .trn.")
     ],
     runtime: Runtime = "auto",
+    skip_broken: SkipBroken = False,
 ) -> None:
     """Is B worse than A? The matched-pairs test (MAPSSWE) and what it could have detected.
 
@@ -34,8 +35,9 @@ def compare(
     check_places(models=(a, b), speech=(data,))
     from sottovoce.cli.loading import quiet_console
     from sottovoce.pipelines.comparing import compare_systems
+    from sottovoce.speech.corpus import Speech
 
-    result = compare_systems(a, b, data, quiet_console(), runtime=runtime)
+    result = compare_systems(a, b, Speech(data, skip_broken), quiet_console(), runtime=runtime)
     shown = Console(soft_wrap=True)
     shown.print(
         f"{result.test}: Z = {result.z:.3f}, p = {result.p:.3f}, "

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sottovoce.cli.arguments import Checkpoint, Dev, Out, Resume, TrainOrAudio
+from sottovoce.cli.arguments import Checkpoint, Dev, Out, Resume, SkipBroken, TrainOrAudio
 from sottovoce.cli.checks import check_places
 from sottovoce.cli.dials import with_dials
 from sottovoce.errors import InputError
@@ -51,6 +51,7 @@ def compress(
             help="With --lossless: relative loss that matters (0.10); half of it may be seen."
         ),
     ] = None,
+    skip_broken: SkipBroken = False,
     resume: Resume = False,
     **dials: Any,
 ) -> None:
@@ -82,12 +83,13 @@ def compress(
     from sottovoce.cli.summary import print_summary
     from sottovoce.pipelines.joint import compress as compress_to_size
     from sottovoce.pipelines.lossless import compress_lossless
+    from sottovoce.speech.corpus import Speech
 
     run = partial(compress_lossless, question=question) if lossless else compress_to_size
     record = run(
         checkpoint,
-        train,
-        dev,
+        Speech(train, skip_broken),
+        Speech(dev, skip_broken),
         out,
         settings,
         baseline=baseline,

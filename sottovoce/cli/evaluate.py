@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sottovoce.cli.arguments import Data, Model, Runtime
+from sottovoce.cli.arguments import Data, Model, Runtime, SkipBroken
 from sottovoce.cli.checks import check_places
 from sottovoce.cli.printing import say
 from sottovoce.files import refuse_unwritable
@@ -20,6 +20,7 @@ def evaluate(
         typer.Option(help="Folder for reference.trn, hypothesis.trn (for sclite) and score.json."),
     ] = None,
     runtime: Runtime = "auto",
+    skip_broken: SkipBroken = False,
 ) -> None:
     """Word error rate with its 95% interval, and the real-time factor.
 
@@ -31,9 +32,12 @@ def evaluate(
         refuse_unwritable(out)
     from sottovoce.cli.loading import quiet_console
     from sottovoce.pipelines.evaluating import evaluate as run
+    from sottovoce.speech.corpus import Speech
 
-    found = run(model, data, quiet_console(), runtime=runtime)
+    found = run(model, Speech(data, skip_broken), quiet_console(), runtime=runtime)
     own, recognised = found.score, found.recognised
+    if skip_broken:
+        say(found.corpus)
     say(own.sentence)
     say(
         f"{recognised.seconds:.1f} s for {recognised.seconds_of_audio:.0f} s of audio: "

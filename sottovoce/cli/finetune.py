@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sottovoce.cli.arguments import Checkpoint, Dev, Out, Resume, Train
+from sottovoce.cli.arguments import Checkpoint, Dev, Out, Resume, SkipBroken, Train
 from sottovoce.cli.checks import check_places
 from sottovoce.cli.dials import with_dials
 from sottovoce.cli.printing import say
@@ -11,7 +11,13 @@ from sottovoce.recipe import Training
 
 @with_dials(Training)
 def finetune(
-    checkpoint: Checkpoint, train: Train, dev: Dev, out: Out, resume: Resume = False, **dials: Any
+    checkpoint: Checkpoint,
+    train: Train,
+    dev: Dev,
+    out: Out,
+    skip_broken: SkipBroken = False,
+    resume: Resume = False,
+    **dials: Any,
 ) -> None:
     """Fine-tune in full precision: makes a start point, or the baseline U1.
 
@@ -25,11 +31,12 @@ def finetune(
     check_places(models=(checkpoint,), speech=(train, dev), out=out)
     from sottovoce.cli.loading import quiet_console
     from sottovoce.pipelines.full_precision import finetune as run
+    from sottovoce.speech.corpus import Speech
 
     measured = run(
         checkpoint,
-        train,
-        dev,
+        Speech(train, skip_broken),
+        Speech(dev, skip_broken),
         out,
         recipe,
         resume=resume,

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, get_origin
+from typing import get_origin
 
 from sottovoce.errors import InputError
 from sottovoce.exporters.example import readme
@@ -24,6 +24,7 @@ from sottovoce.exporters.targets import TARGETS, check_target
 from sottovoce.files import new_folder
 from sottovoce.models.checkpoint import EXPORT_FACTS
 from sottovoce.models.recogniser import Recogniser
+from sottovoce.reading import read_json
 
 
 def write_export(recogniser: Recogniser, target: str, folder: Path) -> tuple[str, ...]:
@@ -74,15 +75,18 @@ def read_facts(folder: Path) -> tuple[str, str, Interface]:
     Raises:
         InputError: the folder is damaged.
     """
+    facts = read_json(folder / EXPORT_FACTS)
     try:
-        facts: dict[str, Any] = json.loads((folder / EXPORT_FACTS).read_text("utf-8"))
+        if not isinstance(facts, dict):
+            raise TypeError("it is no JSON object")
         target, model_type = facts.pop("target"), facts.pop("model_type")
         interface = Interface(**{**facts, "written": tuple(facts["written"])})
         for spec in fields(Interface):
             kind, value = get_origin(spec.type) or spec.type, getattr(interface, spec.name)
             if type(value) is not kind:
                 raise TypeError(f"{spec.name} is {value!r}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        interface.check()
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder / EXPORT_FACTS} is damaged: {error}; export the model again"
         ) from error

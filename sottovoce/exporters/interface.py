@@ -46,6 +46,21 @@ class Interface:
             blank=labels.blank,
         )
 
+    def check(self) -> None:
+        """Raises ValueError where a field is none that a recogniser has."""
+        for name, low, high in (
+            ("sampling_rate", 1_000, 768_000),
+            ("shortest", 1, 10_000_000),
+            ("first", -10_000_000, 10_000_000),
+            ("hop", 1, 10_000_000),
+            ("blank", 0, len(self.written) - 1),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"{name} is {value}; it must lie between {low:,} and {high:,}")
+        if len(self.written) > 1_000_000 or not all(isinstance(one, str) for one in self.written):
+            raise ValueError("written is no list of at most 1,000,000 strings")
+
     def frames_of(self, samples: int) -> int:
         """Frames that a waveform yields."""
         return 0 if samples < self.shortest else (samples - self.first) // self.hop + 1

@@ -76,7 +76,8 @@ class Probe:
 
     def write(self, folder: Path) -> None:
         """Save it in an exported folder."""
-        tensors = {"waveform": self.waveform, "logits": self.logits}
+        # safetensors writes memory as it lies, and logits may lie turned around
+        tensors = {"waveform": self.waveform, "logits": np.ascontiguousarray(self.logits)}
         save_file(tensors, folder / PROBE_FILE, metadata={"tolerance": repr(self.tolerance)})
 
     @classmethod

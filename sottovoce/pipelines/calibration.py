@@ -44,7 +44,7 @@ from sottovoce.report.record import RunRecord
 from sottovoce.runtime.recognition import recognise
 from sottovoce.scoring import Transcripts
 from sottovoce.speech.corpora import read_corpus
-from sottovoce.speech.corpus import Corpus
+from sottovoce.speech.corpus import Corpus, SpeechPath
 from sottovoce.training.run import Run
 
 _RULE = "mse"
@@ -53,11 +53,11 @@ _TRIALS = "trials.json"
 
 def calibrate(
     source: str | Path,
-    calibration: str | Path,
+    calibration: SpeechPath,
     out: str | Path,
     *,
     rule: str = _RULE,
-    evaluate_on: str | Path | None = None,
+    evaluate_on: SpeechPath | None = None,
     float_attention: bool = False,
     baseline: str | Path | None = None,
     resume: bool = False,

@@ -11,7 +11,7 @@ from sottovoce.runtime.engines import engine_of
 from sottovoce.runtime.recognition import recognise, references
 from sottovoce.scoring import MatchedPairs, Transcripts, matched_pairs, score
 from sottovoce.speech.corpora import read_corpus
-from sottovoce.speech.corpus import Corpus
+from sottovoce.speech.corpus import Corpus, SpeechPath
 from sottovoce.text.case import case_of
 from sottovoce.text.punctuation import is_punctuation, without_punctuation
 from sottovoce.text.unicode_form import composed
@@ -26,7 +26,7 @@ _CONVENTIONS = {
 def compare_systems(
     a: str | Path,
     b: str | Path,
-    data: str | Path,
+    data: SpeechPath,
     console: Console | None = None,
     *,
     runtime: str = AUTO,
@@ -137,5 +137,5 @@ def _text(transcripts: Transcripts) -> str:
     return " ".join(word for _, words in transcripts.utterances.values() for word in words)
 
 
-def _is_trn(name: str | Path) -> bool:
+def _is_trn(name: SpeechPath) -> bool:
     return str(name).endswith(".trn")

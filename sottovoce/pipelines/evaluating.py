@@ -14,6 +14,7 @@ from sottovoce.runtime.recognition import Recognised, recognise, references
 from sottovoce.runtime.transcription import transcribe_files
 from sottovoce.scoring import Score, score
 from sottovoce.speech.corpora import read_corpus
+from sottovoce.speech.corpus import SpeechPath
 
 
 @dataclass(frozen=True)
@@ -22,16 +23,18 @@ class Evaluation:
 
     Attributes:
         place: where it ran, such as "cpu" or "openvino".
+        corpus: name of the speech, with how much of it was left out.
     """
 
     score: Score
     recognised: Recognised
     place: str
+    corpus: str
 
 
 def evaluate(
     model: str | Path,
-    data: str | Path,
+    data: SpeechPath,
     console: Console | None = None,
     *,
     runtime: str = AUTO,
@@ -56,7 +59,9 @@ def evaluate(
     engine, corpus = engine_of(model, runtime), read_corpus(data)
     reference = references(engine, corpus)
     recognised = recognise(engine, corpus, console=console)
-    return Evaluation(score(reference, recognised.transcripts), recognised, engine.place)
+    return Evaluation(
+        score(reference, recognised.transcripts), recognised, engine.place, corpus.name
+    )
 
 
 def transcribe(

@@ -30,7 +30,7 @@ from sottovoce.report.record import TrainingPoint
 from sottovoce.runtime.recognition import references
 from sottovoce.scoring.foresight import silence_warnings
 from sottovoce.speech.corpora import read_corpus
-from sottovoce.speech.corpus import Corpus
+from sottovoce.speech.corpus import Corpus, SpeechPath
 from sottovoce.speech.labels import new_vocabulary
 from sottovoce.speech.overlap import overlap_told
 from sottovoce.training.accelerator import accelerator_for
@@ -45,8 +45,8 @@ _SHOWN = 100
 
 def finetune(
     source: str | Path,
-    train_on: str | Path,
-    evaluate_on: str | Path,
+    train_on: SpeechPath,
+    evaluate_on: SpeechPath,
     out: str | Path,
     recipe: Training | None = None,
     *,
@@ -98,8 +98,8 @@ def finetune(
 
 def _prepared(
     source: str | Path,
-    train_on: str | Path,
-    evaluate_on: str | Path,
+    train_on: SpeechPath,
+    evaluate_on: SpeechPath,
     recipe: Training,
     console: Console,
 ) -> Prepared:

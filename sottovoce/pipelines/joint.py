@@ -22,7 +22,7 @@ from sottovoce.report.record import RunRecord, TrainingPoint
 from sottovoce.scoring.foresight import nothing_told
 from sottovoce.search.joint import JointObjective
 from sottovoce.search.second_pass import second_pass
-from sottovoce.speech.corpus import Corpus
+from sottovoce.speech.corpus import Corpus, SpeechPath
 from sottovoce.speech.overlap import overlap_told
 from sottovoce.training.accelerator import accelerator_for
 from sottovoce.training.loop import updates
@@ -35,8 +35,8 @@ from sottovoce.version import __version__
 
 def compress(
     source: str | Path,
-    train_on: str | Path,
-    evaluate_on: str | Path | Corpus,
+    train_on: SpeechPath,
+    evaluate_on: SpeechPath | Corpus,
     out: str | Path,
     recipe: Recipe | None = None,
     *,

@@ -35,7 +35,7 @@ from sottovoce.report.verdict import headline
 from sottovoce.runtime.recognition import references
 from sottovoce.scoring import POWER, Score, Transcripts, matched_pairs, score
 from sottovoce.scoring.foresight import nothing_told, too_few_told
-from sottovoce.speech.corpus import Corpus
+from sottovoce.speech.corpus import Corpus, SpeechPath
 from sottovoce.speech.overlap import refuse_overlap
 from sottovoce.speech.splitting import halves
 from sottovoce.training.processes import joined, leads
@@ -47,8 +47,8 @@ _SIZES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.5, 4.0, 5.0, 6.0, 7
 
 def compress_lossless(
     source: str | Path,
-    train_on: str | Path,
-    evaluate_on: str | Path,
+    train_on: SpeechPath,
+    evaluate_on: SpeechPath,
     out: str | Path,
     recipe: Recipe | None = None,
     question: Question | None = None,

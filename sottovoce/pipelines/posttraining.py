@@ -33,7 +33,7 @@ from sottovoce.posttraining.stablequant import adapted
 from sottovoce.quantizers.activations import RULES, mse_range
 from sottovoce.report.record import RunRecord
 from sottovoce.speech.corpora import read_corpus
-from sottovoce.speech.corpus import Corpus
+from sottovoce.speech.corpus import Corpus, SpeechPath
 from sottovoce.training.run import Run
 
 _BITS = 8
@@ -41,11 +41,11 @@ _BITS = 8
 
 def quantize(
     source: str | Path,
-    calibration: str | Path,
+    calibration: SpeechPath,
     out: str | Path,
     settings: PostTraining | None = None,
     *,
-    evaluate_on: str | Path | None = None,
+    evaluate_on: SpeechPath | None = None,
     baseline: str | Path | None = None,
     resume: bool = False,
     console: Console | None = None,

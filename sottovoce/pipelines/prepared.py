@@ -10,7 +10,7 @@ from rich.console import Console
 from sottovoce.models.checkpoint import load_checkpoint
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.speech.corpora import read_corpus
-from sottovoce.speech.corpus import Corpus
+from sottovoce.speech.corpus import Corpus, SpeechPath
 from sottovoce.training.batch import TrainingSpeech
 
 
@@ -34,8 +34,8 @@ class Prepared:
     def read(
         cls,
         source: str | Path,
-        train_on: str | Path,
-        evaluate_on: str | Path | Corpus,
+        train_on: SpeechPath,
+        evaluate_on: SpeechPath | Corpus,
         console: Console,
         *,
         transcribed: bool,

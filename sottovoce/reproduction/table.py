@@ -1,7 +1,6 @@
 """A table as a TOML file: what each row trains, and what the paper printed for it."""
 
 import re
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from importlib import resources
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sottovoce.errors import InputError, naming
+from sottovoce.reading import parse_toml, read_text
 from sottovoce.recipe import Recipe, Training, named_recipes, over, read_recipe
 from sottovoce.reproduction.pairs import Pair, read_pairs
 
@@ -121,12 +121,12 @@ def read_table(name_or_file: str) -> Table:
     if name_or_file in named_tables():
         text = (resources.files("sottovoce.reproduction") / f"{name_or_file}.toml").read_text()
     elif Path(name_or_file).is_file():
-        text = Path(name_or_file).read_text(encoding="utf-8", errors="replace")
+        text = read_text(Path(name_or_file))
     else:
         known = ", ".join(named_tables())
         raise InputError(f"{name_or_file!r} is neither a table ({known}) nor a TOML file")
     try:
-        return _table(tomllib.loads(text), Path(name_or_file).parent)
+        return _table(parse_toml(text), Path(name_or_file).parent)
     except (ValueError, TypeError, AttributeError, InputError) as error:
         raise InputError(f"table {name_or_file}: {error}") from error
 

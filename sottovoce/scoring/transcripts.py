@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 from sottovoce.errors import InputError
 from sottovoce.files import write_text
+from sottovoce.reading import read_text
 from sottovoce.text.unicode_form import canonical, composed
 
 Utterance = tuple[str, tuple[str, ...]]
@@ -70,7 +71,7 @@ class Transcripts:
                 holds sclite's marks for alternatives, or a speaker's utterance occurs twice.
         """
         lines: dict[tuple[str, str], tuple[str, ...]] = {}
-        for number, line in enumerate(_text(path).split("\n"), start=1):
+        for number, line in enumerate(read_text(path).split("\n"), start=1):
             if not line.strip() or line.lstrip().startswith(_COMMENT):
                 continue
             speaker, utterance, words = _parsed(line, f"{path}, line {number}")
@@ -108,15 +109,6 @@ def _canonical(words: tuple[str, ...]) -> tuple[str, ...]:
     if all(map(str.isascii, words)):
         return words
     return tuple(word for word in map(canonical, words) if word)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); check its name") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text; convert it to UTF-8") from error
 
 
 def _parsed(line: str, where: str) -> tuple[str, str, tuple[str, ...]]:

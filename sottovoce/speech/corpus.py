@@ -1,13 +1,13 @@
 """A corpus, and what a kind of corpus must be able to do."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
-from sottovoce.errors import InputError
+from sottovoce.errors import AudioError, InputError
 from sottovoce.speech.utterance import Utterance, in_utf8
 
 
@@ -18,13 +18,42 @@ class Source:
     Attributes:
         description: what it looks like on disk, in a few words.
         recognises: whether a path holds such a corpus; looks, and never raises.
-        read: its utterances; raises `InputError` where they cannot be had, or where transcripts
-            are asked for (second argument) and one lacks.
+        read: its utterances, or in the place of one why its audio cannot be read; raises
+            `InputError` where they cannot be had, or where transcripts are asked for (second
+            argument) and one lacks.
     """
 
     description: str
     recognises: Callable[[Path], bool]
-    read: Callable[[Path, bool], tuple[Utterance, ...]]
+    read: Callable[[Path, bool], Iterable[Utterance | AudioError]]
+
+
+def utterance_or_error(make: Callable[[], Utterance]) -> Utterance | AudioError:
+    """An utterance, or why its audio cannot be read."""
+    try:
+        return make()
+    except AudioError as error:
+        return error
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Where speech is, and what becomes of utterances whose audio cannot be read.
+
+    Every function that takes the path of a corpus takes this in its place.
+    """
+
+    path: str | Path
+    skip_broken: bool = False
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+SpeechPath = str | Path | Speech
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,15 @@
 """JSON lines: one object a line, plain or gzipped."""
 
 import gzip
-import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sottovoce.errors import InputError
+from sottovoce.reading import parse_json
+
+_LONGEST_LINE = 2**24
 
 
 def numbered_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -17,9 +20,12 @@ def numbered_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
+            for number, line in enumerate(iter(partial(lines.readline, _LONGEST_LINE + 1), b""), 1):
+                place = f"{path}, line {number}"
+                if len(line) > _LONGEST_LINE:
+                    raise InputError(f"{place} has more than {_LONGEST_LINE:,} bytes; cut it")
                 if line.strip():
-                    yield number, _record(line, f"{path}, line {number}")
+                    yield number, _record(line, place)
     except (OSError, EOFError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
 
@@ -34,11 +40,9 @@ def first_record(path: Path) -> dict[str, Any]:
 
 def _record(line: bytes, place: str) -> dict[str, Any]:
     try:
-        record = json.loads(line.decode("utf-8-sig"))
+        record = parse_json(line.decode("utf-8-sig"), place)
     except UnicodeDecodeError as error:
         raise InputError(f"{place} is not UTF-8 text; save the file as UTF-8") from error
-    except (ValueError, RecursionError) as error:  # JSONDecodeError; a number of 5,000 digits
-        raise InputError(f"{place} is not valid JSON: {error}") from error
     if not isinstance(record, dict):
         raise InputError(f"{place} is not a JSON object; write one {{...}} a line")
     return record

@@ -13,6 +13,7 @@ from torch._dynamo.utils import counters
 from sottovoce.artifact.attention import plain_attentions, round_operands, rounded_attentions
 from sottovoce.artifact.packed_layers import PackedLinear, empty_packed
 from sottovoce.artifact.packed_model import packed_layers
+from sottovoce.errors import InputError
 from sottovoce.models.checkpoint import load
 from sottovoce.models.recogniser import best_device
 from sottovoce.models.weight_norm import fold_weight_norm
@@ -173,11 +174,19 @@ def test_one_compilation_serves_utterances_of_all_lengths(make_recogniser):
 
 
 def test_it_is_asked_for_by_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(engines, "compiled", lambda recogniser, device: (recogniser, device))
+    devices = []
+    monkeypatch.setattr(engines, "compiled", lambda model, device: devices.append(device) or model)
     start = save_checkpoint(tmp_path / "start", "wav2vec2")
-    recogniser, device = engine_of(start, "torch-compiled")
-    assert recogniser.fingerprint() == load(start).fingerprint()
-    assert device == best_device()
+    engine = engine_of(start, "torch-compiled")
+    assert engine.fingerprint() == load(start).fingerprint()
+    assert devices == [best_device()]
+
+
+def test_what_is_compiled_wrongly_is_refused(tmp_path, monkeypatch):
+    another = load(save_checkpoint(tmp_path / "another", "hubert"))
+    monkeypatch.setattr(engines, "compiled", lambda *_: another)
+    with pytest.raises(InputError, match="compiled, the model computes other logits"):
+        engine_of(save_checkpoint(tmp_path / "start", "wav2vec2"), "torch-compiled")
 
 
 @needs_cuda

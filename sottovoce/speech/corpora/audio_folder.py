@@ -1,13 +1,14 @@
 """A folder of audio files without transcripts: enough to train towards another model's outputs."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import soundfile
 
-from sottovoce.errors import InputError
+from sottovoce.errors import AudioError, InputError
 from sottovoce.speech.audio import probe
-from sottovoce.speech.corpus import Source
+from sottovoce.speech.corpus import Source, utterance_or_error
 from sottovoce.speech.utterance import AudioClip, Utterance
 
 _SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats()} | {
@@ -28,12 +29,11 @@ def recognises(path: Path) -> bool:
     )
 
 
-def read(path: Path, transcribed: bool = True) -> tuple[Utterance, ...]:
+def read(path: Path, transcribed: bool = True) -> list[Utterance | AudioError]:
     """Every file in the folder and below with an audio suffix; its id is its path inside.
 
     Raises:
-        InputError: transcripts are needed, or a file cannot be opened or is audio of a kind that
-            cannot be decoded.
+        InputError: transcripts are needed, or a file is audio of a kind that cannot be decoded.
     """
     if transcribed:
         raise InputError(
@@ -47,11 +47,12 @@ def read(path: Path, transcribed: bool = True) -> tuple[Utterance, ...]:
             f"{closed} cannot be decoded here, and would be left out; convert such files to FLAC "
             "or WAV, or move them elsewhere"
         )
-    return tuple(
-        Utterance(file.relative_to(path).as_posix(), AudioClip(file), probe(AudioClip(file)), "")
-        for file in seen
-        if _is_open(file)
-    )
+    return [utterance_or_error(partial(_utterance, path, one)) for one in seen if _is_open(one)]
+
+
+def _utterance(folder: Path, file: Path) -> Utterance:
+    clip = AudioClip(file)
+    return Utterance(file.relative_to(folder).as_posix(), clip, probe(clip), "")
 
 
 def _is_open(file: Path) -> bool:

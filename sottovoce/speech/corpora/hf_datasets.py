@@ -5,9 +5,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from sottovoce.errors import InputError
+from sottovoce.errors import AudioError, InputError
 from sottovoce.speech.audio import probe
-from sottovoce.speech.corpus import Source
+from sottovoce.speech.corpus import Source, utterance_or_error
 from sottovoce.speech.extras import extra
 from sottovoce.speech.utterance import AudioClip, Utterance, signature_of
 
@@ -23,7 +23,7 @@ def recognises(path: Path) -> bool:
     )
 
 
-def read(path: Path, transcribed: bool = True) -> tuple[Utterance, ...]:
+def read(path: Path, transcribed: bool = True) -> list[Utterance | AudioError]:
     """Every row's utterance. Encoded audio stays in the dataset until it is decoded.
 
     An utterance's id is the column "id" or, without one, the row's number.
@@ -48,22 +48,27 @@ def read(path: Path, transcribed: bool = True) -> tuple[Utterance, ...]:
     undecoded = datasets.Audio(decode=False)  # decoding in `datasets` would need torchcodec
     try:
         audio = dataset.select_columns(["audio"]).cast_column("audio", undecoded)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # of datasets, pyarrow, or that torchcodec is not installed
         kind = dataset.features["audio"]
         raise InputError(f'{path}: column "audio" is {kind}; make it an Audio column') from error
     texts = dataset[text] if text and transcribed else [""] * len(dataset)
     ids = dataset["id"] if "id" in columns else range(len(dataset))
     speaker = _first(_SPEAKER, columns)
     speakers = dataset[speaker] if speaker else [None] * len(dataset)
-    utterances = []
+    utterances: list[Utterance | AudioError] = []
     for row, (name, spoken, by) in enumerate(zip(ids, texts, speakers, strict=True)):
         place = f"{path}, row {row}"
         if not isinstance(spoken, str):
             raise InputError(f'{place}: "{text}" is {spoken!r}; it must be a string')
-        clip = _clip(audio, row, place)
         speaker_name = "" if by is None else str(by)
-        utterances.append(Utterance(str(name), clip, probe(clip), spoken, speaker_name))
-    return tuple(utterances)
+        make = partial(_utterance, audio, row, place, str(name), spoken, speaker_name)
+        utterances.append(utterance_or_error(make))
+    return utterances
+
+
+def _utterance(audio: Any, row: int, place: str, name: str, spoken: str, speaker: str) -> Utterance:
+    clip = _clip(audio, row, place)
+    return Utterance(name, clip, probe(clip), spoken, speaker)
 
 
 def _first(candidates: tuple[str, ...], columns: list[str]) -> str | None:
@@ -76,7 +81,7 @@ def _clip(audio: Any, row: int, place: str) -> AudioClip:
         signed = signature_of(BytesIO(encoded["bytes"]))
         return AudioClip(partial(_bytes, audio, row), name=place, signed=signed)
     if encoded.get("path") is None:
-        raise InputError(f"{place} has no audio")
+        raise AudioError(f"{place} has no audio")
     return AudioClip(Path(encoded["path"]))
 
 

@@ -1,11 +1,12 @@
 """A JSON lines manifest, as NeMo writes them."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sottovoce.errors import InputError
+from sottovoce.errors import AudioError, InputError
 from sottovoce.speech.audio import probe
-from sottovoce.speech.corpus import Source
+from sottovoce.speech.corpus import Source, utterance_or_error
 from sottovoce.speech.records import first_record, numbered_records
 from sottovoce.speech.utterance import AudioClip, Utterance
 
@@ -19,32 +20,35 @@ def recognises(path: Path) -> bool:
     )
 
 
-def read(path: Path, transcribed: bool = True) -> tuple[Utterance, ...]:
+def read(path: Path, transcribed: bool = True) -> list[Utterance | AudioError]:
     """Every line's utterance.
 
     Raises:
-        InputError: a line is broken, lacks a field or has one of the wrong type, repeats an id, or
-            names audio that does not exist or cannot be opened.
+        InputError: a line is broken, lacks a field or has one of the wrong type, or repeats an id.
     """
-    utterances = []
+    utterances: list[Utterance | AudioError] = []
     lines: dict[str, int] = {}
     for number, record in numbered_records(path):
-        utterance = _utterance(record, path.parent, f"{path}, line {number}", transcribed)
+        utterance = utterance_or_error(
+            partial(_utterance, record, path.parent, f"{path}, line {number}", transcribed)
+        )
+        utterances.append(utterance)
+        if isinstance(utterance, AudioError):
+            continue
         first = lines.setdefault(utterance.id, number)
         if first != number:
             raise InputError(
                 f"{path}: lines {first} and {number} have the same id {utterance.id!r}; "
                 f'give each its own "id"'
             )
-        utterances.append(utterance)
-    return tuple(utterances)
+    return utterances
 
 
 def _utterance(record: dict[str, Any], folder: Path, place: str, transcribed: bool) -> Utterance:
     filepath = _string(record, "audio_filepath", place)
     path = folder / filepath
     if not _is_file(path):
-        raise InputError(f"{place}: {path} does not exist or is not a file")
+        raise AudioError(f"{place}: {path} does not exist or is not a file")
     start = _seconds(record, "offset", place) or 0.0
     duration = _seconds(record, "duration", place)
     if duration == 0:
