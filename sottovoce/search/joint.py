@@ -9,7 +9,7 @@ cancel rounding errors, and a plan has to be trained as hard as it will be serve
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -143,8 +143,8 @@ class JointObjective:
         progress = update.index / searched
         temperature = annealed(progress, self.recipe.temperature_start, self.recipe.temperature_end)
         log_probabilities = self.importance.log_probabilities(self._budget(progress))
-        noise = self._noise(update, log_probabilities)
-        sampled = gumbel_softmax(log_probabilities, temperature, noise)
+        noise = uniform_noise(self.recipe.seed, update, log_probabilities.shape)
+        sampled = gumbel_softmax(log_probabilities, temperature, noise.to(log_probabilities.device))
         shares = sampled.detach().requires_grad_()
         mixtures = {
             name: shares[group]
@@ -161,11 +161,6 @@ class JointObjective:
             "expected_bits": expected.item(),
             "hard_bits": self._choice().mean_bits,
         }
-
-    def _noise(self, update: Update, like: Tensor) -> Tensor:
-        """Uniform, of a stream of its own: the networks' begins with what LayerDrop drops."""
-        generator = torch.Generator().manual_seed(2**32 - 1 - draws(self.recipe.seed, update))
-        return torch.rand(like.shape, generator=generator).to(like.device)
 
     def _learn_importance(
         self, log_probabilities: Tensor, sampled: Tensor, of_shares: Tensor | None
@@ -313,6 +308,15 @@ class JointObjective:
         restore_module("model", self.recogniser.model, state.tensors)
         restore_module("importance", self.importance, state.tensors)
         self.plan = Plan.from_json(state.facts["plan"]) if state.facts["plan"] else None
+
+
+def uniform_noise(seed: int, update: Update, shape: Sequence[int]) -> Tensor:
+    """U in [0, 1) of an update's Gumbel-softmax, float32 on the CPU.
+
+    It has a stream of its own: the networks' begins with what LayerDrop drops.
+    """
+    generator = torch.Generator().manual_seed(2**32 - 1 - draws(seed, update))
+    return torch.rand(tuple(shape), generator=generator)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ Convolutional front end, feature projection, positional convolution and head hav
 width. They are the same in every network of an update, the full-precision one included.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
@@ -66,7 +68,7 @@ class QuantizedCnns:
     def affine_of(self, name: str) -> Affine:
         """Scales and offsets of one layer, as the packed model stores them."""
         layer = self._layers[name]
-        weight: Tensor = layer.parametrizations["weight"].original  # type: ignore[index,assignment]
+        weight: Tensor = _parametrized(layer).original
         affine: Affine = _quantizer(layer).affine(weight.flatten(1))
         return affine
 
@@ -77,5 +79,11 @@ class QuantizedCnns:
 
 
 def _quantizer(layer: nn.Module) -> FakeQuantizer:
-    quantizer: FakeQuantizer = layer.parametrizations["weight"][0]  # type: ignore[index,assignment]
+    quantizer: FakeQuantizer = _parametrized(layer)[0]
     return quantizer
+
+
+def _parametrized(layer: nn.Module) -> Any:
+    """The latent weight, as `original`, and what it goes through."""
+    parametrizations: Any = layer.parametrizations
+    return parametrizations["weight"]

@@ -18,7 +18,8 @@ from sottovoce.plan import Plan, Precision
 from sottovoce.quantizers import fake
 from sottovoce.quantizers.fake import fake_quantize
 from sottovoce.recipe import Recipe
-from sottovoce.search.joint import JointObjective
+from sottovoce.search.importance import gumbel_softmax
+from sottovoce.search.joint import JointObjective, uniform_noise
 from sottovoce.search.supernet import FULL, MIXED, PLAN
 from sottovoce.speech.corpus import Corpus
 from sottovoce.training.batch import Batch, TrainingSpeech
@@ -423,15 +424,99 @@ def test_the_front_end_gets_the_gradients_of_all_networks(training: MakeTraining
     assert bool(full.any())
 
 
-def test_layers_are_not_dropped_by_the_numbers_that_pick_their_widths(
-    make_recogniser: MakeRecogniser, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_layers_are_not_dropped_by_the_numbers_that_pick_their_widths() -> None:
     """LayerDrop takes its numbers from the start of the update's stream."""
-    training = _Training(make_recogniser(), corpus, Recipe(**DIALS, teacher="none"))
     update = Update(0, 8)
-    noise = training.objective._noise(update, torch.empty(12, 3))
-    assert torch.equal(noise, training.objective._noise(update, torch.empty(12, 3)))
+    noise = uniform_noise(0, update, (12, 3))
+    assert torch.equal(noise, uniform_noise(0, update, (12, 3)))
     set_seed(draws(0, update))
     assert not torch.isin(torch.rand(36), noise.flatten()).any()
-    later = training.objective._noise(Update(1, 8), torch.empty(12, 3))
-    assert not torch.isin(later, noise).any()
+    assert not torch.isin(uniform_noise(0, Update(1, 8), (12, 3)), noise).any()
+
+
+@pytest.mark.parametrize("index", [0, 4, 7])
+def test_the_mixture_is_sampled_at_the_temperature_of_the_update(
+    make_recogniser: MakeRecogniser, corpus: Corpus, index: int
+) -> None:
+    size = {"bits": None, "eta": 0.0, "search_share": 1.0}
+    temperatures = {"temperature_start": 3.0, "temperature_end": 0.01}
+    recipe = Recipe(**{**DIALS, **size, **temperatures, "teacher": "none"})
+    run = _Training(make_recogniser(initializer_range=0.4), corpus, recipe)
+    objective, batch, update = run.objective, run.batch, Update(index, 8)
+    noise = uniform_noise(recipe.seed, update, objective.importance.log_alpha.shape)
+    log_probabilities = objective.importance.log_alpha.detach().log_softmax(1)
+
+    def loss_at(temperature: float) -> float:
+        """Of the mixed network, put together by hand."""
+        shares = gumbel_softmax(log_probabilities, temperature, noise)
+        mixtures = dict(zip(objective.supernet.layers, shares, strict=True))
+        features = objective.recogniser.features(batch.waveforms)
+        set_seed(draws(recipe.seed, update))
+        with torch.no_grad(), objective.supernet.quantize((), mixtures).running(MIXED):
+            logits = objective.recogniser.logits(features)
+        return ctc_loss(logits, features.frames, batch.labels, 0).item()
+
+    expected = loss_at(3.0 * (0.01 / 3.0) ** (index / 8))
+    assert objective.update(batch, update)["loss"] == pytest.approx(expected, rel=1e-5)
+    assert loss_at(1.0) != pytest.approx(expected, rel=1e-3)
+
+
+def test_importances_wait_for_no_schedule_and_are_not_clipped(training: MakeTraining) -> None:
+    dials = {"search_pace": 0.0, "search_share": 0.9, "importance_learning_rate": 0.3}
+    found = []
+    for norm in (1e-4, 1e4):
+        run = training(**dials, max_grad_norm=norm)
+        run.update(0, 1)
+        importance, state = run.objective.importance, run.optimizer.state
+        # The first step of Adam is the learning rate itself.
+        moved = importance.learnt.abs().max().item()
+        assert moved == pytest.approx(0.3, rel=1e-2)
+        scheduled = [p for group in run.groups if group.scheduled for p in group.parameters]
+        moments = [state[p]["exp_avg"].flatten() for p in scheduled if p in state]
+        found.append((state[importance.log_alpha]["exp_avg"], torch.cat(moments).norm().item()))
+    (of_importances, clipped), (also_of_importances, whole) = found
+    assert torch.equal(of_importances, also_of_importances)
+    assert clipped == pytest.approx(0.1 * 1e-4, rel=1e-3)
+    assert whole > 100 * clipped
+
+
+def test_the_plan_is_of_what_was_learnt_and_not_of_where_it_began(training: MakeTraining) -> None:
+    """Two large matrices gain more than three small ones, whose starts would count three times."""
+    run = training(candidates=(2, 8), bits=2 + 6 * 3072 / 14336)
+    names = list(run.objective.supernet.layers)
+    sizes = [rows * columns for rows, columns in run.objective.supernet.shapes.values()]
+    large = [index for index, size in enumerate(sizes) if size == 1536][:2]
+    small = [index for index, size in enumerate(sizes) if size == 1024][:3]
+    with torch.no_grad():
+        run.objective.importance.log_alpha[large, 1] += 1.6
+        run.objective.importance.log_alpha[small, 1] += 1.0
+    wide = {name for name, one in run.objective.hard_plan().items() if one.bits == 8}
+    assert wide == {names[index] for index in large}
+
+
+def test_the_cached_teacher_teaches_frame_by_frame(
+    make_recogniser: MakeRecogniser, corpus: Corpus, tmp_path: Path
+) -> None:
+    """Each frame is held to the start point's outputs for it, in utterances of any length."""
+    start = make_recogniser(initializer_range=0.4)
+    cached = CachedTeacher.computed(start, TrainingSpeech(corpus, start), 1.0, tmp_path, QUIET)
+    plan = Plan(dict.fromkeys(start.family.shapes(start.model), Precision(4)))
+    recipe = Recipe(**{**DIALS, "seconds_per_batch": 4.0, "kl_frozen": 2.0})
+    run = _Training(make_recogniser(initializer_range=0.4), corpus, recipe, plan, cached)
+    objective, batch, update = run.objective, run.batch, Update(3, 8)
+    features = start.features(batch.waveforms)
+    assert len(set(features.frames.tolist())) > 1
+    with torch.no_grad():
+        with start.evaluating():
+            taught = start.logits(features)
+        set_seed(draws(recipe.seed, update))
+        with objective.supernet.quantize(plan=plan).running(PLAN):
+            logits = objective.recogniser.logits(features)
+    ctc = ctc_loss(logits, features.frames, batch.labels, 0).item()
+    kl, late = (
+        kl_divergence(one, logits, features.frame_mask).item()
+        for one in (taught, taught.roll(1, 1))
+    )
+    assert abs(late - kl) > 0.05 * kl
+    loss = objective.update(batch, update)["loss"]
+    assert (loss - ctc) / 2 == pytest.approx(kl, rel=5e-3)
