@@ -7,6 +7,7 @@ import typer
 
 from sottovoce.cli.arguments import CORPUS, FloatAttention, Out
 from sottovoce.cli.printing import Console
+from sottovoce.posttraining.effort import MINUTES
 
 
 def calibrate(
@@ -14,8 +15,8 @@ def calibrate(
     calibration: Annotated[
         Path,
         typer.Option(
-            help=f"Calibration speech, some minutes of it: {CORPUS}; with --dev a folder of audio "
-            "is enough."
+            help=f"Calibration speech; some minutes of it are used: {CORPUS}; with --dev a folder "
+            "of audio is enough."
         ),
     ],
     out: Out,
@@ -23,6 +24,12 @@ def calibrate(
         str, typer.Option(help="Of the ranges: minmax, percentile, mse or entropy.")
     ] = "mse",
     float_attention: FloatAttention = False,
+    calibration_minutes: Annotated[
+        float,
+        typer.Option(
+            help="Minutes of calibration speech to use, spread over speakers and lengths."
+        ),
+    ] = MINUTES,
     dev: Annotated[
         Path | None,
         typer.Option(help=f"Speech to measure on: {CORPUS}; else the calibration speech."),
@@ -49,6 +56,7 @@ def calibrate(
         rule=rule,
         evaluate_on=dev,
         float_attention=float_attention,
+        calibration_minutes=calibration_minutes,
         baseline=baseline,
         console=Console(stderr=True),
     )

@@ -1,68 +1,27 @@
 """`sottovoce quantize`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from sottovoce.cli.arguments import CORPUS, Checkpoint, FloatAttention, Out, Resume
+from sottovoce.cli.arguments import CORPUS, Checkpoint, Out, Resume
+from sottovoce.cli.dials import with_dials
 from sottovoce.cli.printing import Console
 from sottovoce.posttraining.dials import PostTraining
 
-DEFAULTS = PostTraining()
 
-
+@with_dials(PostTraining)
 def quantize(
     checkpoint: Checkpoint,
     calibration: Annotated[
         Path,
         typer.Option(
-            help=f"Calibration speech, some minutes of it: {CORPUS}; with --dev a folder of audio "
-            "is enough."
+            help=f"Calibration speech; some minutes of it are used: {CORPUS}; with --dev a folder "
+            "of audio is enough."
         ),
     ],
     out: Out,
-    method: Annotated[
-        str,
-        typer.Option(
-            help="stablequant (arXiv 2504.14915): 8 bits, input ranges adapted where a layer "
-            "suffers; minmax, percentile, mse, entropy: 8 bits, one rule for all ranges; mixed: "
-            "each matrix's width by what it costs, under --bits."
-        ),
-    ] = DEFAULTS.method,
-    bits: Annotated[
-        float, typer.Option(help="With mixed: nominal bits of the encoder's matrices, at most.")
-    ] = DEFAULTS.bits,
-    candidates: Annotated[
-        str,
-        typer.Option(
-            help="With mixed: what a matrix may take: bits, bits/grid or bits/grid/granularity, "
-            "such as 2/asymmetric/64."
-        ),
-    ] = ",".join(map(str, DEFAULTS.candidates)),
-    scale_bits: Annotated[
-        int | None,
-        typer.Option(help="With mixed: bits of a matrix's scale or offset: 16; 32 if not given."),
-    ] = DEFAULTS.scale_bits,
-    inputs: Annotated[
-        bool,
-        typer.Option(
-            "--inputs",
-            help="With mixed: what goes into the layers takes 8 bits too, as with the other "
-            "methods; not where the weights have offsets or blocks, which 8-bit kernels cannot "
-            "multiply.",
-        ),
-    ] = DEFAULTS.inputs,
-    float_inputs: Annotated[
-        bool,
-        typer.Option(
-            " /--no-float-inputs",
-            help="With stablequant: round the inputs of layers that stay sensitive too, which "
-            "otherwise keep floating point and are named.",
-            show_default=False,
-        ),
-    ] = DEFAULTS.float_inputs,
-    float_attention: FloatAttention = DEFAULTS.float_attention,
     dev: Annotated[
         Path | None,
         typer.Option(help=f"Speech to measure on: {CORPUS}; else the calibration speech."),
@@ -71,6 +30,7 @@ def quantize(
         str | None, typer.Option(help="Test the result against this recogniser too.")
     ] = None,
     resume: Resume = False,
+    **dials: Any,
 ) -> None:
     """Quantize in minutes, without training.
 
@@ -87,15 +47,7 @@ def quantize(
         checkpoint,
         calibration,
         out,
-        PostTraining(
-            method=method,
-            bits=bits,
-            candidates=tuple(candidates.split(",")),
-            scale_bits=scale_bits,
-            inputs=inputs,
-            float_inputs=float_inputs,
-            float_attention=float_attention,
-        ),
+        PostTraining().replaced(dials),
         evaluate_on=dev,
         baseline=baseline,
         resume=resume,

@@ -8,7 +8,8 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -31,20 +32,23 @@ from sottovoce.pipelines.delivery import (
     read_back,
 )
 from sottovoce.pipelines.float_inputs import notes_on_float_inputs
-from sottovoce.pipelines.measured import scored
+from sottovoce.pipelines.measured import scored, warn
+from sottovoce.posttraining import attention
 from sottovoce.posttraining.attention import round_attention
-from sottovoce.posttraining.calibration import CalibrationSpeech
+from sottovoce.posttraining.calibration import CalibrationSpeech, sample_note, transcripts
+from sottovoce.posttraining.dials import refuse_minutes
+from sottovoce.posttraining.effort import MINUTES, RANKING_SECONDS, Job, ranking
 from sottovoce.posttraining.layers import RoundedInputs
-from sottovoce.posttraining.observing import input_histograms
-from sottovoce.posttraining.sweep import harmless, words_changed
+from sottovoce.posttraining.observing import PASSES_OF_RANGES, input_histograms
+from sottovoce.posttraining.sweep import harmless, recognitions, words_changed
+from sottovoce.posttraining.trials import Trial, divergences
 from sottovoce.quantizers.activations import RULES, Range
 from sottovoce.report.record import RunRecord
-from sottovoce.runtime.recognition import recognise
-from sottovoce.scoring import Transcripts
 from sottovoce.speech.corpora import read_corpus
-from sottovoce.speech.corpus import Corpus
+from sottovoce.speech.sampling import sample
 
 _RULE = "mse"
+_INPUTS = "8-bit inputs"
 
 
 def calibrate(
@@ -55,6 +59,7 @@ def calibrate(
     rule: str = _RULE,
     evaluate_on: str | Path | None = None,
     float_attention: bool = False,
+    calibration_minutes: float = MINUTES,
     baseline: str | Path | None = None,
     console: Console | None = None,
 ) -> RunRecord:
@@ -67,6 +72,7 @@ def calibrate(
         rule: of the ranges, one of `RULES`.
         evaluate_on: a corpus; None measures on the calibration speech, and says so.
         float_attention: whether attention's products keep floating point.
+        calibration_minutes: of the calibration speech, the most that is used.
         baseline: another recogniser to test the result against.
 
     Returns:
@@ -77,6 +83,7 @@ def calibrate(
     """
     console, out, started = console or Console(stderr=True), Path(out), time.monotonic()
     _refuse(source, out, rule)
+    refuse_minutes(calibration_minutes)
     with _unfinished(out) as finished:
         recogniser = load(source).to(best_device())
         speech = read_corpus(calibration, transcribed=evaluate_on is None)
@@ -86,9 +93,13 @@ def calibrate(
         baselines = [measured(name, source, recogniser, before)]
         if baseline is not None:
             baselines.append(baseline_of(baseline, evaluation, before.reference, console))
-        _round_inputs(recogniser, speech, rule, console)
-        if not float_attention:
-            round_attention(recogniser, CalibrationSpeech(recogniser, speech), speech, console)
+        chosen = CalibrationSpeech(recogniser, sample(speech, calibration_minutes))
+        warn(sample_note(speech, chosen.corpus), console)
+        fitting = _fitting_layers(recogniser)
+        with Job(console, _phases(chosen, fitting, float_attention=float_attention)) as job:
+            _round_inputs(fitting, chosen, rule, job)
+            if not float_attention:
+                round_attention(recogniser, chosen, job)
         expected = probe(lambda: nullcontext(recogniser))
         rewrite_artifact(finished, recogniser.model, recogniser.processor)
         found = read_back(finished, recogniser.device, expected)
@@ -96,9 +107,15 @@ def calibrate(
             *(found, finished, out.name, baselines, evaluation, console),
             source=str(source),
             begun=started,
-            recipe={"rule": rule, "float_attention": float_attention, "calibration": speech.name},
+            recipe={
+                "rule": rule,
+                "float_attention": float_attention,
+                "calibration": speech.name,
+                "calibration_minutes": calibration_minutes,
+            },
             notes=(
                 *measured_on(speech, evaluation),
+                *sample_note(speech, chosen.corpus),
                 *notes_on_float_inputs(found),
             ),
         )
@@ -136,40 +153,59 @@ def _refuse(source: str | Path, out: Path, rule: str) -> None:
         raise InputError(f"rule is {rule!r}; it must be one of {', '.join(RULES)}")
 
 
-def _round_inputs(recogniser: Recogniser, speech: Corpus, rule: str, console: Console) -> None:
-    layers = packed_layers(recogniser.model)
-    for name, span in _ranges(recogniser, speech, rule, console).items():
-        recogniser.model.set_submodule(name, layers[name].with_inputs(span))
+def _phases(
+    chosen: CalibrationSpeech, fitting: Mapping[str, PackedLayer], *, float_attention: bool
+) -> dict[str, float]:
+    """What may be computed at most, in seconds of speech."""
+    passes = PASSES_OF_RANGES + 1 + recognitions(len(_trials(chosen.recogniser, tuple(fitting))))
+    found = {_INPUTS: passes * chosen.seconds + ranking()}
+    return found | ({} if float_attention else attention.phases(chosen.recogniser, chosen.seconds))
 
 
-def _ranges(
-    recogniser: Recogniser, speech: Corpus, rule: str, console: Console
-) -> dict[str, Range]:
-    """The range of each layer's inputs, layers that keep floating point left out."""
+def _fitting_layers(recogniser: Recogniser) -> dict[str, PackedLayer]:
+    """Layers whose weights 8-bit kernels can multiply."""
     layers = packed_layers(recogniser.model)
     has_inputs = any(layer.precision.input_bits for layer in layers.values())
     if has_inputs or rounded_attentions(recogniser.model):
         raise InputError("the model has 8-bit inputs already")
-    fitting = {
+    return {
         name: layer
         for name, layer in layers.items()
         if not int8_obstacle(layer.precision, layer.matrix_shape)
     }
-    histograms = input_histograms(recogniser, fitting, CalibrationSpeech(recogniser, speech))
+
+
+def _round_inputs(
+    fitting: Mapping[str, PackedLayer], chosen: CalibrationSpeech, rule: str, job: Job
+) -> None:
+    with job.phase(_INPUTS):
+        ranges = _ranges(fitting, chosen, rule, job)
+    for name, span in ranges.items():
+        chosen.recogniser.model.set_submodule(name, fitting[name].with_inputs(span))
+
+
+def _ranges(
+    fitting: Mapping[str, PackedLayer], chosen: CalibrationSpeech, rule: str, job: Job
+) -> dict[str, Range]:
+    """The range of each layer's inputs, layers that keep floating point left out."""
+    recogniser = chosen.recogniser
+    histograms = input_histograms(recogniser, fitting, chosen.counting(job))
     spans = {name: RULES[rule](histogram) for name, histogram in histograms.items()}
+    full = transcripts(recogniser, chosen, job)
 
-    def heard(by: Mapping[str, Range]) -> Transcripts:
-        with _rounding(layers, by):
-            return recognise(recogniser, speech).transcripts
+    def rounding(groups: Sequence[tuple[str, ...]]) -> AbstractContextManager[None]:
+        return _rounding(fitting, {name: spans[name] for name in chain(*groups)})
 
-    full = heard({})
+    def change(groups: Sequence[tuple[str, ...]]) -> float:
+        with rounding(groups):
+            return words_changed(full, transcripts(recogniser, chosen, job))
 
-    def change(trials: Sequence[tuple[str, ...]]) -> float:
-        return words_changed(full, heard({name: spans[name] for name in chain(*trials)}))
+    def rank() -> Mapping[tuple[str, ...], float]:
+        trials = {group: Trial(group[0], partial(rounding, [group])) for group in groups}
+        return divergences(recogniser, trials, chosen, RANKING_SECONDS, job)
 
-    trials = _trials(recogniser, tuple(spans))
-    rounded = harmless(trials, change, "inputs, one at a time", console)
-    return {name: spans[name] for name in chain(*rounded)}
+    groups = _trials(recogniser, tuple(spans))
+    return {name: spans[name] for name in chain(*harmless(groups, change, rank))}
 
 
 def _trials(recogniser: Recogniser, names: Sequence[str]) -> list[tuple[str, ...]]:

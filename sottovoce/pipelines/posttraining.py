@@ -27,23 +27,29 @@ from sottovoce.pipelines.measured import (
     Measured,
     float_system,
     scored,
+    warn,
 )
 from sottovoce.plan import INPUT_BITS, Plan, Precision
+from sottovoce.posttraining import adaptive, attention, mixed, stablequant
 from sottovoce.posttraining.attention import round_attention
-from sottovoce.posttraining.calibration import CalibrationSpeech
+from sottovoce.posttraining.calibration import CalibrationSpeech, sample_note
 from sottovoce.posttraining.dials import PostTraining
+from sottovoce.posttraining.effort import Job
 from sottovoce.posttraining.layers import Layer, Quantized, quantizable, replaced, rounded
-from sottovoce.posttraining.mixed import mixed_weights
-from sottovoce.posttraining.observing import input_histograms
-from sottovoce.posttraining.stablequant import adapted
+from sottovoce.posttraining.observing import PASSES_OF_RANGES, input_histograms
 from sottovoce.quantizers.activations import RULES, mse_range
 from sottovoce.report.record import RunRecord
+from sottovoce.runtime.recognition import recognise
+from sottovoce.scoring.foresight import nothing_told, wordless_warnings
+from sottovoce.scoring.wer import Score
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
+from sottovoce.speech.sampling import sample
 from sottovoce.training.state import WorkFolder
 from sottovoce.version import __version__
 
 _BITS = 8
+_RANGES = "finding ranges"
 
 
 def quantize(
@@ -96,15 +102,21 @@ def quantize(
         baselines = [Measured(float_system("input checkpoint", recogniser, before), before)]
         if baseline is not None:
             baselines.append(baseline_of(baseline, evaluation, before.reference, console))
+        chosen = CalibrationSpeech(recogniser, sample(speech, settings.calibration_minutes))
+        notes = (
+            *sample_note(speech, chosen.corpus),
+            *_foresight(chosen, settings, before, source, evaluation),
+        )
+        warn(notes, console)
         layers = quantizable(recogniser)
-        if settings.method == "stablequant":
+        if settings.method == "adaptive":
             add_front_end_biases(recogniser)
-        quantized = _quantized(recogniser, layers, speech, settings, work.path, console)
-        by = {name: one for name, (_, one) in quantized.items()}
-        if settings.rounds_inputs and not settings.float_attention:
-            with replaced(layers, by):
-                batches = CalibrationSpeech(recogniser, speech)
-                round_attention(recogniser, batches, speech, console)
+        with Job(console, _phases(chosen, settings)) as job:
+            quantized = _quantized(layers, chosen, settings, work.path, job)
+            by = {name: one for name, (_, one) in quantized.items()}
+            if settings.rounds_attention:
+                with replaced(layers, by):
+                    round_attention(recogniser, chosen, job)
     plan = Plan({name: precision for name, (precision, _) in quantized.items()})
     finished = work.path / "finished"
     packed = _packed(recogniser, layers, by, plan, finished)
@@ -115,6 +127,7 @@ def quantize(
         recipe=settings.to_record(),
         notes=(
             *measured_on(speech, evaluation),
+            *notes,
             *(notes_on_float_inputs(packed) if settings.rounds_inputs else ()),
         ),
     )
@@ -123,21 +136,52 @@ def quantize(
     return record
 
 
+def _foresight(
+    chosen: CalibrationSpeech,
+    settings: PostTraining,
+    before: Score,
+    source: str | Path,
+    evaluation: Corpus,
+) -> tuple[str, ...]:
+    """What is known to be in vain before anything is quantized."""
+    told = nothing_told(before, source, evaluation.name)
+    if told or not settings.rounds_inputs:
+        return told
+    full = recognise(chosen.recogniser, chosen.corpus).transcripts
+    return wordless_warnings(full, source, chosen.corpus.name)
+
+
+def _phases(chosen: CalibrationSpeech, settings: PostTraining) -> dict[str, float]:
+    """What may be computed at most, in seconds of speech."""
+    recogniser, seconds = chosen.recogniser, chosen.seconds
+    found: dict[str, float] = {}
+    if settings.method == "mixed":
+        found |= mixed.phases(recogniser, len(settings.precisions), seconds)
+    if settings.rounds_inputs:
+        found[_RANGES] = PASSES_OF_RANGES * seconds
+    if settings.method == "adaptive":
+        found |= adaptive.phases(seconds)
+    if settings.method == "stablequant":
+        found |= stablequant.phases(seconds)
+    if settings.rounds_attention:
+        found |= attention.phases(recogniser, seconds)
+    return found
+
+
 def _quantized(
-    recogniser: Recogniser,
     layers: dict[str, Layer],
-    speech: Corpus,
+    chosen: CalibrationSpeech,
     settings: PostTraining,
     work: Path,
-    console: Console,
+    job: Job,
 ) -> dict[str, tuple[Precision, Quantized]]:
     """What every layer becomes, and its precision."""
+    recogniser = chosen.recogniser
     precisions = dict.fromkeys(layers, Precision(_BITS))
     by = {name: rounded(layer.weight, Precision(_BITS)) for name, layer in layers.items()}
-    batches = CalibrationSpeech(recogniser, speech)
     if settings.method == "mixed":
-        for name, (precision, quantized) in mixed_weights(
-            recogniser, layers, batches, settings.precisions, settings.bits, console
+        for name, (precision, quantized) in mixed.mixed_weights(
+            recogniser, layers, chosen, settings.precisions, settings.bits, job
         ).items():
             precisions[name], by[name] = precision, quantized
     if settings.rounds_inputs:
@@ -146,19 +190,13 @@ def _quantized(
             for name, layer in layers.items()
             if not int8_obstacle(precisions[name], (len(layer.weight), layer.weight[0].numel()))
         }
-        histograms = input_histograms(recogniser, fitting, batches)
-        if settings.method == "stablequant":
-            by = adapted(
-                recogniser,
-                layers,
-                by,
-                histograms,
-                batches,
-                speech,
-                work,
-                console,
-                float_inputs=settings.float_inputs,
-            )
+        with job.phase(_RANGES):
+            histograms = input_histograms(recogniser, fitting, chosen.counting(job))
+        given = (recogniser, layers, by, histograms, chosen, work, job)
+        if settings.method == "adaptive":
+            by = adaptive.adapted(*given, float_inputs=settings.float_inputs)
+        elif settings.method == "stablequant":
+            by = stablequant.published(*given)
         else:
             rule = RULES.get(settings.method, mse_range)
             by |= {name: replace(by[name], inputs=rule(one)) for name, one in histograms.items()}

@@ -1,0 +1,123 @@
+"""How much a post-training quantization may compute, whatever the model and the speech are like.
+
+The unit is a second of speech that runs through the whole network: about a quarter of a second on
+one core for wav2vec2-base. Every sum here holds in the worst case, where every layer suffers.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+MINUTES = 2.0
+"""Of calibration speech."""
+RANKING_SECONDS = 1800.0
+"""Of speech, all layers together, to rank layers by how far the outputs diverge."""
+COSTS_SECONDS = 6000.0
+"""The same for every matrix at every width."""
+FITTING_SECONDS = 60.0
+"""Of speech that a layer is fitted to."""
+TRIED_ALONE = 6
+"""Layers whose words are recognised with them alone quantized: those that diverge most."""
+REFITS = 8
+FREED = (0, 1, 2, 4, 8)
+"""How many layers keep their inputs in floating point, one try after the other; then all."""
+SHORTEST_SECONDS = 2.0
+"""Of speech for one ranked layer, however many there are."""
+
+REPLAYED = 0.4
+"""Of the network, what one replay computes on average."""
+
+
+def seconds_each(budget: float, trials: int) -> float:
+    """Of speech for each of some trials that share a budget."""
+    return max(SHORTEST_SECONDS, budget / max(1, trials))
+
+
+def ranking(budget: float = RANKING_SECONDS) -> float:
+    """What a ranking may compute."""
+    return budget * REPLAYED
+
+
+class Job:
+    """A bar for a whole job: how much is done of what may have to be, and the time left at most.
+
+    What a phase does not need of its share is taken off when it ends.
+    """
+
+    def __init__(self, console: Console, phases: Mapping[str, float]) -> None:
+        """
+        Args:
+            phases: the most that each may compute, in seconds of speech, by its name.
+        """
+        self.console = console
+        self._left = dict(phases)
+        self._done = 0.0
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("at most"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+            speed_estimate_period=3600.0,
+        )
+        self._task = self._bar.add_task("", total=self.total)
+        self._phase: str | None = None
+
+    @property
+    def total(self) -> float:
+        """What was computed, and the most that may still have to be."""
+        return self._done + sum(self._left.values())
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Inside, what is computed is of this phase; it does not come again."""
+        self._phase = name
+        self._bar.update(self._task, description=name)
+        try:
+            yield
+        finally:
+            self._left.pop(name, None)
+            self._phase = None
+            self._show()
+
+    def advance(self, seconds: float) -> None:
+        """So much was computed."""
+        self._done += seconds
+        if self._phase in self._left:
+            self._left[self._phase] = max(0.0, self._left[self._phase] - seconds)
+        self._show()
+
+    def print(self, text: str) -> None:
+        """A line above the bar."""
+        self.console.print(text)
+
+    def _show(self) -> None:
+        self._bar.update(self._task, completed=self._done, total=self.total)
