@@ -7,7 +7,7 @@ import typer
 
 from sottovoce.cli.arguments import CORPUS, FloatAttention, Out
 from sottovoce.cli.printing import Console
-from sottovoce.posttraining.effort import MINUTES
+from sottovoce.posttraining.dials import CALIBRATION_MINUTES_HELP
 
 
 def calibrate(
@@ -25,11 +25,8 @@ def calibrate(
     ] = "mse",
     float_attention: FloatAttention = False,
     calibration_minutes: Annotated[
-        float,
-        typer.Option(
-            help="Minutes of calibration speech to use, spread over speakers and lengths."
-        ),
-    ] = MINUTES,
+        float | None, typer.Option(help=CALIBRATION_MINUTES_HELP)
+    ] = None,
     dev: Annotated[
         Path | None,
         typer.Option(help=f"Speech to measure on: {CORPUS}; else the calibration speech."),

@@ -34,13 +34,14 @@ from sottovoce.pipelines.delivery import (
 from sottovoce.pipelines.float_inputs import notes_on_float_inputs
 from sottovoce.pipelines.measured import scored, warn
 from sottovoce.posttraining import attention
+from sottovoce.posttraining.arithmetic import calibration_minutes as default_minutes
 from sottovoce.posttraining.attention import round_attention
 from sottovoce.posttraining.calibration import CalibrationSpeech, sample_note, transcripts
 from sottovoce.posttraining.dials import refuse_minutes
-from sottovoce.posttraining.effort import MINUTES, RANKING_SECONDS, Job, ranking
+from sottovoce.posttraining.effort import RANKING_PASSES, Job, replaying
 from sottovoce.posttraining.layers import RoundedInputs
 from sottovoce.posttraining.observing import PASSES_OF_RANGES, input_histograms
-from sottovoce.posttraining.sweep import harmless, recognitions, words_changed
+from sottovoce.posttraining.sweep import Change, harmless, recognitions, words_changed
 from sottovoce.posttraining.trials import Trial, divergences
 from sottovoce.quantizers.activations import RULES, Range
 from sottovoce.report.record import RunRecord
@@ -59,7 +60,7 @@ def calibrate(
     rule: str = _RULE,
     evaluate_on: str | Path | None = None,
     float_attention: bool = False,
-    calibration_minutes: float = MINUTES,
+    calibration_minutes: float | None = None,
     baseline: str | Path | None = None,
     console: Console | None = None,
 ) -> RunRecord:
@@ -72,7 +73,8 @@ def calibrate(
         rule: of the ranges, one of `RULES`.
         evaluate_on: a corpus; None measures on the calibration speech, and says so.
         float_attention: whether attention's products keep floating point.
-        calibration_minutes: of the calibration speech, the most that is used.
+        calibration_minutes: of the calibration speech, the most that is used; None goes by the
+            model's size.
         baseline: another recogniser to test the result against.
 
     Returns:
@@ -93,7 +95,8 @@ def calibrate(
         baselines = [measured(name, source, recogniser, before)]
         if baseline is not None:
             baselines.append(baseline_of(baseline, evaluation, before.reference, console))
-        chosen = CalibrationSpeech(recogniser, sample(speech, calibration_minutes))
+        minutes = calibration_minutes or default_minutes(recogniser)
+        chosen = CalibrationSpeech(recogniser, sample(speech, minutes))
         warn(sample_note(speech, chosen.corpus), console)
         fitting = _fitting_layers(recogniser)
         with Job(console, _phases(chosen, fitting, float_attention=float_attention)) as job:
@@ -111,7 +114,7 @@ def calibrate(
                 "rule": rule,
                 "float_attention": float_attention,
                 "calibration": speech.name,
-                "calibration_minutes": calibration_minutes,
+                "calibration_minutes": minutes,
             },
             notes=(
                 *measured_on(speech, evaluation),
@@ -158,7 +161,7 @@ def _phases(
 ) -> dict[str, float]:
     """What may be computed at most, in seconds of speech."""
     passes = PASSES_OF_RANGES + 1 + recognitions(len(_trials(chosen.recogniser, tuple(fitting))))
-    found = {_INPUTS: passes * chosen.seconds + ranking()}
+    found = {_INPUTS: passes * chosen.seconds + replaying(RANKING_PASSES * chosen.seconds)}
     return found | ({} if float_attention else attention.phases(chosen.recogniser, chosen.seconds))
 
 
@@ -196,13 +199,13 @@ def _ranges(
     def rounding(groups: Sequence[tuple[str, ...]]) -> AbstractContextManager[None]:
         return _rounding(fitting, {name: spans[name] for name in chain(*groups)})
 
-    def change(groups: Sequence[tuple[str, ...]]) -> float:
+    def change(groups: Sequence[tuple[str, ...]]) -> Change:
         with rounding(groups):
             return words_changed(full, transcripts(recogniser, chosen, job))
 
     def rank() -> Mapping[tuple[str, ...], float]:
         trials = {group: Trial(group[0], partial(rounding, [group])) for group in groups}
-        return divergences(recogniser, trials, chosen, RANKING_SECONDS, job)
+        return divergences(recogniser, trials, chosen, RANKING_PASSES, job)
 
     groups = _trials(recogniser, tuple(spans))
     return {name: spans[name] for name in chain(*harmless(groups, change, rank))}

@@ -31,6 +31,7 @@ from sottovoce.pipelines.measured import (
 )
 from sottovoce.plan import INPUT_BITS, Plan, Precision
 from sottovoce.posttraining import adaptive, attention, mixed, stablequant
+from sottovoce.posttraining.arithmetic import calibration_minutes
 from sottovoce.posttraining.attention import round_attention
 from sottovoce.posttraining.calibration import CalibrationSpeech, sample_note
 from sottovoce.posttraining.dials import PostTraining
@@ -84,6 +85,8 @@ def quantize(
     started = time.monotonic()
     recogniser = load_checkpoint(source).to(best_device())
     recogniser.model.requires_grad_(requires_grad=False)
+    minutes = settings.calibration_minutes or calibration_minutes(recogniser)
+    settings = replace(settings, calibration_minutes=minutes)
     speech = read_corpus(calibration, transcribed=evaluate_on is None)
     evaluation = speech if evaluate_on is None else read_corpus(evaluate_on)
     work = WorkFolder.open(
@@ -102,7 +105,7 @@ def quantize(
         baselines = [Measured(float_system("input checkpoint", recogniser, before), before)]
         if baseline is not None:
             baselines.append(baseline_of(baseline, evaluation, before.reference, console))
-        chosen = CalibrationSpeech(recogniser, sample(speech, settings.calibration_minutes))
+        chosen = CalibrationSpeech(recogniser, sample(speech, minutes))
         notes = (
             *sample_note(speech, chosen.corpus),
             *_foresight(chosen, settings, before, source, evaluation),

@@ -3,12 +3,13 @@
 1. Each layer is quantized alone with the range of all that was seen. Layers are ranked by how far
    the frame distributions then diverge from full precision's, on some seconds of speech.
 2. The few that diverge most are recognised, each quantized alone. Those that change more than 0.25%
-   of the words of the calibration speech are *sensitive*.
+   of the words of the calibration speech, and more than a single one, are *sensitive*.
 3. These are adapted, input to output, behind the ones that were adapted before: the range is
    clipped at a percentile, and weight and bias are fitted to the rounded inputs (`refitting`).
-4. The whole model is quantized. While it changes more than 0.25% of the words, more layers keep
-   their inputs in floating point: the sensitive ones where rounding adds most relative error first,
-   then the others by their divergence; 1, 2, 4, 8 of them, then all.
+4. The whole model is quantized. While it changes more than that, more layers keep their inputs in
+   floating point: the sensitive ones where rounding adds most relative error first, then the others
+   by their divergence; 1, 2, 4, 8 of them, then all. If nothing is enough, the fewest stay that
+   change the fewest words.
 
 `stablequant` is the method as it was published; what is done otherwise here: it counts errors,
 which hardly rise on speech that the recogniser was trained on while words of other speech change;
@@ -23,22 +24,21 @@ from pathlib import Path
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.posttraining.calibration import CalibrationSpeech
 from sottovoce.posttraining.effort import (
-    FITTING_SECONDS,
+    FITTING_SHARE,
     FREED,
-    RANKING_SECONDS,
+    RANKING_PASSES,
     REFITS,
     TRIED_ALONE,
     Job,
-    ranking,
+    replaying,
 )
 from sottovoce.posttraining.layers import Layer, Quantized
 from sottovoce.posttraining.refitting import Fitted, can_be_fitted, refitted
-from sottovoce.posttraining.sweep import CHANGES_AT_MOST, changes
+from sottovoce.posttraining.sweep import Change, changes
 from sottovoce.posttraining.trials import divergences, most_divergent, quantizing
 from sottovoce.quantizers.activations import Histogram, mse_range
 from sottovoce.wording import counted
 
-SENSITIVE_ABOVE = 0.0025
 _RANKING, _ALONE, _ADAPTING = "ranking layers", "recognising layers alone", "adapting layers"
 
 
@@ -49,9 +49,9 @@ def phases(seconds: float) -> dict[str, float]:
         seconds: of calibration speech.
     """
     return {
-        _RANKING: ranking(),
+        _RANKING: replaying(RANKING_PASSES * seconds),
         _ALONE: seconds * (1 + TRIED_ALONE),
-        _ADAPTING: 2 * FITTING_SECONDS * REFITS + seconds * (len(FREED) + 1),
+        _ADAPTING: seconds * (2 * FITTING_SHARE * REFITS + len(FREED) + 1),
     }
 
 
@@ -78,35 +78,38 @@ def adapted(
     wide = {name: replace(plain[name], inputs=one.range) for name, one in histograms.items()}
     order = ranked(recogniser, layers, wide, speech, job)
 
-    def change(trials: Mapping[str, Mapping[str, Quantized]]) -> dict[str, float]:
+    def change(trials: Mapping[str, Mapping[str, Quantized]]) -> dict[str, Change]:
         kept = work / "recognised.json"
         return changes(recogniser, layers, trials, speech.corpus, kept, job)
 
     with job.phase(_ALONE):
         alone = change({name: {name: wide[name]} for name in order[:TRIED_ALONE]})
-    sensitive = [name for name in layers if alone.get(name, 0.0) > SENSITIVE_ABOVE]
+    sensitive = [name for name in layers if name in alone and alone[name].does_harm]
     job.print(f"{len(sensitive)} of {counted(len(layers), 'layer')} sensitive: {sensitive}")
     with job.phase(_ADAPTING):
-        fits = _Fits(recogniser, layers, plain, histograms, speech.sample(FITTING_SECONDS), job)
+        fits = _Fits(recogniser, layers, plain, histograms, speech, job)
         fits.renew(sensitive, ())
         by_harm = sorted(sensitive, key=lambda name: -fits.made[name].harm)
         to_free = [*by_harm, *(name for name in order if name not in sensitive)]
         tries = [count for count in FREED if count < len(to_free)] + [len(to_free)]
+        wholes: list[tuple[Change, dict[str, Quantized]]] = []
         before = 0
         for count in tries if float_inputs else tries[:1]:
             floating = to_free[:count]
             fits.renew(_behind(sensitive, floating[before:]), floating)
             whole = {**plain, **wide, **{name: plain[name] for name in floating}}
             whole |= fits.quantized(floating)
-            (changed,) = change({f"inputs of {count} layers in floating point": whole}).values()
+            (found,) = change({f"inputs of {count} layers in floating point": whole}).values()
+            wholes.append((found, whole))
             job.print(
-                f"the whole model changes {100 * changed:.2f}% of the words of the calibration "
-                f"speech, with inputs of {counted(count, 'layer')} in floating point"
+                f"the whole model changes {found.errors} of "
+                f"{counted(found.words, 'word')} of the calibration speech, with inputs of "
+                f"{counted(count, 'layer')} in floating point"
             )
-            if changed <= CHANGES_AT_MOST:
+            if not found.does_harm:
                 break
             before = count
-    return whole
+    return min(wholes, key=lambda tried: tried[0].errors)[1]
 
 
 def _behind(sensitive: Sequence[str], freed: Sequence[str]) -> Sequence[str]:
@@ -129,7 +132,7 @@ class _Fits:
     ) -> None:
         self.recogniser, self.layers = recogniser, layers
         self.plain, self.histograms = plain, histograms
-        self.speech, self.job = speech, job
+        self.speech, self.job = speech.sample(FITTING_SHARE * speech.seconds), job
         self.made: dict[str, Fitted] = {}
         self._left = REFITS
 
@@ -177,4 +180,4 @@ def ranked(
     """The layers of `by`, from the one that alone diverges most down."""
     with job.phase(_RANKING):
         trials = {name: quantizing(layers, {name: one}) for name, one in by.items()}
-        return most_divergent(divergences(recogniser, trials, speech, RANKING_SECONDS, job))
+        return most_divergent(divergences(recogniser, trials, speech, RANKING_PASSES, job))

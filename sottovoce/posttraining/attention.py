@@ -16,9 +16,9 @@ from sottovoce.artifact.attention import (
 )
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.posttraining.calibration import CalibrationSpeech, transcripts
-from sottovoce.posttraining.effort import RANKING_SECONDS, Job, ranking
+from sottovoce.posttraining.effort import RANKING_PASSES, Job, replaying
 from sottovoce.posttraining.observing import PASSES_OF_RANGES, Waveforms, input_histograms
-from sottovoce.posttraining.sweep import harmless, recognitions, words_changed
+from sottovoce.posttraining.sweep import Change, harmless, recognitions, words_changed
 from sottovoce.posttraining.trials import Trial, divergences
 
 _ATTENTION = "attention in 8 bits"
@@ -48,14 +48,14 @@ def round_attention(
         find_ranges(recogniser, speech.counting(job))
         every = rounded_attentions(model)
 
-        def change(trial: Sequence[str]) -> float:
+        def change(trial: Sequence[str]) -> Change:
             with _only(model, every, trial):
                 return words_changed(full, transcripts(recogniser, speech, job))
 
         def rank() -> Mapping[str, float]:
             trials = {name: Trial(name, partial(_only, model, every, [name])) for name in names}
             with _only(model, every, []):
-                return divergences(recogniser, trials, speech, RANKING_SECONDS, job)
+                return divergences(recogniser, trials, speech, RANKING_PASSES, job)
 
         kept = harmless(names, change, rank)
     for name in names:
@@ -71,7 +71,7 @@ def phases(recogniser: Recogniser, seconds: float) -> dict[str, float]:
     """
     names = plain_attentions(recogniser.model)
     passes = 1 + PASSES_OF_RANGES + recognitions(len(names))
-    return {_ATTENTION: passes * seconds + ranking()} if names else {}
+    return {_ATTENTION: passes * seconds + replaying(RANKING_PASSES * seconds)} if names else {}
 
 
 def find_ranges(recogniser: Recogniser, batches: Callable[[], Iterator[Waveforms]]) -> None:

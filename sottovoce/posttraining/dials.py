@@ -9,11 +9,15 @@ from sottovoce.candidates import Candidates, precisions_of
 from sottovoce.dials import dial, refuse_unknown_names, with_dials_turned, written
 from sottovoce.errors import InputError
 from sottovoce.plan import Precision
-from sottovoce.posttraining.effort import MINUTES
+from sottovoce.posttraining.effort import LEAST_MINUTES, MOST_MINUTES
 from sottovoce.quantizers.activations import RULES
 
 METHODS = ("adaptive", "stablequant", *RULES, "mixed")
 CANDIDATES: Candidates = ("2", "3", "4", "6", "8")
+CALIBRATION_MINUTES_HELP = (
+    "minutes of calibration speech to use, spread over speakers and lengths; if not given, "
+    f"{MOST_MINUTES:g}, and down to {LEAST_MINUTES:g} where the model is large (wav2vec2-base)"
+)
 _DIALS = {
     "mixed": ("bits", "candidates", "scale_bits", "inputs"),
     "adaptive": ("float_inputs",),
@@ -56,9 +60,7 @@ class PostTraining:
         "leave the products inside attention in floating point; else they take 8 bits too, in "
         "wav2vec 2.0 and HuBERT, in every layer where that changes no words to speak of",
     )
-    calibration_minutes: float = dial(
-        MINUTES, "minutes of calibration speech to use, spread over speakers and lengths"
-    )
+    calibration_minutes: float | None = dial(None, CALIBRATION_MINUTES_HELP)
 
     def __post_init__(self) -> None:
         refuse_unknown_names(self)
@@ -129,7 +131,7 @@ class PostTraining:
         }
 
 
-def refuse_minutes(minutes: float) -> None:
+def refuse_minutes(minutes: float | None) -> None:
     """Raises InputError where no speech at all is allowed."""
-    if not 0 < minutes < inf:
+    if minutes is not None and not 0 < minutes < inf:
         raise InputError(f"calibration_minutes is {minutes}; it must be above 0 and finite")

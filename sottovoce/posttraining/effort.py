@@ -1,7 +1,8 @@
 """How much a post-training quantization may compute, whatever the model and the speech are like.
 
-The unit is a second of speech that runs through the whole network: about a quarter of a second on
-one core for wav2vec2-base. Every sum here holds in the worst case, where every layer suffers.
+The unit is a second of speech that runs through the whole network: about a quarter of a second of
+one core for wav2vec2-base. A pass is the calibration speech once. Every sum here holds in the worst
+case, where every layer suffers.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,14 +20,17 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-MINUTES = 2.0
-"""Of calibration speech."""
-RANKING_SECONDS = 1800.0
-"""Of speech, all layers together, to rank layers by how far the outputs diverge."""
-COSTS_SECONDS = 6000.0
+LEAST_MINUTES, MOST_MINUTES = 2.0, 5.0
+"""Of calibration speech, where the user does not say."""
+MULTIPLY_ADDS = 840e9
+"""For one pass over the calibration speech, where that does not take less than the least minutes:
+wav2vec2-base computes so much in two minutes."""
+RANKING_PASSES = 15.0
+"""Of all layers together, to rank them by how far the outputs diverge; each takes its part."""
+COSTS_PASSES = 50.0
 """The same for every matrix at every width."""
-FITTING_SECONDS = 60.0
-"""Of speech that a layer is fitted to."""
+FITTING_SHARE = 0.5
+"""Of the calibration speech, that a layer is fitted to."""
 TRIED_ALONE = 6
 """Layers whose words are recognised with them alone quantized: those that diverge most."""
 REFITS = 8
@@ -39,13 +43,22 @@ REPLAYED = 0.4
 """Of the network, what one replay computes on average."""
 
 
+def minutes_for(multiply_adds: float) -> float:
+    """How much speech calibrates a model, where the user does not say.
+
+    Args:
+        multiply_adds: for a second of speech.
+    """
+    return min(MOST_MINUTES, max(LEAST_MINUTES, MULTIPLY_ADDS / max(1.0, multiply_adds) / 60))
+
+
 def seconds_each(budget: float, trials: int) -> float:
     """Of speech for each of some trials that share a budget."""
     return max(SHORTEST_SECONDS, budget / max(1, trials))
 
 
-def ranking(budget: float = RANKING_SECONDS) -> float:
-    """What a ranking may compute."""
+def replaying(budget: float) -> float:
+    """What replays of so many seconds compute."""
     return budget * REPLAYED
 
 

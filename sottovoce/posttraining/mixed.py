@@ -16,7 +16,7 @@ from sottovoce.errors import naming
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.plan import Precision
 from sottovoce.posttraining.calibration import CalibrationSpeech
-from sottovoce.posttraining.effort import COSTS_SECONDS, Job, ranking
+from sottovoce.posttraining.effort import COSTS_PASSES, Job, replaying
 from sottovoce.posttraining.gptq import compensated, inverse_factor, second_moments
 from sottovoce.posttraining.layers import Layer, Quantized, rounded
 from sottovoce.posttraining.trials import divergences, quantizing
@@ -75,7 +75,7 @@ def phases(recogniser: Recogniser, widths: int, seconds: float) -> dict[str, flo
     return {
         _SEEING: seconds,
         _ROUNDING: _rounding_seconds(shapes, widths),
-        _COSTS: ranking(COSTS_SECONDS),
+        _COSTS: replaying(COSTS_PASSES * seconds),
     }
 
 
@@ -112,5 +112,5 @@ def _costs(
         for name, widths in candidates.items()
         for width, rounding in widths.items()
     }
-    found = divergences(recogniser, trials, speech, COSTS_SECONDS, job)
+    found = divergences(recogniser, trials, speech, COSTS_PASSES, job)
     return np.array(list(found.values())).reshape(len(candidates), -1)

@@ -19,9 +19,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.posttraining.adaptive import SENSITIVE_ABOVE, ranked
+from sottovoce.posttraining.adaptive import ranked
 from sottovoce.posttraining.calibration import CalibrationSpeech
-from sottovoce.posttraining.effort import Job, ranking
+from sottovoce.posttraining.effort import RANKING_PASSES, Job, replaying
 from sottovoce.posttraining.layers import Layer, Quantized
 from sottovoce.posttraining.sweep import FULL, transcripts, words_changed
 from sottovoce.quantizers.activations import Histogram, Range, mse_range, percentile_range
@@ -30,6 +30,7 @@ from sottovoce.scoring import Transcripts, score
 from sottovoce.speech.corpus import Corpus
 from sottovoce.wording import counted
 
+SENSITIVE_ABOVE = 0.0025
 PERCENTILES = (100.0, 99.99, 99.9, 99.8, 99.5)
 TRIED_ALONE = 8
 _RANKING, _ALONE, _SEARCH = "ranking layers", "recognising layers alone", "searching percentiles"
@@ -45,7 +46,7 @@ def phases(seconds: float) -> dict[str, float]:
         seconds: of calibration speech.
     """
     return {
-        _RANKING: ranking(),
+        _RANKING: replaying(RANKING_PASSES * seconds),
         _ALONE: seconds * (1 + TRIED_ALONE),
         _SEARCH: seconds * TRIED_ALONE * len(PERCENTILES),
     }
@@ -122,7 +123,7 @@ def rise_of(recogniser: Recogniser, corpus: Corpus) -> tuple[Rise, str]:
         InputError: transcripts have characters that the model does not know.
     """
     if not all(one.text for one in corpus.utterances):
-        return words_changed, (
+        return lambda full, trial: words_changed(full, trial).share, (
             f"the words that change: {corpus.name} has no transcripts to count errors by"
         )
     reference = references(recogniser, corpus)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +24,24 @@ FULL = "full precision"
 _SECONDS = 60.0
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Change:
+    """How many words were changed, of how many."""
+
+    errors: int
+    words: int
+
+    @property
+    def share(self) -> float:
+        """1 where there were none."""
+        return self.errors / self.words if self.words else float(self.errors > 0)
+
+    @property
+    def does_harm(self) -> bool:
+        """Whether it is above 0.25%, and more than a single word: little speech tells no less."""
+        return self.errors > 1 and self.share > CHANGES_AT_MOST
 
 
 @torch.inference_mode()
@@ -73,8 +92,8 @@ def changes(
     corpus: Corpus,
     kept: Path,
     job: Job,
-) -> dict[str, float]:
-    """The share of the words that every trial changes, by `words_changed`; as `transcripts`."""
+) -> dict[str, Change]:
+    """How many words every trial changes; as `transcripts`."""
     found = transcripts(recogniser, layers, trials, corpus, kept, job)
     return {name: words_changed(found[FULL], found[name]) for name in trials}
 
@@ -87,28 +106,27 @@ def _transcripts(name: str, texts: Mapping[str, str], corpus: Corpus) -> Transcr
 
 def harmless(
     trials: Sequence[T],
-    change: Callable[[Sequence[T]], float],
+    change: Callable[[Sequence[T]], Change],
     rank: Callable[[], Mapping[T, float]],
 ) -> list[T]:
-    """The trials that together change few enough words: all, or as many as may be of those that
-    diverge least.
+    """The trials that together do no harm: all, or as many as may be of those that diverge least.
 
     How many is found by bisection, so that n trials take at most 1 + log2(n) recognitions.
 
     Args:
-        change: the share of the words that trials change together.
-        rank: how far each diverges alone; asked for only where all together change too many.
+        change: what trials change together.
+        rank: how far each diverges alone; asked for only where all together do harm.
     """
-    if not trials or change(trials) <= CHANGES_AT_MOST:
+    if not trials or not change(trials).does_harm:
         return list(trials)
     order = most_divergent(rank())[::-1]
     good, bad = 0, len(order)
     while bad - good > 1:
         middle = (good + bad) // 2
-        if change(order[:middle]) <= CHANGES_AT_MOST:
-            good = middle
-        else:
+        if change(order[:middle]).does_harm:
             bad = middle
+        else:
+            good = middle
     return order[:good]
 
 
@@ -117,8 +135,9 @@ def recognitions(trials: int) -> int:
     return 1 + max(0, trials - 1).bit_length()
 
 
-def words_changed(full: Transcripts, other: Transcripts) -> float:
-    """Word error rate against full precision's words; 0 or 1 where that says nothing at all."""
+def words_changed(full: Transcripts, other: Transcripts) -> Change:
+    """Word errors against full precision's words; all of the other's where that says nothing."""
     if any(words for _, words in full.utterances.values()):
-        return score(full, other).wer
-    return float(any(words for _, words in other.utterances.values()))
+        found = score(full, other)
+        return Change(found.errors, found.words)
+    return Change(sum(len(words) for _, words in other.utterances.values()), 0)

@@ -78,15 +78,15 @@ def divergences(
     recogniser: Recogniser,
     trials: Mapping[T, Trial],
     batches: CalibrationSpeech,
-    budget: float,
+    passes: float,
     job: Job,
 ) -> dict[T, float]:
     """KL(without it || under the trial), nats a frame; no labels are needed, nor words.
 
     Args:
-        budget: seconds of speech that all trials together may compute, of which each has its part.
+        passes: of the speech, that all trials together may run; each has its part.
     """
-    few = batches.sample(seconds_each(budget, len(trials)))
+    few = batches.sample(seconds_each(passes * batches.seconds, len(trials)))
     found, frames = dict.fromkeys(trials, 0.0), 0
     with recogniser.evaluating():
         for waveforms in few():
