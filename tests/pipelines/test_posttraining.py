@@ -138,6 +138,29 @@ def test_fitted_biases_are_stored_and_read_back(
     np.testing.assert_array_equal(load_file(again / "model.safetensors")[f"{name}.bias"], stored)
 
 
+def test_that_nothing_is_recognised_is_said_before_any_sweep(
+    place: _Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A head whose blank always wins: no change of words could be seen."""
+    head = load(place.start)
+    with torch.no_grad():
+        head.model.lm_head.weight.zero_()
+        head.model.lm_head.bias.zero_()[head.labels.blank] = 9.0
+    head.model.save_pretrained(place.start)
+
+    def stopped(*_: object, **__: object) -> None:
+        raise Interrupted("interrupted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(posttraining, "input_histograms", stopped)
+        ended = place.run()
+        assert ended.status == 130
+    sentence = f"{place.start} recognises nothing of speech/speech (WER 100.00%)"
+    assert f"warning: {sentence}" in ended.err
+    assert place.run().status == 0
+    assert any(note.startswith(sentence) for note in place.record.notes)
+
+
 def test_every_method_gives_other_ranges(place: _Place) -> None:
     audio = place.folder / "audio"
     audio.mkdir()
@@ -153,7 +176,8 @@ def test_every_method_gives_other_ranges(place: _Place) -> None:
         assert ended.status == 0, ended.err
         overlap, *told = place.record.notes
         assert "6 utterances of speech/speech too" in overlap
-        notes = [note for note in told if not note.startswith("Attention's")]
+        known = ("Attention's", f"{place.start} recognises nothing")
+        notes = [note for note in told if not note.startswith(known)]
         assert method == "adaptive" or not notes
         scales = [v for name, v in sorted(place.tensors.items()) if "input_scale" in name]
         found[method] = np.concatenate(scales)
@@ -245,7 +269,7 @@ def test_an_interrupted_sweep_goes_on(place: _Place, monkeypatch: pytest.MonkeyP
     assert place.run().status == 130
     kept = place.out.with_name("small.unfinished") / "recognised.json"
     state = json.loads(kept.read_text())
-    assert {len(texts) for texts in state.values()} == {1}
+    assert len({len(texts) for texts in state.values()}) == 1  # one batch, of every trial
     assert place.run().status == 2
     assert place.run("--resume").status == 0
     assert written[0] == "recognised.json"

@@ -42,6 +42,7 @@ def test_a_sample_is_spread_over_speakers_and_lengths(minutes: float) -> None:
     assert places == sorted(places)
     if minutes >= 2:
         assert speakers(found) == speakers(corpus) == 6
+    if minutes >= 10:
         counts = np.unique([one.speaker for one in found.utterances], return_counts=True)[1]
         assert counts.max() <= 2 * counts.min()
         found_lengths, lengths = (
