@@ -5,6 +5,7 @@ one core for wav2vec2-base. A pass is the calibration speech once. Every sum her
 case, where every layer suffers.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
@@ -65,7 +66,8 @@ def replaying(budget: float) -> float:
 class Job:
     """A bar for a whole job: how much is done of what may have to be, and the time left at most.
 
-    What a phase does not need of its share is taken off when it ends.
+    What a phase does not need of its share is taken off when it ends; what it took is then printed,
+    so that a log tells the same.
     """
 
     def __init__(self, console: Console, phases: Mapping[str, float]) -> None:
@@ -76,6 +78,7 @@ class Job:
         self.console = console
         self._left = dict(phases)
         self._done = 0.0
+        self._begun = time.monotonic()
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -98,6 +101,7 @@ class Job:
         return self._done + sum(self._left.values())
 
     def __enter__(self) -> Self:
+        self._begun = time.monotonic()
         self._bar.start()
         return self
 
@@ -114,12 +118,15 @@ class Job:
         """Inside, what is computed is of this phase; it does not come again."""
         self._phase = name
         self._bar.update(self._task, description=name)
-        try:
-            yield
-        finally:
-            self._left.pop(name, None)
-            self._phase = None
-            self._show()
+        begun, processor_begun = time.monotonic(), time.process_time()
+        yield
+        self._left.pop(name, None)
+        self._phase = None
+        self._show()
+        self.print(
+            f"{name}: {time.monotonic() - begun:.1f} s, "
+            f"{time.process_time() - processor_begun:.1f} CPU-s{self._outlook()}"
+        )
 
     def advance(self, seconds: float) -> None:
         """So much was computed."""
@@ -131,6 +138,12 @@ class Job:
     def print(self, text: str) -> None:
         """A line above the bar."""
         self.console.print(text)
+
+    def _outlook(self) -> str:
+        if not self._done or not self._left:
+            return ""
+        seconds = (time.monotonic() - self._begun) * sum(self._left.values()) / self._done
+        return f"; at most {seconds / 60:.1f} minutes left"
 
     def _show(self) -> None:
         self._bar.update(self._task, completed=self._done, total=self.total)
