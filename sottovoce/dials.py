@@ -2,15 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import Field, field, fields, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from sottovoce.candidates import Candidates
 from sottovoce.errors import InputError
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-Settings = TypeVar("Settings", bound="DataclassInstance")
+Settings = TypeVar("Settings", bound=Any)
 PerBits = tuple[tuple[float, float], ...]
 """(bits, weight) pairs: a TOML table such as { 2 = 0.0, 4 = 1.0 }, or a flag such as 2:0,4:1."""
 

@@ -4,20 +4,17 @@ twice."""
 import inspect
 from collections.abc import Callable
 from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from sottovoce.candidates import Candidates
 from sottovoce.dials import PerBits
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def with_dials(of: type["DataclassInstance"]) -> Callable[[Function], Function]:
+def with_dials(of: type[Any]) -> Callable[[Function], Function]:
     """Give a command one flag for each dial of a dataclass of dials.
 
     The command must take `**dials`; it gets those that the user turned. Help and default of a flag

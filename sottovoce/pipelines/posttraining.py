@@ -4,13 +4,14 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from sottovoce.artifact.packed_layers import empty_packed
+from sottovoce.errors import InputError
 from sottovoce.exporters.whole_numbers import int8_obstacle
 from sottovoce.models.checkpoint import load_checkpoint
 from sottovoce.models.front_end_biases import add_front_end_biases
@@ -87,7 +88,7 @@ def quantize(
     recogniser.model.requires_grad_(requires_grad=False)
     minutes = settings.calibration_minutes or calibration_minutes(recogniser)
     settings = replace(settings, calibration_minutes=minutes)
-    speech = read_corpus(calibration, transcribed=evaluate_on is None)
+    speech = _calibration_speech(calibration, settings, transcribed=evaluate_on is None)
     evaluation = speech if evaluate_on is None else read_corpus(evaluate_on)
     work = WorkFolder.open(
         out,
@@ -137,6 +138,14 @@ def quantize(
     os.replace(finished, out)
     shutil.rmtree(work.path)
     return record
+
+
+def _calibration_speech(path: str | Path, settings: PostTraining, *, transcribed: bool) -> Corpus:
+    """With transcripts where these must be there, or where the method counts errors by them."""
+    if not transcribed and settings.method == "stablequant":
+        with suppress(InputError):
+            return read_corpus(path)
+    return read_corpus(path, transcribed=transcribed)
 
 
 def _foresight(

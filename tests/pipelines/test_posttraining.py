@@ -161,6 +161,39 @@ def test_that_nothing_is_recognised_is_said_before_any_sweep(
     assert any(note.startswith(sentence) for note in place.record.notes)
 
 
+@pytest.mark.parametrize(
+    ("transcribed", "measured"), [(True, "the word error rate"), (False, "the words that change")]
+)
+def test_stablequant_says_what_it_measures_by(
+    place: _Place, transcribed: bool, measured: str
+) -> None:
+    """Transcripts count where there are some, though none are needed where --dev has them."""
+    calibration = place.speech
+    if not transcribed:
+        calibration = place.folder / "audio"
+        calibration.mkdir()
+        for path in place.speech.parent.glob("*.wav"):
+            shutil.copy(path, calibration)
+    ended = sottovoce(
+        *("quantize", place.start, "--calibration", calibration, "--dev", place.speech),
+        *("--out", place.out, "--method", "stablequant"),
+    )
+    assert ended.status == 0, ended.err
+    assert f"a layer is sensitive by {measured}" in " ".join(ended.err.split())
+    layers = [*place.record.layers, *place.record.cnns]
+    assert all((row.bits, row.input_bits) == (8, 8) for row in layers)
+    assert "operands" not in " ".join(place.tensors)
+
+
+def test_a_part_of_the_speech_calibrates_and_that_is_recorded(place: _Place) -> None:
+    ended = place.run("--method", "mse", "--calibration-minutes", 0.02)
+    assert ended.status == 0, ended.err
+    (note,) = (note for note in place.record.notes if note.startswith("Calibrated on "))
+    assert re.match(r"Calibrated on \d of 6 utterances, 0\.0 of 0\.\d minutes", note)
+    assert f"warning: {note}" in ended.err
+    assert place.record.recipe["calibration_minutes"] == 0.02
+
+
 def test_every_method_gives_other_ranges(place: _Place) -> None:
     audio = place.folder / "audio"
     audio.mkdir()
