@@ -1,9 +1,9 @@
 """How long quantizing takes."""
 
+from benchmarks.cells import NOT_MEASURED, table
+
 from benchmarks.quantize_time.run import MOST_MINUTES, ROWS
 from benchmarks.rows import Row, read_rows
-
-NOT_MEASURED = "Not measured yet."
 
 
 def rows() -> list[Row]:
@@ -14,7 +14,7 @@ def rows() -> list[Row]:
 
 def answer() -> str:
     """In a sentence."""
-    told = ", ".join(f"{row['method']} {row['seconds'] / 60:.1f} minutes" for row in rows())
+    told = ", ".join(f"{_name(row)} {row['seconds'] / 60:.1f} minutes" for row in rows())
     return f"On wav2vec2-base's shape: {told} (bar: {MOST_MINUTES:g})." if told else NOT_MEASURED
 
 
@@ -22,17 +22,26 @@ def page() -> str:
     """In Markdown."""
     title = (
         "# Time of quantizing without training\n\n`python -m benchmarks.quantize_time.run`: random "
-        "weights of wav2vec2-base's shape, which suffer from everything, with 128 utterances of "
-        "calibration speech."
+        "weights of wav2vec2-base's shape with 128 utterances of calibration speech. In the worst "
+        "case every layer is taken for sensitive (`--worst-case`)."
     )
     if not rows():
         return f"{title}\n\n{NOT_MEASURED}"
     lines = [
-        f"| {row['method']} | {row['seconds'] / 60:.1f} | {row['cpu_seconds'] / 60:.1f} | "
-        f"{MOST_MINUTES:g} | {row['threads']} | {row['processor']} | "
-        + ", ".join(f"{name} {seconds:.0f}" for name, seconds in row["phases"].items())
-        + " |"
+        [
+            _name(row),
+            f"{row['seconds'] / 60:.1f}",
+            f"{row['cpu_seconds'] / 60:.1f}",
+            f"{MOST_MINUTES:g}",
+            str(row["threads"]),
+            row["processor"],
+            ", ".join(f"{name} {seconds:.0f}" for name, seconds in row["phases"].items()),
+        ]
         for row in rows()
     ]
-    headings = "| method | minutes | CPU-min | bar | threads | processor | phases, s |"
-    return "\n".join([f"{title}\n", headings, "|" + " --- |" * 7, *lines])
+    headings = ["method", "minutes", "CPU-min", "bar", "threads", "processor", "phases, s"]
+    return f"{title}\n\n{table(headings, lines)}"
+
+
+def _name(row: Row) -> str:
+    return f"{row['method']}, worst case" if row["worst_case"] else row["method"]

@@ -21,7 +21,7 @@ from pathlib import Path
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.posttraining.adaptive import ranked
 from sottovoce.posttraining.calibration import CalibrationSpeech
-from sottovoce.posttraining.effort import RANKING_PASSES, Job, replaying
+from sottovoce.posttraining.effort import RANKING_PASSES, TRIED_ALONE, Job, replaying
 from sottovoce.posttraining.layers import Layer, Quantized
 from sottovoce.posttraining.sweep import FULL, transcripts, words_changed
 from sottovoce.quantizers.activations import Histogram, Range, mse_range, percentile_range
@@ -31,8 +31,7 @@ from sottovoce.speech.corpus import Corpus
 from sottovoce.wording import counted
 
 SENSITIVE_ABOVE = 0.0025
-PERCENTILES = (100.0, 99.99, 99.9, 99.8, 99.5)
-TRIED_ALONE = 8
+PERCENTILES = (100.0, 99.9, 99.8, 99.5)
 _RANKING, _ALONE, _SEARCH = "ranking layers", "recognising layers alone", "searching percentiles"
 
 Rise = Callable[[Transcripts, Transcripts], float]
