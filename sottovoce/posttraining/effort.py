@@ -28,7 +28,7 @@ MULTIPLY_ADDS = 630e9
 wav2vec2-base computes so much in a minute and a half."""
 RANKING_PASSES = 8.0
 """Of all layers together, to rank them by how far the outputs diverge; each takes its part."""
-COSTS_PASSES = 50.0
+COSTS_PASSES = 30.0
 """The same for every matrix at every width."""
 FITTING_SHARE = 0.5
 """Of the calibration speech, that a layer is fitted to."""

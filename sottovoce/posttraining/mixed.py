@@ -23,7 +23,7 @@ from sottovoce.posttraining.trials import divergences, quantizing
 from sottovoce.search.allocation import best_choice
 
 _SEEING, _ROUNDING, _COSTS = "seeing what goes in", "rounding", "what each width costs"
-_SECONDS_A_COLUMN = 0.001
+_SECONDS_A_COLUMN = 0.004
 """Of speech, that recognising takes as long as rounding a column once."""
 
 
