@@ -1,12 +1,13 @@
 """Dials: fields of a recipe, each with its help, and how a value of one is read and written."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import Field, field
-from typing import Any
+from dataclasses import Field, field, fields, replace
+from typing import Any, TypeVar
 
 from sottovoce.candidates import Candidates
 from sottovoce.errors import InputError
 
+Settings = TypeVar("Settings", bound=Any)
 PerBits = tuple[tuple[float, float], ...]
 """(bits, weight) pairs: a TOML table such as { 2 = 0.0, 4 = 1.0 }, or a flag such as 2:0,4:1."""
 
@@ -27,6 +28,28 @@ def dial_value(spec: Field[Any], value: Any) -> Any:
         return read(value)
     except (TypeError, ValueError, AttributeError, KeyError) as error:
         raise InputError(f"{spec.name} is {value!r}; it must be {form}") from error
+
+
+def with_dials_turned(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """A copy of a frozen dataclass of dials with some of them turned.
+
+    Raises:
+        InputError: a name is no dial, or a value does not suit it.
+    """
+    known = {spec.name: spec for spec in fields(settings)}
+    for name in changes:
+        if name not in known:
+            raise InputError(f"{name!r} is no dial of a recipe; known are {', '.join(known)}")
+    turned = {name: dial_value(known[name], value) for name, value in changes.items()}
+    return replace(settings, **turned)
+
+
+def refuse_unknown_names(settings: Any) -> None:
+    """Raises InputError where a dial has a value that is none of the names it may take."""
+    for spec in fields(settings):
+        allowed, value = spec.metadata["allowed"], getattr(settings, spec.name)
+        if allowed and value not in allowed:
+            raise InputError(f"{spec.name} is {value!r}; it must be one of {allowed}")
 
 
 def written(value: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, Self
 import tomli_w
 
 from sottovoce.candidates import Candidates, precision_of, precisions_of
-from sottovoce.dials import PerBits, dial, dial_value, written
+from sottovoce.dials import PerBits, dial, refuse_unknown_names, with_dials_turned, written
 from sottovoce.errors import InputError, naming
 from sottovoce.plan import WHOLE_BITS, Precision
 from sottovoce.quantizers.grids import GRIDS
@@ -57,10 +57,7 @@ class Training:
     seed: int = dial(0, "of data order, dropout, masks and Gumbel noise")
 
     def __post_init__(self) -> None:
-        for spec in fields(self):
-            allowed, value = spec.metadata["allowed"], getattr(self, spec.name)
-            if allowed and value not in allowed:
-                raise InputError(f"{spec.name} is {value!r}; it must be one of {allowed}")
+        refuse_unknown_names(self)
         self._refuse_below_zero("weight_decay", "evaluations", "seed")
         if self.seed >= 2**32:
             raise InputError(f"seed is {self.seed}; it must be below {2**32:,}")
@@ -86,15 +83,9 @@ class Training:
         Raises:
             InputError: a name is no dial, or a value does not suit it.
         """
-        known = {spec.name: spec for spec in fields(self)}
-        for name in changes:
-            if name not in known:
-                raise InputError(f"{name!r} is no dial of a recipe; known are {', '.join(known)}")
-        given_up = dict.fromkeys(_given_up(changes) & known.keys())
-        return replace(
-            self,
-            **{name: dial_value(known[name], one) for name, one in {**given_up, **changes}.items()},
-        )
+        known = {spec.name for spec in fields(self)}
+        given_up = dict.fromkeys(_given_up(changes) & known)
+        return with_dials_turned(self, {**given_up, **changes})
 
     def to_record(self) -> dict[str, Any]:
         """The dials as TOML and JSON hold them; one that is None is left out."""

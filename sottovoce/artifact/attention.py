@@ -126,7 +126,7 @@ def round_operands(model: PreTrainedModel, attentions: Iterable[str]) -> None:
 def set_operands(attention: nn.Module, operands: nn.Module | None) -> None:
     """Give an attention what rounds its operands, or None."""
     if operands is None:
-        del attention._modules[_CHILD]
+        attention._modules.pop(_CHILD, None)
     else:
         attention.add_module(_CHILD, operands)
 

@@ -8,6 +8,7 @@ import typer
 from sottovoce.cli.arguments import CORPUS, FloatAttention, Out, Resume, SkipBroken
 from sottovoce.cli.checks import check_places
 from sottovoce.errors import InputError
+from sottovoce.posttraining.dials import CALIBRATION_MINUTES_HELP
 from sottovoce.quantizers.rules import INPUT_RANGES
 
 
@@ -16,8 +17,8 @@ def calibrate(
     calibration: Annotated[
         Path,
         typer.Option(
-            help=f"Calibration speech, some minutes of it: {CORPUS}; with --dev a folder of audio "
-            "is enough."
+            help=f"Calibration speech; some minutes of it are used: {CORPUS}; with --dev a folder "
+            "of audio is enough."
         ),
     ],
     out: Out,
@@ -25,6 +26,9 @@ def calibrate(
         str, typer.Option(help="Of the ranges: minmax, percentile, mse or entropy.")
     ] = "mse",
     float_attention: FloatAttention = False,
+    calibration_minutes: Annotated[
+        float | None, typer.Option(help=CALIBRATION_MINUTES_HELP)
+    ] = None,
     dev: Annotated[
         Path | None,
         typer.Option(help=f"Speech to measure on: {CORPUS}; else the calibration speech."),
@@ -58,6 +62,7 @@ def calibrate(
         rule=rule,
         evaluate_on=None if dev is None else Speech(dev, skip_broken),
         float_attention=float_attention,
+        calibration_minutes=calibration_minutes,
         baseline=baseline,
         resume=resume,
         console=quiet_console(),

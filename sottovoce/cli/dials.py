@@ -1,4 +1,5 @@
-"""Recipe dials as flags: made from the recipe's own fields, so that none is written twice."""
+"""Dials as flags: made from the fields of a recipe or of other settings, so that none is written
+twice."""
 
 import inspect
 from collections.abc import Callable
@@ -9,13 +10,12 @@ import typer
 
 from sottovoce.candidates import Candidates
 from sottovoce.dials import PerBits
-from sottovoce.recipe import Training
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def with_dials(of: type[Training]) -> Callable[[Function], Function]:
-    """Give a command one flag for each dial of a recipe.
+def with_dials(of: type[Any]) -> Callable[[Function], Function]:
+    """Give a command one flag for each dial of a dataclass of dials.
 
     The command must take `**dials`; it gets those that the user turned. Help and default of a flag
     are the dial's own.
@@ -50,7 +50,7 @@ def _flag(spec: Any) -> inspect.Parameter:
     option = typer.Option(
         f"--{name}",
         help=f"{spec.metadata['help']}{allowed} [dim]default: {_shown(default)}[/dim]",
-        rich_help_panel="Dials of the recipe",
+        rich_help_panel="Dials",
         show_default=False,
     )
     return inspect.Parameter(

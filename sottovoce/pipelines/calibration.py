@@ -8,7 +8,8 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -32,23 +33,28 @@ from sottovoce.pipelines.delivery import (
     read_back,
 )
 from sottovoce.pipelines.float_inputs import notes_on_float_inputs
-from sottovoce.pipelines.measured import scored
+from sottovoce.pipelines.measured import scored, warn
 from sottovoce.pipelines.prepared import calibrated_inputs
+from sottovoce.posttraining import attention
+from sottovoce.posttraining.arithmetic import calibration_minutes as default_minutes
 from sottovoce.posttraining.attention import round_attention
-from sottovoce.posttraining.calibration import CalibrationSpeech
+from sottovoce.posttraining.calibration import CalibrationSpeech, sample_note, transcripts
+from sottovoce.posttraining.dials import refuse_minutes
+from sottovoce.posttraining.effort import RANKING_PASSES, Job, replaying
 from sottovoce.posttraining.layers import RoundedInputs
-from sottovoce.posttraining.observing import input_histograms
-from sottovoce.posttraining.sweep import harmless, words_changed
+from sottovoce.posttraining.observing import PASSES_OF_RANGES, input_histograms
+from sottovoce.posttraining.sweep import Change, harmless, recognitions, words_changed
+from sottovoce.posttraining.trials import Trial, divergences
 from sottovoce.quantizers.activations import RULES, Range
 from sottovoce.report.record import RunRecord
-from sottovoce.runtime.recognition import recognise
-from sottovoce.scoring import Transcripts
 from sottovoce.speech.corpora import read_corpus
-from sottovoce.speech.corpus import Corpus, SpeechPath
+from sottovoce.speech.corpus import SpeechPath
+from sottovoce.speech.sampling import sample
 from sottovoce.training.run import Run
 
 _RULE = "mse"
 _TRIALS = "trials.json"
+_INPUTS = "8-bit inputs"
 
 
 def calibrate(
@@ -59,6 +65,7 @@ def calibrate(
     rule: str = _RULE,
     evaluate_on: SpeechPath | None = None,
     float_attention: bool = False,
+    calibration_minutes: float | None = None,
     baseline: str | Path | None = None,
     resume: bool = False,
     console: Console | None = None,
@@ -77,6 +84,8 @@ def calibrate(
         rule: of the ranges, one of `RULES`.
         evaluate_on: a corpus; None measures on the calibration speech, and says so.
         float_attention: whether attention's products keep floating point.
+        calibration_minutes: of the calibration speech, the most that is used; None goes by the
+            model's size.
         baseline: another recogniser to test the result against.
         resume: go on with an interrupted run (as all of these, a flag of the command).
 
@@ -88,11 +97,17 @@ def calibrate(
     """
     console, out, started = console or Console(stderr=True), Path(out), time.monotonic()
     _refuse(source, out, rule)
+    refuse_minutes(calibration_minutes)
     recogniser = load(source).to(best_device())
+    minutes = calibration_minutes or default_minutes(recogniser)
     speech = read_corpus(calibration, transcribed=evaluate_on is None)
     evaluation = speech if evaluate_on is None else read_corpus(evaluate_on)
     inputs = calibrated_inputs(recogniser, speech, evaluation)
-    dials: dict[str, object] = {"rule": rule, "float_attention": float_attention}
+    dials: dict[str, object] = {
+        "rule": rule,
+        "float_attention": float_attention,
+        "calibration_minutes": minutes,
+    }
     with Run.open(out, inputs, dials, resume=resume, console=console) as run:
         name = f"input: {Path(source).name}"
         before = scored(recogniser, evaluation, name, console)
@@ -100,8 +115,9 @@ def calibrate(
             measured(name, source, recogniser, before),
             *baselines_of(baseline, evaluation, before.reference, console),
         ]
-        _round_inputs(recogniser, speech, rule, run.path / _TRIALS, console)
-        found = _written(run, recogniser, None if float_attention else speech, console)
+        chosen = CalibrationSpeech(recogniser, sample(speech, minutes))
+        warn(sample_note(speech, chosen.corpus), console)
+        found = _written(run, chosen, rule, console, float_attention=float_attention)
         record = documented(
             run,
             found,
@@ -111,22 +127,26 @@ def calibrate(
             source=str(source),
             begun=started,
             recipe={**dials, "calibration": speech.name},
-            notes=(*measured_on(speech, evaluation), *notes_on_float_inputs(found)),
+            notes=(
+                *measured_on(speech, evaluation),
+                *sample_note(speech, chosen.corpus),
+                *notes_on_float_inputs(found),
+            ),
         )
         run.publish()
     return record
 
 
 def _written(
-    run: Run, recogniser: Recogniser, speech: Corpus | None, console: Console
+    run: Run, chosen: CalibrationSpeech, rule: str, console: Console, *, float_attention: bool
 ) -> Recogniser:
-    """The recogniser, written into the run's folder and read back.
-
-    Args:
-        speech: on which attention's products are rounded first; None leaves them.
-    """
-    if speech is not None:
-        round_attention(recogniser, CalibrationSpeech(recogniser, speech), speech, console)
+    """The recogniser with rounded inputs, written into the run's folder and read back."""
+    recogniser = chosen.recogniser
+    fitting = _fitting_layers(recogniser)
+    with Job(console, _phases(chosen, fitting, float_attention=float_attention)) as job:
+        _round_inputs(fitting, chosen, rule, run.path / _TRIALS, job)
+        if not float_attention:
+            round_attention(recogniser, chosen, job)
     shutil.rmtree(run.finished, ignore_errors=True)
     expected = probe(lambda: nullcontext(recogniser))
     rewrite_artifact(run.finished, recogniser.model, recogniser.processor)
@@ -142,51 +162,69 @@ def _refuse(source: str | Path, out: Path, rule: str) -> None:
         raise InputError(f"rule is {rule!r}; it must be one of {', '.join(RULES)}")
 
 
-def _round_inputs(
-    recogniser: Recogniser, speech: Corpus, rule: str, kept: Path, console: Console
-) -> None:
-    """Args:
-    kept: file of what was tried so far.
-    """
-    layers = packed_layers(recogniser.model)
-    for name, span in _ranges(recogniser, speech, rule, kept, console).items():
-        recogniser.model.set_submodule(name, layers[name].with_inputs(span))
+def _phases(
+    chosen: CalibrationSpeech, fitting: Mapping[str, PackedLayer], *, float_attention: bool
+) -> dict[str, float]:
+    """What may be computed at most, in seconds of speech."""
+    passes = PASSES_OF_RANGES + 1 + recognitions(len(_trials(chosen.recogniser, tuple(fitting))))
+    found = {_INPUTS: passes * chosen.seconds + replaying(RANKING_PASSES * chosen.seconds)}
+    return found | ({} if float_attention else attention.phases(chosen.recogniser, chosen.seconds))
 
 
-def _ranges(
-    recogniser: Recogniser, speech: Corpus, rule: str, kept: Path, console: Console
-) -> dict[str, Range]:
-    """The range of each layer's inputs, layers that keep floating point left out."""
+def _fitting_layers(recogniser: Recogniser) -> dict[str, PackedLayer]:
+    """Layers whose weights 8-bit kernels can multiply."""
     layers = packed_layers(recogniser.model)
     has_inputs = any(layer.precision.input_bits for layer in layers.values())
     if has_inputs or rounded_attentions(recogniser.model):
         raise InputError("the model has 8-bit inputs already")
-    fitting = {
+    return {
         name: layer
         for name, layer in layers.items()
         if not int8_obstacle(layer.precision, layer.matrix_shape)
     }
-    histograms = input_histograms(recogniser, fitting, CalibrationSpeech(recogniser, speech))
+
+
+def _round_inputs(
+    fitting: Mapping[str, PackedLayer], chosen: CalibrationSpeech, rule: str, kept: Path, job: Job
+) -> None:
+    """Args:
+    kept: file of what was tried so far.
+    """
+    with job.phase(_INPUTS):
+        ranges = _ranges(fitting, chosen, rule, kept, job)
+    for name, span in ranges.items():
+        chosen.recogniser.model.set_submodule(name, fitting[name].with_inputs(span))
+
+
+def _ranges(
+    fitting: Mapping[str, PackedLayer], chosen: CalibrationSpeech, rule: str, kept: Path, job: Job
+) -> dict[str, Range]:
+    """The range of each layer's inputs, layers that keep floating point left out."""
+    recogniser = chosen.recogniser
+    histograms = input_histograms(recogniser, fitting, chosen.counting(job))
     spans = {name: RULES[rule](histogram) for name, histogram in histograms.items()}
+    full = transcripts(recogniser, chosen, job)
 
-    def heard(by: Mapping[str, Range]) -> Transcripts:
-        with _rounding(layers, by):
-            return recognise(recogniser, speech).transcripts
+    def rounding(groups: Sequence[tuple[str, ...]]) -> AbstractContextManager[None]:
+        return _rounding(fitting, {name: spans[name] for name in chain(*groups)})
 
-    full = heard({})
-    known: dict[str, float] = read_json(kept) if kept.exists() else {}
+    known: dict[str, list[int]] = read_json(kept) if kept.exists() else {}
 
-    def change(trials: Sequence[tuple[str, ...]]) -> float:
-        names = tuple(chain(*trials))
-        key = " ".join(names)
+    def change(groups: Sequence[tuple[str, ...]]) -> Change:
+        key = " ".join(chain(*groups))
         if key not in known:
-            known[key] = words_changed(full, heard({name: spans[name] for name in names}))
+            with rounding(groups):
+                changed = words_changed(full, transcripts(recogniser, chosen, job))
+            known[key] = [changed.errors, changed.words]
             write_text(kept, json.dumps(known))
-        return known[key]
+        return Change(*known[key])
 
-    trials = _trials(recogniser, tuple(spans))
-    rounded = harmless(trials, change, "inputs, one at a time", console)
-    return {name: spans[name] for name in chain(*rounded)}
+    def rank() -> Mapping[tuple[str, ...], float]:
+        trials = {group: Trial(group[0], partial(rounding, [group])) for group in groups}
+        return divergences(recogniser, trials, chosen, RANKING_PASSES, job)
+
+    groups = _trials(recogniser, tuple(spans))
+    return {name: spans[name] for name in chain(*harmless(groups, change, rank))}
 
 
 def _trials(recogniser: Recogniser, names: Sequence[str]) -> list[tuple[str, ...]]:

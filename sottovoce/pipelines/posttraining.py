@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from sottovoce.artifact.packed_layers import empty_packed
+from sottovoce.errors import InputError
 from sottovoce.exporters.whole_numbers import int8_obstacle
 from sottovoce.models.checkpoint import load_checkpoint
 from sottovoce.models.front_end_biases import add_front_end_biases
@@ -21,22 +22,29 @@ from sottovoce.pipelines.delivery import (
     probe,
 )
 from sottovoce.pipelines.float_inputs import notes_on_float_inputs
+from sottovoce.pipelines.measured import warn
 from sottovoce.pipelines.prepared import calibrated_inputs
 from sottovoce.plan import INPUT_BITS, Plan, Precision
+from sottovoce.posttraining import adaptive, attention, mixed, stablequant
+from sottovoce.posttraining.arithmetic import calibration_minutes
 from sottovoce.posttraining.attention import round_attention
-from sottovoce.posttraining.calibration import CalibrationSpeech
+from sottovoce.posttraining.calibration import CalibrationSpeech, sample_note
 from sottovoce.posttraining.dials import PostTraining
+from sottovoce.posttraining.effort import Job
 from sottovoce.posttraining.layers import Layer, Quantized, quantizable, replaced, rounded
-from sottovoce.posttraining.mixed import mixed_weights
-from sottovoce.posttraining.observing import input_histograms
-from sottovoce.posttraining.stablequant import adapted
+from sottovoce.posttraining.observing import PASSES_OF_RANGES, input_histograms
 from sottovoce.quantizers.activations import RULES, mse_range
 from sottovoce.report.record import RunRecord
+from sottovoce.runtime.recognition import recognise
+from sottovoce.scoring.foresight import nothing_told, wordless_warnings
+from sottovoce.scoring.wer import Score
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus, SpeechPath
+from sottovoce.speech.sampling import sample
 from sottovoce.training.run import Run
 
 _BITS = 8
+_RANGES = "finding ranges"
 
 
 def quantize(
@@ -79,14 +87,21 @@ def quantize(
     started = time.monotonic()
     recogniser = load_checkpoint(source).to(best_device())
     recogniser.model.requires_grad_(requires_grad=False)
-    speech = read_corpus(calibration, transcribed=evaluate_on is None)
+    minutes = settings.calibration_minutes or calibration_minutes(recogniser)
+    settings = replace(settings, calibration_minutes=minutes)
+    speech = _calibration_speech(calibration, settings, transcribed=evaluate_on is None)
     evaluation = speech if evaluate_on is None else read_corpus(evaluate_on)
     inputs = calibrated_inputs(recogniser, speech, evaluation)
     recipe = settings.to_record()
     with Run.open(out, inputs, {"settings": recipe}, resume=resume, console=console) as run:
         baselines = measured_baselines(recogniser, evaluation, baseline, console)
-        packed = _compressed(run, recogniser, speech, settings, console)
-        notes = notes_on_float_inputs(packed) if settings.rounds_inputs else ()
+        chosen = CalibrationSpeech(recogniser, sample(speech, minutes))
+        notes = (
+            *sample_note(speech, chosen.corpus),
+            *_foresight(chosen, settings, baselines[0].score, source, evaluation),
+        )
+        warn(notes, console)
+        packed = _compressed(run, chosen, settings, console)
         record = documented(
             run,
             packed,
@@ -96,44 +111,88 @@ def quantize(
             source=str(source),
             begun=started,
             recipe=recipe,
-            notes=(*measured_on(speech, evaluation), *notes),
+            notes=(
+                *measured_on(speech, evaluation),
+                *notes,
+                *(notes_on_float_inputs(packed) if settings.rounds_inputs else ()),
+            ),
         )
         run.publish()
     return record
 
 
 def _compressed(
-    run: Run, recogniser: Recogniser, speech: Corpus, settings: PostTraining, console: Console
+    run: Run, chosen: CalibrationSpeech, settings: PostTraining, console: Console
 ) -> Recogniser:
     """The recogniser, quantized and packed into the run's folder."""
+    recogniser = chosen.recogniser
     layers = quantizable(recogniser)
-    if settings.method == "stablequant":
+    if settings.method == "adaptive":
         add_front_end_biases(recogniser)
-    quantized = _quantized(recogniser, layers, speech, settings, run.path, console)
-    by = {name: one for name, (_, one) in quantized.items()}
-    if settings.rounds_inputs and not settings.float_attention:
-        with replaced(layers, by):
-            batches = CalibrationSpeech(recogniser, speech)
-            round_attention(recogniser, batches, speech, console)
+    with Job(console, _phases(chosen, settings)) as job:
+        quantized = _quantized(layers, chosen, settings, run.path, job)
+        by = {name: result for name, (_, result) in quantized.items()}
+        if settings.rounds_attention:
+            with replaced(layers, by):
+                round_attention(recogniser, chosen, job)
     plan = Plan({name: precision for name, (precision, _) in quantized.items()})
     return _packed(recogniser, layers, by, plan, run.finished)
 
 
+def _calibration_speech(path: SpeechPath, settings: PostTraining, *, transcribed: bool) -> Corpus:
+    """With transcripts where these must be there, or where the method counts errors by them."""
+    if not transcribed and settings.method == "stablequant":
+        with suppress(InputError):
+            return read_corpus(path)
+    return read_corpus(path, transcribed=transcribed)
+
+
+def _foresight(
+    chosen: CalibrationSpeech,
+    settings: PostTraining,
+    before: Score,
+    source: str | Path,
+    evaluation: Corpus,
+) -> tuple[str, ...]:
+    """What is known to be in vain before anything is quantized."""
+    told = nothing_told(before, source, evaluation.name)
+    if told or not settings.rounds_inputs:
+        return told
+    full = recognise(chosen.recogniser, chosen.corpus).transcripts
+    return wordless_warnings(full, source, chosen.corpus.name)
+
+
+def _phases(chosen: CalibrationSpeech, settings: PostTraining) -> dict[str, float]:
+    """What may be computed at most, in seconds of speech."""
+    recogniser, seconds = chosen.recogniser, chosen.seconds
+    found: dict[str, float] = {}
+    if settings.method == "mixed":
+        found |= mixed.phases(recogniser, len(settings.precisions), seconds)
+    if settings.rounds_inputs:
+        found[_RANGES] = PASSES_OF_RANGES * seconds
+    if settings.method == "adaptive":
+        found |= adaptive.phases(seconds)
+    if settings.method == "stablequant":
+        found |= stablequant.phases(seconds)
+    if settings.rounds_attention:
+        found |= attention.phases(recogniser, seconds)
+    return found
+
+
 def _quantized(
-    recogniser: Recogniser,
     layers: dict[str, Layer],
-    speech: Corpus,
+    chosen: CalibrationSpeech,
     settings: PostTraining,
     work: Path,
-    console: Console,
+    job: Job,
 ) -> dict[str, tuple[Precision, Quantized]]:
     """What every layer becomes, and its precision."""
+    recogniser = chosen.recogniser
     precisions = dict.fromkeys(layers, Precision(_BITS))
     by = {name: rounded(layer.weight, Precision(_BITS)) for name, layer in layers.items()}
-    batches = CalibrationSpeech(recogniser, speech)
     if settings.method == "mixed":
-        for name, (precision, quantized) in mixed_weights(
-            recogniser, layers, batches, settings.precisions, settings.bits, console
+        for name, (precision, quantized) in mixed.mixed_weights(
+            recogniser, layers, chosen, settings.precisions, settings.bits, job
         ).items():
             precisions[name], by[name] = precision, quantized
     if settings.rounds_inputs:
@@ -142,19 +201,13 @@ def _quantized(
             for name, layer in layers.items()
             if not int8_obstacle(precisions[name], (len(layer.weight), layer.weight[0].numel()))
         }
-        histograms = input_histograms(recogniser, fitting, batches)
-        if settings.method == "stablequant":
-            by = adapted(
-                recogniser,
-                layers,
-                by,
-                histograms,
-                batches,
-                speech,
-                work,
-                console,
-                float_inputs=settings.float_inputs,
-            )
+        with job.phase(_RANGES):
+            histograms = input_histograms(recogniser, fitting, chosen.counting(job))
+        given = (recogniser, layers, by, histograms, chosen, work, job)
+        if settings.method == "adaptive":
+            by = adaptive.adapted(*given, float_inputs=settings.float_inputs)
+        elif settings.method == "stablequant":
+            by = stablequant.published(*given)
         else:
             rule = RULES.get(settings.method, mse_range)
             by |= {name: replace(by[name], inputs=rule(one)) for name, one in histograms.items()}

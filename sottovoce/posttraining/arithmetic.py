@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.models.recogniser import Recogniser
+from sottovoce.posttraining.effort import minutes_for
 from sottovoce.posttraining.layers import Layer
 
 
@@ -35,3 +36,13 @@ def multiply_adds(
         second = np.random.default_rng(0).standard_normal(recogniser.sampling_rate)
         recogniser.logits(recogniser.features([second.astype(np.float32)]))
     return found
+
+
+def calibration_minutes(recogniser: Recogniser) -> float:
+    """How much speech calibrates it where the user does not say: less where it computes more."""
+    layers = {
+        name: layer
+        for name, layer in recogniser.model.named_modules()
+        if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | PackedLayer)
+    }
+    return minutes_for(sum(multiply_adds(recogniser, layers).values()))

@@ -1,9 +1,9 @@
 """8-bit operands for attention's products, where that changes no words to speak of."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 
-from rich.console import Console
 from torch import Tensor, nn
 
 from sottovoce.artifact.attention import (
@@ -15,18 +15,19 @@ from sottovoce.artifact.attention import (
     set_operands,
 )
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.posttraining.observing import Waveforms, input_histograms
-from sottovoce.posttraining.sweep import harmless, words_changed
-from sottovoce.runtime.recognition import recognise
-from sottovoce.scoring import Transcripts
-from sottovoce.speech.corpus import Corpus
+from sottovoce.posttraining.calibration import CalibrationSpeech, transcripts
+from sottovoce.posttraining.effort import RANKING_PASSES, Job, replaying
+from sottovoce.posttraining.observing import PASSES_OF_RANGES, Waveforms, input_histograms
+from sottovoce.posttraining.sweep import Change, harmless, recognitions, words_changed
+from sottovoce.posttraining.trials import Trial, divergences
+
+_ATTENTION = "attention in 8 bits"
 
 
 def round_attention(
     recogniser: Recogniser,
-    batches: Callable[[], Iterator[Waveforms]],
-    corpus: Corpus,
-    console: Console,
+    speech: CalibrationSpeech,
+    job: Job,
 ) -> None:
     """Give attentions 8-bit operands, in place: those that together do no harm.
 
@@ -35,29 +36,42 @@ def round_attention(
 
     Args:
         recogniser: as it runs but for this, its layers quantized.
-        batches: the waveforms of `corpus` from its beginning, at each call.
-        corpus: calibration speech; its transcripts are not read.
+        speech: its transcripts are not read.
     """
     model, names = recogniser.model, plain_attentions(recogniser.model)
     if not names:
         return
 
-    def heard(told: Console | None = None) -> Transcripts:
-        return recognise(recogniser, corpus, name="attention", console=told).transcripts
+    with job.phase(_ATTENTION):
+        full = transcripts(recogniser, speech, job)
+        round_operands(model, names)
+        find_ranges(recogniser, speech.counting(job))
+        every = rounded_attentions(model)
 
-    full = heard(console)
-    round_operands(model, names)
-    find_ranges(recogniser, batches)
-    every = rounded_attentions(model)
+        def change(trial: Sequence[str]) -> Change:
+            with _only(model, every, trial):
+                return words_changed(full, transcripts(recogniser, speech, job))
 
-    def change(trial: Sequence[str]) -> float:
-        with _only(model, every, trial):
-            return words_changed(full, heard())
+        def rank() -> Mapping[str, float]:
+            trials = {name: Trial(name, partial(_only, model, every, [name])) for name in names}
+            with _only(model, every, []):
+                return divergences(recogniser, trials, speech, RANKING_PASSES, job)
 
-    kept = harmless(names, change, "attention, one at a time", console)
+        kept = harmless(names, change, rank)
     for name in names:
         if name not in kept:
             set_operands(model.get_submodule(name), None)
+
+
+def phases(recogniser: Recogniser, seconds: float) -> dict[str, float]:
+    """What may be computed at most, in seconds of speech.
+
+    Args:
+        seconds: of calibration speech.
+    """
+    names = plain_attentions(recogniser.model)
+    passes = 1 + PASSES_OF_RANGES + recognitions(len(names))
+    return {_ATTENTION: passes * seconds + replaying(RANKING_PASSES * seconds)} if names else {}
 
 
 def find_ranges(recogniser: Recogniser, batches: Callable[[], Iterator[Waveforms]]) -> None:
@@ -105,11 +119,11 @@ def _only(
     model: nn.Module, every: dict[str, RoundedOperands], names: Sequence[str]
 ) -> Iterator[None]:
     """Inside, only the attentions of these names are rounded."""
-    others = [name for name in every if name not in names]
-    for name in others:
-        set_operands(model.get_submodule(name), None)
+    before = rounded_attentions(model)
+    for name, operands in every.items():
+        set_operands(model.get_submodule(name), operands if name in names else None)
     try:
         yield
     finally:
-        for name in others:
-            set_operands(model.get_submodule(name), every[name])
+        for name in every:
+            set_operands(model.get_submodule(name), before.get(name))

@@ -55,20 +55,30 @@ def second_moments(
 
 
 @torch.no_grad()
-def compensated(weight: Tensor, affine: Affine, quantizer: Quantizer, moments: Tensor) -> Tensor:
+def inverse_factor(moments: Tensor) -> Tensor:
+    """The upper Cholesky factor of H's inverse, damped: once a matrix, for all its widths.
+
+    Args:
+        moments: H, [columns, columns].
+    """
+    moments = moments.clone()
+    dead = moments.diagonal() == 0
+    moments.diagonal()[dead] = 1.0
+    moments.diagonal().add_(_DAMPING * moments.diagonal().mean())
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(moments))
+    return torch.linalg.cholesky(inverse, upper=True)
+
+
+@torch.no_grad()
+def compensated(weight: Tensor, affine: Affine, quantizer: Quantizer, upper: Tensor) -> Tensor:
     """The weight on its grid, rounded so that the layer's outputs change least.
 
     Args:
         weight: [rows, columns].
         affine: of the quantizer's groups.
-        moments: H, [columns, columns].
+        upper: the `inverse_factor` of H, [columns, columns].
     """
-    weight, moments = weight.clone().float(), moments.clone()
-    dead = moments.diagonal() == 0
-    moments.diagonal()[dead] = 1.0
-    moments.diagonal().add_(_DAMPING * moments.diagonal().mean())
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(moments))
-    upper = torch.linalg.cholesky(inverse, upper=True)
+    weight = weight.clone().float()
     rounded = torch.empty_like(weight)
     columns = weight.shape[1]
     spread = Affine(*quantizer.spread(affine, columns))

@@ -5,37 +5,36 @@ width's cost is the divergence of the frame distributions with that matrix alone
 up, and the plan of least cost within the size is found exactly.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from itertools import islice
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 
 from sottovoce.errors import naming
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.plan import Precision
-from sottovoce.posttraining.gptq import compensated, second_moments
+from sottovoce.posttraining.calibration import CalibrationSpeech
+from sottovoce.posttraining.effort import COSTS_PASSES, Job, replaying
+from sottovoce.posttraining.gptq import compensated, inverse_factor, second_moments
 from sottovoce.posttraining.layers import Layer, Quantized, rounded
-from sottovoce.posttraining.observing import Waveforms
-from sottovoce.posttraining.replay import Replay
+from sottovoce.posttraining.trials import divergences, quantizing
 from sottovoce.search.allocation import best_choice
-from sottovoce.training.losses import kl_divergence
 
-_BATCHES_OF_COSTS = 4
+_SEEING, _ROUNDING, _COSTS = "seeing what goes in", "rounding", "what each width costs"
+_SECONDS_A_COLUMN = 0.004
+"""Of speech, that recognising takes as long as rounding a column once."""
 
 
 @torch.no_grad()
 def mixed_weights(
     recogniser: Recogniser,
     layers: Mapping[str, Layer],
-    batches: Callable[[], Iterator[Waveforms]],
+    speech: CalibrationSpeech,
     precisions: Mapping[float, Precision],
     bits: float,
-    console: Console,
+    job: Job,
 ) -> dict[str, tuple[Precision, Quantized]]:
     """Encoder matrix -> its precision, and what it becomes.
 
@@ -46,17 +45,17 @@ def mixed_weights(
     """
     shapes = recogniser.family.shapes(recogniser.model)
     own = {name: layers[name] for name in shapes}
-    moments = second_moments(recogniser, own, batches)
+    with job.phase(_SEEING):
+        moments = second_moments(recogniser, own, speech.counting(job))
     candidates: dict[str, dict[float, Quantized]] = {}
-    for name in track(own, "rounding", console=console):
-        weight = own[name].weight.detach()
-        with naming(f"layer {name!r}"):
-            candidates[name] = {
-                width: _rounded(weight, precision, moments.get(name))
-                for width, precision in precisions.items()
-            }
-        moments.pop(name, None)  # it is large
-    costs = _costs(recogniser, own, candidates, list(islice(batches(), _BATCHES_OF_COSTS)), console)
+    with job.phase(_ROUNDING):
+        for name, layer in own.items():
+            with naming(f"layer {name!r}"):
+                candidates[name] = _roundings(layer.weight.detach(), precisions, moments.get(name))
+            moments.pop(name, None)  # it is large
+            job.advance(_rounding_seconds([shapes[name]], len(precisions)))
+    with job.phase(_COSTS):
+        costs = _costs(recogniser, own, candidates, speech, job)
     sizes = [rows * columns for rows, columns in shapes.values()]
     widths = best_choice(-costs, sizes, tuple(precisions), bits).bits
     return {
@@ -65,11 +64,38 @@ def mixed_weights(
     }
 
 
-def _rounded(weight: Tensor, precision: Precision, moments: Tensor | None) -> Quantized:
+def phases(recogniser: Recogniser, widths: int, seconds: float) -> dict[str, float]:
+    """What may be computed at most, in seconds of speech.
+
+    Args:
+        widths: that a matrix may take.
+        seconds: of calibration speech.
+    """
+    shapes = recogniser.family.shapes(recogniser.model).values()
+    return {
+        _SEEING: seconds,
+        _ROUNDING: _rounding_seconds(shapes, widths),
+        _COSTS: replaying(COSTS_PASSES * seconds),
+    }
+
+
+def _rounding_seconds(shapes: Iterable[tuple[int, int]], widths: int) -> float:
+    return widths * _SECONDS_A_COLUMN * sum(columns for _, columns in shapes)
+
+
+def _roundings(
+    weight: Tensor, precisions: Mapping[float, Precision], moments: Tensor | None
+) -> dict[float, Quantized]:
+    """A matrix at every width."""
+    upper = None if moments is None else inverse_factor(moments)
+    return {width: _rounded(weight, one, upper) for width, one in precisions.items()}
+
+
+def _rounded(weight: Tensor, precision: Precision, upper: Tensor | None) -> Quantized:
     plain = rounded(weight, precision)
-    if moments is None:
+    if upper is None:
         return plain
-    values = compensated(weight.flatten(1), plain.affine, precision.quantizer, moments)
+    values = compensated(weight.flatten(1), plain.affine, precision.quantizer, upper)
     return replace(plain, weight=values.view_as(weight))
 
 
@@ -77,22 +103,14 @@ def _costs(
     recogniser: Recogniser,
     layers: Mapping[str, Layer],
     candidates: Mapping[str, Mapping[float, Quantized]],
-    batches: Sequence[Waveforms],
-    console: Console,
+    speech: CalibrationSpeech,
+    job: Job,
 ) -> np.ndarray:
     """KL(full precision || one matrix rounded), nats a frame, [layers, candidates]."""
-    costs = np.zeros((len(layers), len(next(iter(candidates.values())))))
-    with recogniser.evaluating():
-        for waveforms in track(batches, "what each width costs", console=console):
-            features = recogniser.features(waveforms)
-            replay = Replay(recogniser, features)
-            for row, (name, layer) in enumerate(layers.items()):
-                before = layer.weight.data
-                for column, one in enumerate(candidates[name].values()):
-                    layer.weight.data = one.weight
-                    divergence = kl_divergence(
-                        replay.logits, replay.again(name), features.frame_mask
-                    )
-                    costs[row, column] += divergence.item() / len(batches)
-                layer.weight.data = before
-    return costs
+    trials = {
+        (name, width): quantizing(layers, {name: rounding})
+        for name, widths in candidates.items()
+        for width, rounding in widths.items()
+    }
+    found = divergences(recogniser, trials, speech, COSTS_PASSES, job)
+    return np.array(list(found.values())).reshape(len(candidates), -1)

@@ -13,6 +13,9 @@ from sottovoce.quantizers.activations import Histogram, Range
 
 Waveforms = Sequence[np.ndarray]
 
+PASSES_OF_RANGES = 2
+"""How often `input_histograms` runs the speech."""
+
 
 @torch.no_grad()
 def input_histograms(

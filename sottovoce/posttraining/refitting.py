@@ -37,6 +37,10 @@ _BITS = 8
 _DAMPING = 1e-3
 _LEAST_POWER = 1e-12
 _WINDOWS = 2**15
+_NUMBERS = 2**25
+"""In all windows of a layer, at most: 128 MiB, and what the least squares take."""
+_MULTIPLY_ADDS = 2**32
+"""For one percentile, which is chosen by fewer windows where a layer is large."""
 
 
 @dataclass(frozen=True)
@@ -81,15 +85,19 @@ def refitted(
         batches: the calibration speech from its beginning, at each call, `utterances` in all.
     """
     layer = layers[name]
+    rows, columns = layer.weight.flatten(1).shape
     windows, outputs = _seen(recogniser, layers, name, before, batches, utterances)
     power = outputs.square().sum(1)
     share = 1 / (power + FLOOR * power.mean()).clamp_min(_LEAST_POWER)
     share /= share.sum()
 
+    few = slice(None, None, -(-len(windows) * rows * columns // _MULTIPLY_ADDS))
+    share_of_few = share[few] / share[few].sum()
+
     def error(span: Range) -> float:
-        left = outputs - _rounded(windows, span) @ layer.weight.flatten(1).T
-        left -= share @ left
-        return float(share @ left.square().sum(1))
+        left = outputs[few] - _rounded(windows[few], span) @ layer.weight.flatten(1).T
+        left -= share_of_few @ left
+        return float(share_of_few @ left.square().sum(1))
 
     def fitted(inputs: Tensor, span: Range | None) -> tuple[Quantized, float]:
         quantized = rounded(_solved(inputs, outputs, share, layer), Precision(_BITS))
@@ -136,6 +144,7 @@ def _seen(
     """Windows of what goes in behind quantized layers, [windows, columns], and what comes out in
     full precision, [windows, rows]: as many of every utterance, drawn once and for all."""
     layer, generator = layers[name], torch.Generator().manual_seed(0)
+    most = min(_WINDOWS, _NUMBERS // layer.weight[0].numel())
     windows, outputs = [], []
     for waveforms in batches():
         for waveform in waveforms:
@@ -143,7 +152,7 @@ def _seen(
             with replaced(layers, before):
                 given = _windows(layer, _inputs(recogniser, layers, name, waveform))
             drawn = torch.randperm(len(exact), generator=generator)
-            drawn = drawn[: max(1, _WINDOWS // utterances)].to(exact.device)
+            drawn = drawn[: max(1, most // utterances)].to(exact.device)
             windows.append(given[drawn])
             outputs.append(exact[drawn] @ layer.weight.flatten(1).T)
     found = torch.cat(outputs)

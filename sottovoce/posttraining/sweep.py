@@ -1,23 +1,18 @@
-"""What quantizing some layers does to the words, cheaply.
-
-Every batch is run in full precision once; each trial then computes from its first layer on.
-"""
+"""What quantizing some layers does to the words."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
-from torch import Tensor
 
 from sottovoce.files import read_json, write_text
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.posttraining.layers import Layer, Quantized, replaced
-from sottovoce.posttraining.replay import Replay
+from sottovoce.posttraining.effort import Job
+from sottovoce.posttraining.layers import Layer, Quantized
+from sottovoce.posttraining.trials import TriedBatch, most_divergent, quantizing
 from sottovoce.scoring import Transcripts, score
 from sottovoce.speech.batching import evaluation_order
 from sottovoce.speech.corpus import Corpus
@@ -29,68 +24,78 @@ FULL = "full precision"
 _SECONDS = 60.0
 
 T = TypeVar("T")
-Trial = Mapping[str, Quantized]
-"""Layers that are quantized together."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """How many words were changed, of how many."""
+
+    errors: int
+    words: int
+
+    @property
+    def share(self) -> float:
+        """1 where there were none."""
+        return self.errors / self.words if self.words else float(self.errors > 0)
+
+    @property
+    def does_harm(self) -> bool:
+        """Whether it is above 0.25%, and more than a single word: little speech tells no less."""
+        return self.errors > 1 and self.share > CHANGES_AT_MOST
 
 
 @torch.inference_mode()
-def changes(
+def transcripts(
     recogniser: Recogniser,
     layers: Mapping[str, Layer],
-    trials: Mapping[str, Trial],
+    trials: Mapping[str, Mapping[str, Quantized]],
     corpus: Corpus,
     kept: Path,
-    console: Console,
-) -> dict[str, float]:
-    """The share of the words that every trial changes, by `words_changed`.
+    job: Job,
+) -> dict[str, Transcripts]:
+    """What is recognised in full precision, under `FULL`, and under every trial.
 
     Args:
         layers: in the order of computation.
+        trials: layers that are quantized together, by a name of its own each, and not `FULL`.
         corpus: calibration speech; its transcripts are not read.
-        trials: by a name of its own each, and not `FULL`.
-        kept: file for what was recognised so far; a sweep that stopped goes on from it.
+        kept: file for what was recognised so far, by any sweep of this speech; it is not
+            recognised again.
     """
-    said: dict[str, dict[str, str]] = {name: {} for name in (FULL, *trials)}
-    done = 0
-    if kept.exists():
-        state = read_json(kept)
-        done, said = state["batches"], state["said"]
-    rest = evaluation_order(corpus.utterances, _SECONDS)[done:]
-    found = prefetched(iter(rest), recogniser.sampling_rate)
+    texts: dict[str, dict[str, str]] = read_json(kept) if kept.exists() else {}
+    for name in (FULL, *trials):
+        texts.setdefault(name, {})
+    missing = [
+        batch
+        for batch in evaluation_order(corpus.utterances, _SECONDS)
+        if any(batch[0].id not in texts[name] for name in (FULL, *trials))
+    ]
     with recogniser.evaluating():
-        for batch in track(found, "what quantizing does", total=len(rest), console=console):
-            ids = [one.id for one, _ in batch]
-            features = recogniser.features([waveform for _, waveform in batch])
-            replay = Replay(recogniser, features)
-            texts = recogniser.texts(replay.logits, features)
-            said[FULL] |= dict(zip(ids, texts, strict=True))
-            for name, logits in _logits(recogniser, layers, trials, replay, batch):
-                texts = recogniser.texts(logits, features)
-                said[name] |= dict(zip(ids, texts, strict=True))
-            done += 1
-            write_text(kept, json.dumps({"batches": done, "said": said}))
-    heard = {name: _transcripts(name, texts, corpus) for name, texts in said.items()}
-    return {name: words_changed(heard[FULL], heard[name]) for name in trials}
+        for decoded in prefetched(iter(missing), recogniser.sampling_rate):
+            ids = [one.id for one, _ in decoded]
+            batch = TriedBatch(recogniser, [waveform for _, waveform in decoded])
+            for name in (FULL, *trials):
+                if ids[0] in texts[name]:
+                    continue
+                trial = quantizing(layers, trials[name]) if name in trials else None
+                found = recogniser.texts(batch.logits_of(trial), batch.features)
+                texts[name] |= dict(zip(ids, found, strict=True))
+                job.advance(batch.seconds)
+            write_text(kept, json.dumps(texts))
+    return {name: _transcripts(name, texts[name], corpus) for name in (FULL, *trials)}
 
 
-def _logits(
+def changes(
     recogniser: Recogniser,
     layers: Mapping[str, Layer],
-    trials: Mapping[str, Trial],
-    replay: Replay,
-    batch: Sequence[tuple[object, np.ndarray]],
-) -> Iterator[tuple[str, Tensor]]:
-    """Each trial's logits of a batch."""
-    family = recogniser.family
-    front_end = tuple(f"{family.backbone}.{path}." for path in family.front_end.modules)
-    for name, trial in trials.items():
-        first = next(layer for layer in layers if layer in trial)
-        with replaced(layers, trial):
-            if first.startswith(front_end):
-                own = recogniser.features([waveform for _, waveform in batch])
-                yield name, recogniser.logits(own)
-            else:
-                yield name, replay.again(first)
+    trials: Mapping[str, Mapping[str, Quantized]],
+    corpus: Corpus,
+    kept: Path,
+    job: Job,
+) -> dict[str, Change]:
+    """How many words every trial changes; as `transcripts`."""
+    found = transcripts(recogniser, layers, trials, corpus, kept, job)
+    return {name: words_changed(found[FULL], found[name]) for name in trials}
 
 
 def _transcripts(name: str, texts: Mapping[str, str], corpus: Corpus) -> Transcripts:
@@ -100,28 +105,39 @@ def _transcripts(name: str, texts: Mapping[str, str], corpus: Corpus) -> Transcr
 
 
 def harmless(
-    trials: Sequence[T], change: Callable[[Sequence[T]], float], what: str, console: Console
+    trials: Sequence[T],
+    change: Callable[[Sequence[T]], Change],
+    rank: Callable[[], Mapping[T, float]],
 ) -> list[T]:
-    """The trials that together change few enough words: all, or those that do alone, less the ones
-    that change most by themselves.
+    """The trials that together do no harm: all, or as many as may be of those that diverge least.
+
+    How many is found by bisection, so that n trials take at most 1 + log2(n) recognitions.
 
     Args:
-        change: the share of the words that trials change together.
-        what: for the progress bar.
+        change: what trials change together.
+        rank: how far each diverges alone; asked for only where all together do harm.
     """
-    if not trials or change(trials) <= CHANGES_AT_MOST:
+    if not trials or not change(trials).does_harm:
         return list(trials)
-    alone = {one: change([one]) for one in track(trials, what, console=console)}
-    kept = sorted((one for one in trials if alone[one] <= CHANGES_AT_MOST), key=alone.__getitem__)
-    if len(kept) == len(trials):
-        kept.pop()
-    while kept and change(kept) > CHANGES_AT_MOST:
-        kept.pop()
-    return kept
+    order = most_divergent(rank())[::-1]
+    good, bad = 0, len(order)
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        if change(order[:middle]).does_harm:
+            bad = middle
+        else:
+            good = middle
+    return order[:good]
 
 
-def words_changed(full: Transcripts, other: Transcripts) -> float:
-    """Word error rate against full precision's words; 0 or 1 where that says nothing at all."""
+def recognitions(trials: int) -> int:
+    """How often `harmless` may recognise at most."""
+    return 1 + max(0, trials - 1).bit_length()
+
+
+def words_changed(full: Transcripts, other: Transcripts) -> Change:
+    """Word errors against full precision's words; all of the other's where that says nothing."""
     if any(words for _, words in full.utterances.values()):
-        return score(full, other).wer
-    return float(any(words for _, words in other.utterances.values()))
+        found = score(full, other)
+        return Change(found.errors, found.words)
+    return Change(sum(len(words) for _, words in other.utterances.values()), 0)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sottovoce.scoring.comparison import FEWEST_SEGMENTS, rounded_up
 from sottovoce.scoring.mapsswe import deviations_away
+from sottovoce.scoring.transcripts import Transcripts
 from sottovoce.scoring.wer import Score
 
 LEAST_VARIANCE = 0.25
@@ -35,6 +36,16 @@ def silence_warnings(own: Score, model: str) -> tuple[str, ...]:
     return (
         f"every hypothesis of {model} is empty: the training ended with CTC's blank alone, as it "
         "begins; train for longer (--epochs, --steps), or with another --learning-rate",
+    )
+
+
+def wordless_warnings(full: Transcripts, model: str | Path, speech: str) -> tuple[str, ...]:
+    """A sentence, where a model writes nothing of the speech that it calibrates on; else none."""
+    if any(words for _, words in full.utterances.values()):
+        return ()
+    return (
+        f"{model} recognises nothing of {speech}, so it cannot be seen there what quantizing "
+        "changes; calibrate with speech that it recognises",
     )
 
 

@@ -2,12 +2,14 @@
 
 import re
 from dataclasses import fields
+from typing import Any
 
 import pytest
 import typer
 from program import Ended, sottovoce
 
 from sottovoce.cli.app import app
+from sottovoce.posttraining.dials import PostTraining
 from sottovoce.recipe import Recipe, Training
 from sottovoce.version import __version__
 
@@ -39,12 +41,15 @@ def test_the_help_of_a_command_shows_an_example(name: str) -> None:
     assert "--help" in shown
 
 
-@pytest.mark.parametrize(("command", "recipe"), [("compress", Recipe), ("finetune", Training)])
-def test_every_dial_is_a_flag_with_the_dials_own_help(command: str, recipe: type[Training]) -> None:
+@pytest.mark.parametrize(
+    ("command", "recipe"),
+    [("compress", Recipe), ("finetune", Training), ("quantize", PostTraining)],
+)
+def test_every_dial_is_a_flag_with_the_dials_own_help(command: str, recipe: type[Any]) -> None:
     options = {one.name: one for one in COMMANDS[command].params}
     dials = {spec.name: spec for spec in fields(recipe)}
     others = {"checkpoint", "train", "dev", "out", "resume", "recipe", "baseline", "cache"}
-    others |= {"lossless", "alpha", "detectable"}
+    others |= {"lossless", "alpha", "detectable", "calibration"}
     assert options.keys() - others == dials.keys()
     for name, spec in dials.items():
         flag = options[name]

@@ -12,6 +12,7 @@ from sottovoce.models.checkpoint import load
 from sottovoce.pipelines import calibration
 from sottovoce.pipelines.delivery import MEASURED_ON_CALIBRATION
 from sottovoce.posttraining import attention, sweep
+from sottovoce.posttraining.sweep import Change, recognitions
 from sottovoce.report.record import RunRecord
 
 
@@ -74,7 +75,7 @@ def test_dev_speech_that_calibrated_too_is_named(place):
 
 
 def test_layers_that_change_words_keep_floating_point_and_are_named(place, monkeypatch):
-    monkeypatch.setattr(calibration, "words_changed", lambda *_: 1.0)
+    monkeypatch.setattr(calibration, "words_changed", lambda *_: Change(9, 9))
     ended = run(place)
     assert ended.status == 0, ended.err
     model = load(place / "int8").model
@@ -134,13 +135,13 @@ def test_a_second_calibration_is_refused(place, monkeypatch):
     assert ended.status == 2 and "has 8-bit inputs already" in ended.err
 
 
-def test_layers_that_change_words_only_together_are_freed_one_by_one(place, monkeypatch):
-    """The trials alone change nothing, all together do: the last of them keeps floating point."""
+def test_layers_that_change_words_only_together_are_found_by_bisection(place, monkeypatch):
+    """All together change words, fewer change none: the most divergent keeps floating point."""
     heard = []
 
     def changed(*_):
         heard.append(1)
-        return 1.0 if len(heard) == 1 else 0.0
+        return Change(9 * (len(heard) == 1), 9)
 
     monkeypatch.setattr(calibration, "words_changed", changed)
     recogniser = load(place / "small")
@@ -149,7 +150,7 @@ def test_layers_that_change_words_only_together_are_freed_one_by_one(place, monk
     ended = run(place)
     assert ended.status == 0, ended.err
     assert ", since rounding would change more than" in ended.out
-    assert len(heard) == trials + 2
+    assert 1 < len(heard) <= recognitions(trials)
 
 
 def test_an_interrupted_calibration_goes_on_and_ends_as_one_that_was_not(place, monkeypatch):
@@ -196,9 +197,11 @@ def test_attention_may_keep_floating_point(place, monkeypatch):
 
 
 def test_an_attention_that_changes_words_keeps_floating_point(place, monkeypatch):
-    """The first of two does: alone, and with the other."""
-    changes = iter([1.0, 1.0, 0.0, 0.0])  # of both, of each, of what is left
+    """The one of two that diverges more, where both together change words."""
+    changes = iter([Change(9, 9), Change(0, 9)])  # of both, of the one that diverges less
+    diverging = {f"wav2vec2.encoder.layers.{depth}.attention": 2.0 - depth for depth in (0, 1)}
     monkeypatch.setattr(attention, "words_changed", lambda *_: next(changes))
+    monkeypatch.setattr(attention, "divergences", lambda *_: diverging)
     ended = run(place)
     assert ended.status == 0, ended.err
     assert list(rounded_attentions(load(place / "int8").model)) == [
@@ -218,8 +221,8 @@ def test_inspect_tells_of_attention(place, monkeypatch):
 def test_rounded_attention_is_not_calibrated_again(place, monkeypatch):
     """Even where no layer has 8-bit inputs."""
     with monkeypatch.context() as patched:
-        patched.setattr(calibration, "words_changed", lambda *_: 1.0)
-        patched.setattr(attention, "words_changed", lambda *_: 0.0)
+        patched.setattr(calibration, "words_changed", lambda *_: Change(9, 9))
+        patched.setattr(attention, "words_changed", lambda *_: Change(0, 9))
         assert run(place).status == 0
     ended = sottovoce(
         *("calibrate", place / "int8", "--calibration", place / "speech" / "speech.jsonl"),

@@ -19,6 +19,7 @@ from sottovoce.models.checkpoint import load
 from sottovoce.pipelines import posttraining
 from sottovoce.posttraining import sweep
 from sottovoce.posttraining.dials import METHODS
+from sottovoce.posttraining.sweep import Change
 from sottovoce.report.record import RunRecord
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm", "wav2vec2-conformer", "wav2vec2-bert", "parakeet_ctc")
@@ -52,7 +53,7 @@ def place(tmp_path: Path, one_thread: None) -> _Place:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_stablequant_stores_a_byte_a_weight_and_a_range_a_layer(
+def test_adaptive_stores_a_byte_a_weight_and_a_range_a_layer(
     tmp_path: Path, one_thread: None, family: str
 ) -> None:
     place = _Place(tmp_path, family)
@@ -88,15 +89,15 @@ def test_layers_that_keep_floating_point_inputs_are_named(
 ) -> None:
     name = "wav2vec2.feature_extractor.conv_layers.1.conv"
 
-    def told(*given: Any) -> dict[str, float]:
+    def told(*given: Any) -> dict[str, Change]:
         """That layer suffers alone, and the whole model as long as its inputs are rounded."""
         trials = given[2]
         return {
-            trial: float(by[name].inputs is not None if name in by else 0)
+            trial: Change(9 * (by[name].inputs is not None if name in by else 0), 9)
             for trial, by in trials.items()
         }
 
-    monkeypatch.setattr("sottovoce.posttraining.stablequant.changes", told)
+    monkeypatch.setattr("sottovoce.posttraining.adaptive.changes", told)
     ended = place.run()
     assert ended.status == 0, ended.err
     # 99 frames of 16 x 16 weights by 10 taps, where most are in the first convolution
@@ -120,10 +121,10 @@ def test_fitted_biases_are_stored_and_read_back(
 ) -> None:
     """The checkpoint's front end has none; what is served is what was measured, bit for bit."""
 
-    def all_suffer(*given: Any) -> dict[str, float]:
-        return dict.fromkeys(given[2], 1.0)
+    def all_suffer(*given: Any) -> dict[str, Change]:
+        return dict.fromkeys(given[2], Change(9, 9))
 
-    monkeypatch.setattr("sottovoce.posttraining.stablequant.changes", all_suffer)
+    monkeypatch.setattr("sottovoce.posttraining.adaptive.changes", all_suffer)
     assert not load(place.start).model.config.conv_bias
     assert place.run().status == 0
     name = "wav2vec2.feature_extractor.conv_layers.1.conv"
@@ -137,13 +138,69 @@ def test_fitted_biases_are_stored_and_read_back(
     np.testing.assert_array_equal(load_file(again / "model.safetensors")[f"{name}.bias"], stored)
 
 
+def test_that_nothing_is_recognised_is_said_before_any_sweep(
+    place: _Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A head whose blank always wins: no change of words could be seen."""
+    head = load(place.start)
+    with torch.no_grad():
+        head.model.lm_head.weight.zero_()
+        head.model.lm_head.bias.zero_()[head.labels.blank] = 9.0
+    head.model.save_pretrained(place.start)
+
+    def stopped(*_: object, **__: object) -> None:
+        raise Interrupted("interrupted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(posttraining, "input_histograms", stopped)
+        ended = place.run()
+        assert ended.status == 130
+    sentence = f"{place.start} recognises nothing of speech/speech (WER 100.00%)"
+    assert f"warning: {sentence}" in ended.err
+    assert place.run().status == 0
+    assert any(note.startswith(sentence) for note in place.record.notes)
+
+
+@pytest.mark.parametrize(
+    ("transcribed", "measured"), [(True, "the word error rate"), (False, "the words that change")]
+)
+def test_stablequant_says_what_it_measures_by(
+    place: _Place, transcribed: bool, measured: str
+) -> None:
+    """Transcripts count where there are some, though none are needed where --dev has them."""
+    calibration = place.speech
+    if not transcribed:
+        calibration = place.folder / "audio"
+        calibration.mkdir()
+        for path in place.speech.parent.glob("*.wav"):
+            shutil.copy(path, calibration)
+    ended = sottovoce(
+        *("quantize", place.start, "--calibration", calibration, "--dev", place.speech),
+        *("--out", place.out, "--method", "stablequant"),
+    )
+    assert ended.status == 0, ended.err
+    assert f"a layer is sensitive by {measured}" in " ".join(ended.err.split())
+    layers = [*place.record.layers, *place.record.cnns]
+    assert all((row.bits, row.input_bits) == (8, 8) for row in layers)
+    assert "operands" not in " ".join(place.tensors)
+
+
+def test_a_part_of_the_speech_calibrates_and_that_is_recorded(place: _Place) -> None:
+    ended = place.run("--method", "mse", "--calibration-minutes", 0.02)
+    assert ended.status == 0, ended.err
+    (note,) = (note for note in place.record.notes if note.startswith("Calibrated on "))
+    assert re.match(r"Calibrated on \d of 6 utterances, 0\.0 of 0\.\d minutes", note)
+    assert f"warning: {note}" in ended.err
+    assert place.record.recipe["calibration_minutes"] == 0.02
+
+
 def test_every_method_gives_other_ranges(place: _Place) -> None:
     audio = place.folder / "audio"
     audio.mkdir()
     for path in place.speech.parent.glob("*.wav"):
         shutil.copy(path, audio)
     found = {}
-    for method in ("minmax", "percentile", "mse", "entropy", "stablequant"):
+    for method in ("minmax", "percentile", "mse", "entropy", "stablequant", "adaptive"):
         # A folder of audio is enough to calibrate on.
         ended = sottovoce(
             *("quantize", place.start, "--calibration", audio, "--dev", place.speech),
@@ -152,13 +209,14 @@ def test_every_method_gives_other_ranges(place: _Place) -> None:
         assert ended.status == 0, ended.err
         overlap, *told = place.record.notes
         assert "6 utterances of speech/speech too" in overlap
-        notes = [note for note in told if not note.startswith("Attention's")]
-        assert method == "stablequant" or not notes
+        known = ("Attention's", f"{place.start} recognises nothing")
+        notes = [note for note in told if not note.startswith(known)]
+        assert method == "adaptive" or not notes
         scales = [v for name, v in sorted(place.tensors.items()) if "input_scale" in name]
         found[method] = np.concatenate(scales)
         shutil.rmtree(place.out)
     assert set(found) == {*METHODS} - {"mixed"}
-    del found["stablequant"]
+    del found["stablequant"], found["adaptive"]
     for method, scales in found.items():
         assert (scales <= found["minmax"] * 1.0001).all(), method
         others = [one for name, one in found.items() if name != method]
@@ -242,12 +300,12 @@ def test_an_interrupted_sweep_goes_on(place: _Place, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sweep, "_SECONDS", 1.0)
     monkeypatch.setattr(sweep, "write_text", stopping)
     assert place.run().status == 130
-    state = json.loads((place.out.with_name("small.unfinished") / "alone.json").read_text())
-    assert state["batches"] == 1
+    kept = place.out.with_name("small.unfinished") / "recognised.json"
+    state = json.loads(kept.read_text())
+    assert len({len(texts) for texts in state.values()}) == 1  # one batch, of every trial
     assert place.run().status == 2
     assert place.run("--resume").status == 0
-    batches = written.count("alone.json")
-    assert batches == written.count("whole-0.json") > 1
+    assert written[0] == "recognised.json"
     again = place.folder / "again"
     whole = sottovoce("quantize", place.start, "--calibration", place.speech, "--out", again)
     assert whole.status == 0
@@ -260,12 +318,14 @@ def test_an_interrupted_sweep_goes_on(place: _Place, monkeypatch: pytest.MonkeyP
     [
         (("--method", "magic"), "method is 'magic'; it must be one of"),
         (("--method", "mse", "--bits", 4), "bits is a dial of mixed, and mse would not use it"),
-        (("--inputs",), "inputs is a dial of mixed, and stablequant would not use it"),
+        (("--inputs",), "inputs is a dial of mixed, and adaptive would not use it"),
         (("--candidates", "2,4"), "candidates is a dial of mixed"),
         (("--method", "minmax", "--scale-bits", 16), "leave it out or give --method mixed"),
-        (("--method", "mixed", "--no-float-inputs"), "float_inputs is a dial of stablequant"),
+        (("--method", "mixed", "--no-float-inputs"), "float_inputs is a dial of adaptive"),
+        (("--method", "stablequant", "--float-attention"), "says nothing with stablequant"),
+        (("--calibration-minutes", 0), "calibration_minutes is 0.0; it must be above 0"),
         (("--method", "mixed", "--float-attention"), "says nothing where no inputs are rounded"),
-        (("--method", "entropy", "--no-float-inputs"), "leave it out or give --method stablequant"),
+        (("--method", "entropy", "--no-float-inputs"), "leave it out or give --method adaptive"),
         (("--method", "mixed", "--bits", 1), "bits is 1.0, but the candidates allow 2 to 8"),
         (("--calibration", "nowhere"), "nowhere does not exist"),
     ],
@@ -277,7 +337,7 @@ def test_what_cannot_be_done_is_refused(place: _Place, dials: tuple[Any, ...], t
     assert [path.name for path in place.folder.glob("small*")] == []
 
 
-@pytest.mark.parametrize("method", ["stablequant", "minmax", "mixed"])
+@pytest.mark.parametrize("method", ["adaptive", "stablequant", "minmax", "mixed"])
 @pytest.mark.parametrize(
     ("samples", "told"),
     [

@@ -1,0 +1,1 @@
+"""How long does quantizing take without training, phase by phase?"""
