@@ -60,7 +60,7 @@ def systems(inputs: Inputs) -> Mapping[str, Callable[[], tuple[Made, Facts]]]:
     """Name -> what quantizes the checkpoint."""
     rules = ("minmax", "percentile", "mse", "entropy")
     return {
-        "sottovoce stablequant": partial(_ours, inputs, PostTraining()),
+        "sottovoce adaptive": partial(_ours, inputs, PostTraining()),
         **{f"sottovoce {one}": partial(_ours, inputs, PostTraining(method=one)) for one in rules},
         "NNCF": partial(_nncf, inputs),
     }

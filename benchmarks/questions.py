@@ -13,7 +13,16 @@ from benchmarks.rows import RESULTS
 
 NAMES = (
     *("three_bits", "low_bits", "papers", "sizes", "plans", "importances", "ptq_start"),
-    *("peers", "int8", "speed", "cuda", "runtime_words", "chunking"),
+    *(
+        "peers",
+        "int8",
+        "stablequant",
+        "quantize_time",
+        "speed",
+        "cuda",
+        "runtime_words",
+        "chunking",
+    ),
     *("step_cost", "teacher_pass", "fake_quant", "bytes_on_disk"),
 )
 """In the order of the results; those that others need come first."""

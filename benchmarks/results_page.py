@@ -31,7 +31,7 @@ BY 4.0), with 6 unseen speakers in the dev set; **error rates say nothing about 
 The dev speakers also helped to choose some dials, so verdicts are for development.
 
 Words: *lossless*: no significant increase (MAPSSWE, 5%), and one of 10% would have been found in
-four of five cases; *inconclusive*: no significant increase, but too few words to say so. li2025 is
+four of five cases; *inconclusive*: no significant increase, but too few words to say so. xu2025 is
 arXiv 2501.03643 ("the paper's joint"), rybakov2023 arXiv 2305.16619.
 """
 _CHART = f"![Dev WER against size]({RESULTS.name}/{chart.FILE.name})\n"

@@ -8,7 +8,7 @@ def answer() -> str:
     """In a sentence."""
     rows = read_rows(RESULTS / "bytes_on_disk.json")
     most = max(abs(row["ratio"] / row["published"] - 1) for row in rows)
-    return f"yes, within {most:.1%} for all {len(rows)} sizes of li2025 that were written."
+    return f"yes, within {most:.1%} for all {len(rows)} sizes of xu2025 that were written."
 
 
 def page() -> str:

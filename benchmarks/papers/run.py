@@ -1,4 +1,4 @@
-"""The papers' tables on the small recognisers: Table I of li2025, the 2-bit study of rybakov2023.
+"""The papers' tables on the small recognisers: Table I of xu2025, the 2-bit study of rybakov2023.
 
     python -m benchmarks.papers.run
     python -m benchmarks.papers.run --table table-p2

@@ -12,7 +12,7 @@ def answer() -> str:
     )
     shown = sum(one.outcome == "won" for one in TABLE_1.tests)
     return (
-        f"of {len(TABLE_1.tests)} pairs of Table I of li2025 {shown} come out as the paper has "
+        f"of {len(TABLE_1.tests)} pairs of Table I of xu2025 {shown} come out as the paper has "
         f"them at this scale (100 updates); of rybakov2023 an offset helps 2 bits in {won} of "
         f"{len(tests)} pairs."
     )

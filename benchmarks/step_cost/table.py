@@ -20,7 +20,7 @@ def answer() -> str:
     }
     return (
         f"{times['no KL']:.2f} times an update of plain fine-tuning, "
-        f"{times['cached teacher']:.2f} with a cached teacher; li2025's sampled and full KL "
+        f"{times['cached teacher']:.2f} with a cached teacher; xu2025's sampled and full KL "
         f"{times['sampled KL']:.1f} and {times['all students']:.1f} times."
     )
 

@@ -49,10 +49,10 @@ def answer() -> str:
         return f"{percent(fmean(one.wer['dev'] for one in runs))} ({counted(len(runs), 'run')})"
 
     return (
-        f"ours {mean('default-3', rates)}, uniform {mean('uniform-3-rate-5e-5', rates)}, li2025's "
+        f"ours {mean('default-3', rates)}, uniform {mean('uniform-3-rate-5e-5', rates)}, xu2025's "
         f"joint {mean('paper-3-rate-2.5e-5', rates)}, each at the best rate that was tried; "
         f"two-stage {mean('two-stage-3', rows)} at 2e-4. With three times the updates ours "
-        f"{mean('default-3', longer)}, li2025's {mean('paper-3-rate-2.5e-5', longer)}."
+        f"{mean('default-3', longer)}, xu2025's {mean('paper-3-rate-2.5e-5', longer)}."
     )
 
 

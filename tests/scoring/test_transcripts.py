@@ -88,7 +88,7 @@ def test_a_broken_line_is_named(tmp_path: Path, text: str, message: str) -> None
 
 
 def test_a_file_that_is_missing_or_not_text_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"absent\.trn cannot be read"):
+    with pytest.raises(InputError, match=r"absent\.trn does not exist or is not a file"):
         Transcripts.read_trn(tmp_path / "absent.trn")
     (tmp_path / "latin.trn").write_bytes("schön (s-1)".encode("latin-1"))
     with pytest.raises(InputError, match=r"latin\.trn is not UTF-8"):

@@ -1,7 +1,9 @@
 import shutil
 import sys
+from io import BytesIO
 
 import pytest
+import soundfile
 
 from sottovoce.errors import InputError
 from sottovoce.speech.audio import read_audio, read_utterance
@@ -67,9 +69,10 @@ def test_the_same_rows_with_other_audio_are_another_corpus(dataset, save, rows):
     known = read_corpus(path)
     again = read_corpus(path)
     shutil.rmtree(path)
-    changed = bytearray(rows[0]["bytes"])
-    changed[len(changed) // 2] ^= 1
-    rows = [{"bytes": bytes(changed), "path": None}, rows[1]]
+    waveform, rate = soundfile.read(BytesIO(rows[0]["bytes"]))
+    changed = BytesIO()
+    soundfile.write(changed, waveform[::-1], rate, format="FLAC")
+    rows = [{"bytes": changed.getvalue(), "path": None}, rows[1]]
     other = read_corpus(save(dataset(audio=rows, text=["hello", "world"])))
     assert other.fingerprint == known.fingerprint
     assert other.audio_fingerprint != known.audio_fingerprint == again.audio_fingerprint
@@ -124,3 +127,10 @@ def test_without_datasets_the_message_says_what_to_install(dataset, save, monkey
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(InputError, match=r"pip install 'sottovoce\[datasets\]'"):
         read_corpus(path)
+
+
+def test_decoded_arrays_are_no_audio_column(tmp_path, datasets):
+    rows = {"audio": [{"array": [0.0, 0.1], "sampling_rate": 16000}], "text": ["la"]}
+    datasets.Dataset.from_dict(rows).save_to_disk(tmp_path / "saved")
+    with pytest.raises(InputError, match=r'column "audio" is .*; make it an Audio column'):
+        read_corpus(tmp_path / "saved")

@@ -60,8 +60,10 @@ def test_audio_may_be_named_absolutely_and_from_another_folder(manifest, tmp_pat
 
 
 def test_an_offset_that_is_null_is_none(manifest):
-    (utterance,) = read_corpus(manifest(line(2, offset=None, duration=0.25))).utterances
-    assert utterance.audio.duration is None  # the whole file, whose length is held against 0.25 s
+    (utterance,) = read_corpus(manifest(line(2, offset=None, duration=1.5))).utterances
+    assert utterance.audio.duration is None
+    with pytest.raises(InputError, match=r"has 1.50 s of audio where its corpus states 0.25 s"):
+        read_corpus(manifest(line(2, offset=None, duration=0.25)))
 
 
 def test_a_segment_is_read_from_its_offset(manifest):
@@ -89,7 +91,7 @@ def test_a_segment_is_read_from_its_offset(manifest):
         (line(2, duration=0), '"duration" is 0'),
         (line(2, offset=10**400), "must be a positive number"),
         (f'{{"id": {"9" * 5000}}}', "line 2 is not valid JSON"),
-        ("[" * 100_000, "line 2 is not valid JSON"),
+        ("[" * 100_000, "line 2 is nested too deeply"),
         (line(audio_filepath="a" * 5000), "does not exist"),
         (line(2, offset=9), "past the end"),
         (line(3), "3.flac does not exist"),
@@ -98,8 +100,8 @@ def test_a_segment_is_read_from_its_offset(manifest):
 )
 def test_a_bad_line_is_named(manifest, bad, message):
     said = refused(manifest(line(1), bad))
-    assert said.startswith(", line 2")
-    assert message in f"line 2{said.removeprefix(', line 2')}"
+    assert ", line 2" in said
+    assert message in said.removeprefix(", ")
 
 
 def test_what_is_null_is_not_given(manifest):

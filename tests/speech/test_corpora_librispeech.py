@@ -35,12 +35,12 @@ def test_a_line_without_a_transcript_is_named(chapter):
 
 def test_a_transcript_of_another_encoding_is_named(chapter):
     chapter.write_bytes("12-34-0000 CAFÉ".encode("latin-1"))
-    with pytest.raises(InputError, match=r"trans\.txt cannot be read as UTF-8"):
+    with pytest.raises(InputError, match=r"trans\.txt is not UTF-8"):
         read_corpus(chapter.parent)
 
 
 def test_an_id_twice_in_the_tree_is_named(chapter):
-    chapter.write_text("12-34-0000 HELLO\n12-34-0000 HELLO\n")
+    chapter.write_text("12-34-0000 HELLO\n12-34-0000 HELLO\n12-34-0001 HELLO\n")
     with pytest.raises(InputError, match=r"two utterances of .* have the id '12-34-0000'"):
         read_corpus(chapter.parent)
 
@@ -54,3 +54,18 @@ def test_the_folder_and_the_manifest_of_the_same_speech_agree(shared):
         (u.id.split("/")[-1], u.text, u.speaker, round(u.duration, 2)) for u in manifest.utterances
     }
     assert len(read_utterance(tree.utterances[0], 16000)) > 16000
+
+
+def test_audio_without_a_transcript_is_told(chapter):
+    chapter.write_text("12-34-0000 HELLO\n")
+    with pytest.raises(InputError, match=r"1 of 2 FLAC files have no transcript.*12-34-0001\.flac"):
+        read_corpus(chapter.parent)
+
+
+def test_a_chapter_without_transcripts_is_told(chapter):
+    other = chapter.parent.parent / "56"
+    other.mkdir()
+    source = next(chapter.parent.glob("*.flac"))
+    (other / "12-56-0000.flac").write_bytes(source.read_bytes())
+    with pytest.raises(InputError, match=r"1 of 3 FLAC files have no transcript.*12-56-0000\.flac"):
+        read_corpus(chapter.parent.parent)
