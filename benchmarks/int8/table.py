@@ -23,8 +23,8 @@ def page() -> str:
         "utterances of calibration speech. Float inputs: layers whose inputs stay in floating "
         "point, their weights at 8 bits. 8-bit attentions: of 6, those whose products take 8 bits "
         "too. NNCF's quantization is its own for transformers, run by OpenVINO; its bytes are "
-        "those of the saved graph. CPU-minutes are of quantizing, on one thread beside other runs. The "
-        "row of adaptive was measured when calibration was not bounded yet."
+        "those of the saved graph. CPU-minutes are of quantizing, on one thread beside other runs. "
+        "The row of adaptive was measured when calibration was not bounded yet."
     )
     rows = read_rows(RESULTS / "posttraining.json")
     if not rows:
