@@ -9,11 +9,11 @@ import torch
 from rich.console import Console
 
 from benchmarks.inputs import RUNS, Inputs
-from sottovoce.models.checkpoint import load, load_checkpoint
-from sottovoce.pipelines.joint import compress
-from sottovoce.plan import Plan
-from sottovoce.recipe import Recipe, Training
-from sottovoce.report.record import RunRecord
+from sottovoce.commands.compress import compress
+from sottovoce.config.recipe import Recipe, Training
+from sottovoce.loading import load, load_checkpoint
+from sottovoce.quantization.plan import Plan
+from sottovoce.record import RunRecord
 from sottovoce.speech.batching import evaluation_order
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.loading import prefetched

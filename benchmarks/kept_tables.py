@@ -17,7 +17,7 @@ from rich.console import Console
 from benchmarks.inputs import ROOT, RUNS, Inputs, Needs, parser_of
 from benchmarks.rows import RESULTS
 from sottovoce.files import write_text
-from sottovoce.reproduction.page import Measured, markdown_page, read_record
+from sottovoce.reproduction.page import TableState, markdown_page, read_record
 from sottovoce.reproduction.pair_tests import PairTest
 from sottovoce.reproduction.results import Result
 from sottovoce.reproduction.run import reproduce
@@ -59,7 +59,7 @@ class KeptTable:
         return [row.name for row in self.table.rows if row.method != "published"]
 
     @cached_property
-    def measured(self) -> Measured | None:
+    def measured(self) -> TableState | None:
         """What is kept; None before there is anything."""
         if not self.file.exists():
             return None

@@ -22,12 +22,12 @@ from benchmarks.compressing import MODELS, console
 from benchmarks.inputs import Inputs, Needs, parser_of, run
 from benchmarks.peers.run import Against, Made, made_in_openvino, openvino_model
 from benchmarks.rows import RESULTS, row_of
-from sottovoce.artifact.attention import rounded_attentions
+from sottovoce.artifact.attention import quantized_attentions
 from sottovoce.artifact.packed_model import packed_layers
-from sottovoce.models.checkpoint import load, load_checkpoint
-from sottovoce.pipelines.measured import scored
-from sottovoce.pipelines.posttraining import quantize
-from sottovoce.posttraining.dials import PostTraining
+from sottovoce.commands.quantize import quantize
+from sottovoce.commands.scored_systems import evaluate_recogniser
+from sottovoce.config.post_training import PostTraining
+from sottovoce.loading import load, load_checkpoint
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.loading import prefetched
 
@@ -76,9 +76,9 @@ def _ours(inputs: Inputs, settings: PostTraining) -> tuple[Made, Facts]:
     recogniser, corpus = load(out), read_corpus(inputs.dev)
     layers = packed_layers(recogniser.model)
     facts["float_inputs"] = [name for name, one in layers.items() if not one.precision.input_bits]
-    facts["rounded_attentions"] = len(rounded_attentions(recogniser.model))
+    facts["quantized_attentions"] = len(quantized_attentions(recogniser.model))
     stored = (out / "model.safetensors").stat().st_size
-    return (lambda: scored(recogniser, corpus, "ours", console), stored), facts
+    return (lambda: evaluate_recogniser(recogniser, corpus, "ours", console), stored), facts
 
 
 def _nncf(inputs: Inputs) -> tuple[Made, Facts]:

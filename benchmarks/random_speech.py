@@ -9,10 +9,10 @@ import numpy as np
 import soundfile
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC, set_seed
 
+from sottovoce.config.recipe import Training
 from sottovoce.models.families import family_of
 from sottovoce.models.processor import new_processor
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.recipe import Training
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.utterance import AudioClip, Utterance
 from sottovoce.training.batch import Batch, TrainingSpeech

@@ -139,8 +139,8 @@ def _times(folder: Path, seconds: int) -> dict[str, Any]:
 def _operations(folder: Path, seconds: int) -> dict[str, float]:
     """Multiplications and additions of all matrices, for one utterance."""
     from sottovoce.artifact.packed_model import packed_layers
-    from sottovoce.models.checkpoint import load
-    from sottovoce.posttraining.arithmetic import multiply_adds
+    from sottovoce.loading import load
+    from sottovoce.ptq.arithmetic import multiply_adds
 
     recogniser = load(folder / "int8-8")
     config = recogniser.model.config
@@ -228,7 +228,7 @@ def _onnx_runtime(file: Path) -> Run:
 def _pytorch(folder: Path) -> Run:
     import torch
 
-    from sottovoce.models.checkpoint import load
+    from sottovoce.loading import load
 
     torch.set_num_threads(THREADS)
     recogniser = load(folder)
@@ -238,11 +238,11 @@ def _pytorch(folder: Path) -> Run:
 def _pytorch_compiled(folder: Path) -> Run:
     import torch
 
-    from sottovoce.models.checkpoint import load
-    from sottovoce.runtime.compiled_torch import compiled
+    from sottovoce.loading import load
+    from sottovoce.runtime.compiled_torch import compile_recogniser
 
     torch.set_num_threads(THREADS)
-    return compiled(load(folder), torch.device("cpu")).run
+    return compile_recogniser(load(folder), torch.device("cpu")).run
 
 
 ENGINES: dict[str, Callable[[Path], Run]] = {
@@ -261,8 +261,8 @@ def _peaks() -> dict[str, float]:
 
     from sottovoce.artifact.packed_layers import PackedLinear
     from sottovoce.exporters.onnx_layers import store_packed
-    from sottovoce.plan import Precision
-    from sottovoce.quantizers.activations import Range
+    from sottovoce.quantization.activations import Range
+    from sottovoce.quantization.plan import Precision
 
     def graph(layer: PackedLinear | None) -> bytes:
         inputs = ir.val("x", ir.DataType.FLOAT, [_PEAK, _PEAK])
@@ -325,7 +325,7 @@ def build(shape: str) -> None:
 
     from benchmarks.random_speech import BASE, LARGE, random_recogniser
     from sottovoce.exporters.onnx_target import write_onnx, write_onnx_nbits
-    from sottovoce.models.checkpoint import load
+    from sottovoce.loading import load
 
     folder = RUNS / shape
     folder.mkdir(parents=True, exist_ok=True)
@@ -386,22 +386,22 @@ def build(shape: str) -> None:
 def _pack(recogniser: Any, folder: Path, bits: int, *, inputs: bool) -> None:
     """All layers packed: encoder matrices at `bits`, the rest at 8; with `inputs`, what goes into
     layers and attention's products takes 8 bits."""
-    from sottovoce.artifact.attention import plain_attentions, round_operands
+    from sottovoce.artifact.attention import quantizable_attentions, quantize_attention
     from sottovoce.artifact.packed_layers import empty_packed
     from sottovoce.artifact.writer import write_artifact
-    from sottovoce.plan import Plan, Precision
-    from sottovoce.posttraining.attention import find_ranges
-    from sottovoce.posttraining.layers import quantizable
-    from sottovoce.posttraining.observing import input_histograms
-    from sottovoce.quantizers.activations import max_range
-    from sottovoce.quantizers.ranges import initial_affine
+    from sottovoce.ptq.attention import find_ranges
+    from sottovoce.ptq.layers import quantizable_layers
+    from sottovoce.ptq.observing import input_histograms
+    from sottovoce.quantization.activations import max_range
+    from sottovoce.quantization.plan import Plan, Precision
+    from sottovoce.quantization.ranges import initial_affine
 
-    layers, matrices = quantizable(recogniser), recogniser.family.shapes(recogniser.model)
+    layers, matrices = quantizable_layers(recogniser), recogniser.family.shapes(recogniser.model)
     random = np.random.default_rng(0)
     speech = [random.standard_normal(3 * RATE).astype(np.float32) for _ in range(CALIBRATION)]
     histograms = input_histograms(recogniser, layers, lambda: iter([speech])) if inputs else {}
     if inputs:
-        round_operands(recogniser.model, plain_attentions(recogniser.model))
+        quantize_attention(recogniser.model, quantizable_attentions(recogniser.model))
         find_ranges(recogniser, lambda: iter([speech]))
     plan, packed = {}, {}
     for name, layer in layers.items():

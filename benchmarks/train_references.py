@@ -23,12 +23,12 @@ import transformers
 from rich.console import Console
 
 from benchmarks.inputs import ROOT, RUNS, Inputs, add_data, run
+from sottovoce.commands.finetune import finetune
+from sottovoce.config.recipe import Training
 from sottovoce.files import write_text
-from sottovoce.models.checkpoint import load_checkpoint
+from sottovoce.loading import load_checkpoint
 from sottovoce.models.families import family_of
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.pipelines.full_precision import finetune
-from sottovoce.recipe import Training
 from sottovoce.training.run import unfinished
 
 MODELS = ROOT / "benchmarks" / "models"

@@ -16,31 +16,31 @@ from sottovoce.version import __version__
 
 if "sottovoce_program" not in sys.modules:
     import sottovoce.artifact  # noqa: F401 - registers with transformers
+    from sottovoce.commands.calibrate import calibrate
+    from sottovoce.commands.compare import compare_systems as compare
+    from sottovoce.commands.compress import compress
+    from sottovoce.commands.criterion import LosslessCriterion
+    from sottovoce.commands.evaluate import Evaluation, evaluate, transcribe
+    from sottovoce.commands.export import Export, export
+    from sottovoce.commands.finetune import finetune
+    from sottovoce.commands.lossless import compress_lossless
+    from sottovoce.commands.quantize import quantize
+    from sottovoce.config.post_training import PostTraining
+    from sottovoce.config.recipe import Recipe, Training, read_recipe
     from sottovoce.errors import InputError, Interrupted
-    from sottovoce.models.checkpoint import load
+    from sottovoce.loading import load
     from sottovoce.models.recogniser import Recogniser
-    from sottovoce.pipelines.calibration import calibrate
-    from sottovoce.pipelines.comparing import compare_systems as compare
-    from sottovoce.pipelines.evaluating import Evaluation, evaluate, transcribe
-    from sottovoce.pipelines.exporting import Export, export
-    from sottovoce.pipelines.full_precision import finetune
-    from sottovoce.pipelines.joint import compress
-    from sottovoce.pipelines.lossless import compress_lossless
-    from sottovoce.pipelines.posttraining import quantize
-    from sottovoce.pipelines.question import Question
-    from sottovoce.plan import Plan, Precision
-    from sottovoce.posttraining.dials import PostTraining
-    from sottovoce.recipe import Recipe, Training, read_recipe
+    from sottovoce.quantization.plan import Plan, Precision
 
 __all__ = [
     "Evaluation",
     "Export",
     "InputError",
     "Interrupted",
+    "LosslessCriterion",
     "Plan",
     "PostTraining",
     "Precision",
-    "Question",
     "Recipe",
     "Recogniser",
     "Training",

@@ -10,7 +10,7 @@ from sottovoce.errors import InputError
 
 
 @contextmanager
-def compiler_needed(what: str, instead: str) -> Iterator[None]:
+def require_compiler(what: str, instead: str) -> Iterator[None]:
     """Inside, something is compiled.
 
     Args:

@@ -21,7 +21,7 @@ class Interrupted(Exception):  # noqa: N818 - nothing is in error
 
 
 @contextmanager
-def naming(what: str) -> Iterator[None]:
+def prefix_errors(what: str) -> Iterator[None]:
     """Inside, an `InputError` is about `what`, and says so."""
     try:
         yield

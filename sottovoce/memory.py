@@ -23,7 +23,7 @@ _MEBIBYTE = 2**20
 
 
 @contextmanager
-def memory_kept() -> Iterator[None]:
+def keep_freed_memory() -> Iterator[None]:
     """Inside, freed memory stays with the process; then it goes back. Without glibc, nothing.
 
     Afterwards glibc's thresholds are those that it reaches by itself in a process with large
@@ -41,17 +41,17 @@ def memory_kept() -> Iterator[None]:
         libc.mallopt(_M_MMAP_MAX, _MMAP_MAX)
         libc.mallopt(_M_MMAP_THRESHOLD, 32 * _MEBIBYTE)
         libc.mallopt(_M_TRIM_THRESHOLD, 64 * _MEBIBYTE)
-        give_back_freed()
+        release_freed_memory()
 
 
-def give_back_freed() -> None:
+def release_freed_memory() -> None:
     """Hands all freed memory back to the system. Without glibc, nothing."""
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextmanager
-def enough_memory(mend: str) -> Iterator[None]:
+def explain_out_of_memory(mend: str) -> Iterator[None]:
     """Inside, where memory runs out it is one sentence: with what, and what to turn."""
     try:
         yield

@@ -8,7 +8,7 @@ _OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """What writes the text behind it in another direction."""
 
 
-def counted(number: float, noun: str) -> str:
+def plural(number: float, noun: str) -> str:
     """A number with its noun, which takes an s: "1 layer", "2,304 words"."""
     return f"{number:,} {noun}{'s' * (number != 1)}"
 

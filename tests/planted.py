@@ -8,8 +8,8 @@ import torch
 from tiny import tiny_corpus, tiny_recogniser
 
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.plan import Precision
-from sottovoce.quantizers.ranges import initial_affine
+from sottovoce.quantization.plan import Precision
+from sottovoce.quantization.ranges import initial_affine
 from sottovoce.runtime.recognition import recognise
 from sottovoce.speech.corpus import Corpus
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from itertools import combinations, product
 
-from sottovoce.plan import STORABLE_BITS, Precision
-from sottovoce.quantizers.grids import GRIDS
+from sottovoce.quantization.grids import GRIDS
+from sottovoce.quantization.plan import STORABLE_BITS, Precision
 
 GRIDS_OF = [
     (name, bits)

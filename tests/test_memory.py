@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sottovoce.memory import give_back_freed, memory_kept
+from sottovoce.memory import keep_freed_memory, release_freed_memory
 
 BYTES = 2**27
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only 
 
 
 def _faults_inside_and_after() -> tuple[int, int]:
-    with memory_kept():
+    with keep_freed_memory():
         # The first takes new memory, and where a small block cut into that, so does the second.
         inside = [_page_faults() for _ in range(4)]
     return inside[-1], _page_faults()
@@ -43,7 +43,7 @@ def test_inside_freed_memory_is_taken_again_and_after_it_goes_back() -> None:
 
 
 def test_it_ends_when_what_is_inside_fails() -> None:
-    with pytest.raises(RuntimeError, match="inside"), memory_kept():
+    with pytest.raises(RuntimeError, match="inside"), keep_freed_memory():
         _page_faults()
         raise RuntimeError("inside")
     assert _page_faults() > FRESH / 2
@@ -54,7 +54,7 @@ def test_what_was_freed_between_blocks_in_use_is_given_back() -> None:
     held = blocks[::64]
     full = _resident()
     del blocks
-    give_back_freed()
+    release_freed_memory()
     assert _resident() < full - BYTES / 2
     assert all(one.all() for one in held)
 

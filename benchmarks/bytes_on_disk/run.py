@@ -32,8 +32,8 @@ from sottovoce.artifact import PackedLinear, float_bytes, write_artifact
 from sottovoce.models.families import family_of
 from sottovoce.models.family import TRANSFORMER_MATRICES
 from sottovoce.models.processor import new_processor
-from sottovoce.plan import Plan, Precision, Shape
-from sottovoce.quantizers.affine import Affine
+from sottovoce.quantization.affine import Affine
+from sottovoce.quantization.plan import Plan, Precision, Shape
 
 NEEDS = Needs(hours=0.1)
 ROWS = RESULTS / "bytes_on_disk.json"

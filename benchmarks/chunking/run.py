@@ -29,7 +29,7 @@ import soundfile
 from benchmarks.inputs import Inputs, Needs, parser_of, run
 from benchmarks.random_speech import BASE, random_recogniser
 from benchmarks.rows import RESULTS, machine, row_of
-from sottovoce.models.checkpoint import load_checkpoint
+from sottovoce.loading import load_checkpoint
 from sottovoce.runtime.chunking import Chunking
 from sottovoce.runtime.recognition import recognise, references
 from sottovoce.runtime.transcription import transcribe_files

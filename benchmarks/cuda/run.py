@@ -19,8 +19,8 @@ import torch
 from benchmarks.inputs import Needs, parser_of, run
 from benchmarks.rows import RESULTS, machine, row_of
 from benchmarks.runtimes import RUNS, SECONDS, SHAPES, Run, taking_turns
-from sottovoce.models.checkpoint import load
-from sottovoce.runtime.compiled_torch import compiled, precision_on
+from sottovoce.loading import load
+from sottovoce.runtime.compiled_torch import compile_recogniser, precision_on
 
 NEEDS = Needs(hours=0.25, cuda=True)
 
@@ -50,8 +50,10 @@ def times(folder: Path, seconds: int, device: torch.device) -> dict[str, Any]:
     runs = {
         "PyTorch float32, eager": _eager(folder, device, torch.float32),
         f"PyTorch {short}, eager": _eager(folder, device, dtype),
-        f"sottovoce, PyTorch {short}, compiled": compiled(load(folder / "float"), device).run,
-        f"sottovoce 8 bits, 8-bit inputs, PyTorch {short}, compiled": compiled(
+        f"sottovoce, PyTorch {short}, compiled": compile_recogniser(
+            load(folder / "float"), device
+        ).run,
+        f"sottovoce 8 bits, 8-bit inputs, PyTorch {short}, compiled": compile_recogniser(
             load(folder / "int8-8"), device
         ).run,
     }

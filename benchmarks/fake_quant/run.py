@@ -6,7 +6,8 @@ quantizes the 72 matrices of wav2vec2-base's encoder (85 million random weights)
 a gradient back through all of them, in three ways:
 
 - eager: LSQ's straight-through estimator as plain PyTorch operations under autograd;
-- tiles: `sottovoce.quantizers.fake` as it comes, the same operations on tiles that stay in cache;
+- tiles: `sottovoce.quantization.fake_quantize` as it comes, the same operations on tiles that stay
+in cache;
 - fused: the same compiled (a recipe's `fused`).
 
 Bytes are the fewest that can move: forward reads the weights and writes them quantized, backward
@@ -30,12 +31,12 @@ from torch import Tensor
 
 from benchmarks.inputs import Needs, parser_of, run
 from benchmarks.rows import RESULTS, Row, machine, row_of
-from sottovoce.memory import memory_kept
-from sottovoce.plan import Precision
-from sottovoce.quantizers.affine import Affine
-from sottovoce.quantizers.fake import Candidates, quantize_candidates
-from sottovoce.quantizers.quantizer import Quantizer
-from sottovoce.quantizers.ranges import initial_affine
+from sottovoce.memory import keep_freed_memory
+from sottovoce.quantization.affine import Affine
+from sottovoce.quantization.fake_quantize import Candidates, quantize_candidates
+from sottovoce.quantization.plan import Precision
+from sottovoce.quantization.quantizer import Quantizer
+from sottovoce.quantization.ranges import initial_affine
 
 NEEDS = Needs(hours=0.25)
 BASE = ((768, 768), (768, 768), (768, 768), (768, 768), (3072, 768), (768, 3072)) * 12
@@ -169,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     shapes = TINY if given.quick else BASE
     precisions = PRECISIONS[-1:] if given.quick else PRECISIONS
-    with memory_kept():
+    with keep_freed_memory():
         for threads, precision in product(given.threads, precisions):
             torch.set_num_threads(threads)
             key = {

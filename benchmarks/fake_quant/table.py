@@ -3,7 +3,7 @@
 from benchmarks.cells import NOT_MEASURED, table
 from benchmarks.fake_quant.run import WAYS, bandwidth
 from benchmarks.rows import RESULTS, read_rows
-from sottovoce.plan import Precision
+from sottovoce.quantization.plan import Precision
 
 
 def answer() -> str:

@@ -25,14 +25,14 @@ from benchmarks.compressing import COMMON, MODELS, console
 from benchmarks.inputs import Inputs, Needs, parser_of, run
 from benchmarks.plans.made import BITS, layer_sizes, least_squares_plan, random_plan
 from benchmarks.rows import RESULTS, row_of
-from sottovoce.models.checkpoint import load_checkpoint
-from sottovoce.recipe import Recipe, read_recipe
-from sottovoce.search.allocation import best_choice
+from sottovoce.config.recipe import Recipe, read_recipe
+from sottovoce.loading import load_checkpoint
 from sottovoce.search.joint import JointObjective
 from sottovoce.search.supernet import PLAN
+from sottovoce.sensitivity.allocation import best_allocation
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.training.batch import TrainingSpeech
-from sottovoce.training.loop import Update, make_update, optimizer_of
+from sottovoce.training.loop import Update, build_optimizer, make_update
 from sottovoce.training.losses import kl_divergence
 from sottovoce.training.teacher import CachedTeacher
 
@@ -77,7 +77,7 @@ def measure(inputs: Inputs) -> None:
     }
     plans["least squared weight error"] = least_squares_plan(inputs.checkpoint, base)
     scores = np.stack([-measured, 0 * measured, 0 * measured], 1)
-    plans["best for the measured costs"] = best_choice(
+    plans["best for the measured costs"] = best_allocation(
         scores, costs["sizes"], base.widths, BITS
     ).bits
     for name, plan in plans.items():
@@ -96,7 +96,7 @@ def _objective(inputs: Inputs, recipe: Recipe) -> tuple[JointObjective, Training
 def _searched(inputs: Inputs, recipe: Recipe, updates: int) -> dict[str, Any]:
     objective, speech = _objective(inputs, recipe)
     groups = objective.parameter_groups()
-    optimizer = optimizer_of(groups)
+    optimizer = build_optimizer(groups)
     batches = speech.batches(recipe, 0)
     for index in range(updates):
         update = Update(index, 2 * updates)

@@ -33,7 +33,7 @@ def page() -> str:
         [
             *standing(row),
             str(len(row["float_inputs"])) if "float_inputs" in row else "",
-            str(row.get("rounded_attentions", "")),
+            str(row.get("quantized_attentions", "")),
             "" if row["cpu_minutes"] is None else f"{row['cpu_minutes']:.1f}",
         ]
         for row in rows

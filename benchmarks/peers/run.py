@@ -25,11 +25,11 @@ from benchmarks.calibration import calibration_manifest
 from benchmarks.compressing import MODELS, console
 from benchmarks.inputs import Inputs, Needs, parser_of, run
 from benchmarks.rows import RESULTS, row_of
-from sottovoce.models.checkpoint import load, load_checkpoint
+from sottovoce.commands.quantize import quantize
+from sottovoce.commands.scored_systems import evaluate_recogniser
+from sottovoce.config.post_training import PostTraining
+from sottovoce.loading import load, load_checkpoint
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.pipelines.measured import scored
-from sottovoce.pipelines.posttraining import quantize
-from sottovoce.posttraining.dials import PostTraining
 from sottovoce.runtime.recognition import references
 from sottovoce.scoring import Score, Transcripts, matched_pairs, score
 from sottovoce.speech.batching import evaluation_order
@@ -73,7 +73,7 @@ class Against:
     @cached_property
     def before(self) -> Score:
         """The checkpoint's."""
-        return scored(load_checkpoint(self.checkpoint), self.corpus, "input", console)
+        return evaluate_recogniser(load_checkpoint(self.checkpoint), self.corpus, "input", console)
 
     def __call__(self, recognise: Callable[[], Score], stored: int) -> Mapping[str, Any]:
         own = recognise()
@@ -127,7 +127,7 @@ def _ours(inputs: Inputs, bits: float) -> Made:
         )
     recogniser, corpus = load(out), read_corpus(inputs.dev)
     stored = (out / "model.safetensors").stat().st_size
-    return lambda: scored(recogniser, corpus, "ours", console), stored
+    return lambda: evaluate_recogniser(recogniser, corpus, "ours", console), stored
 
 
 def _in_torch(inputs: Inputs, change: Callable[[Any], None]) -> Made:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sottovoce.models.checkpoint import load_checkpoint
-from sottovoce.plan import Plan
-from sottovoce.quantizers.ranges import initial_affine, rounding_error
-from sottovoce.recipe import Recipe
-from sottovoce.search.allocation import best_choice
+from sottovoce.config.recipe import Recipe
+from sottovoce.loading import load_checkpoint
+from sottovoce.quantization.plan import Plan
+from sottovoce.quantization.ranges import initial_affine, rounding_error
+from sottovoce.sensitivity.allocation import best_allocation
 
 BITS = 3.0
 """The budget of every plan, bits a weight."""
@@ -26,7 +26,7 @@ def random_plan(checkpoint: Path, recipe: Recipe, seed: int) -> tuple[float, ...
     """A plan within the budget, whatever the layers hold."""
     sizes = list(layer_sizes(checkpoint).values())
     scores = np.random.default_rng(seed).standard_normal((len(sizes), len(recipe.widths)))
-    return best_choice(scores, sizes, recipe.widths, BITS).bits
+    return best_allocation(scores, sizes, recipe.widths, BITS).bits
 
 
 def least_squares_plan(checkpoint: Path, recipe: Recipe) -> tuple[float, ...]:
@@ -41,7 +41,7 @@ def least_squares_plan(checkpoint: Path, recipe: Recipe) -> tuple[float, ...]:
             errors.append(rounding_error(weight, quantizer, affine, "mse").sum().item())
         scores.append([-error for error in errors])
     sizes = list(layer_sizes(checkpoint).values())
-    return best_choice(np.array(scores), sizes, recipe.widths, BITS).bits
+    return best_allocation(np.array(scores), sizes, recipe.widths, BITS).bits
 
 
 def plan_of(checkpoint: Path, recipe: Recipe, bits: Sequence[float]) -> Plan:

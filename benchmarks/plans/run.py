@@ -15,8 +15,8 @@ from benchmarks.compressing import COMMON, compressed, key_of
 from benchmarks.inputs import Inputs, Needs, parser_of, run
 from benchmarks.plans.made import BITS, least_squares_plan, plan_of, random_plan
 from benchmarks.rows import RESULTS, Row, row_of
-from sottovoce.plan import Plan
-from sottovoce.recipe import Recipe, read_recipe
+from sottovoce.config.recipe import Recipe, read_recipe
+from sottovoce.quantization.plan import Plan
 
 NEEDS = Needs(hours=1, data=True)
 ROWS = RESULTS / "plans.json"

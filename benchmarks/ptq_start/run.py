@@ -21,13 +21,13 @@ from benchmarks.compressing import COMMON, MODELS, console
 from benchmarks.inputs import Inputs, Needs, parser_of, run
 from benchmarks.rows import RESULTS, row_of
 from sottovoce.artifact.packed_model import packed_layers
-from sottovoce.models.checkpoint import load, load_checkpoint
-from sottovoce.pipelines.joint import compress
-from sottovoce.pipelines.posttraining import quantize
-from sottovoce.plan import Plan
-from sottovoce.posttraining.dials import PostTraining
-from sottovoce.recipe import read_recipe
-from sottovoce.report.record import RunRecord
+from sottovoce.commands.compress import compress
+from sottovoce.commands.quantize import quantize
+from sottovoce.config.post_training import PostTraining
+from sottovoce.config.recipe import read_recipe
+from sottovoce.loading import load, load_checkpoint
+from sottovoce.quantization.plan import Plan
+from sottovoce.record import RunRecord
 from sottovoce.training.run import unfinished
 
 NEEDS = Needs(hours=0.5, data=True)

@@ -5,7 +5,7 @@
 quantizes random weights of the wav2vec2-base shape (`Wav2Vec2Config()`: 94 million parameters) with
 128 utterances of 2 to 20 s of noise as calibration speech, on two threads, by each method. A random
 recogniser says nothing that quantizing could change, so that no layer is sensitive; with
-`--worst-case` every layer is, all that `sottovoce/posttraining/effort.py` allows is spent, and the
+`--worst-case` every layer is, all that `sottovoce/ptq/effort.py` allows is spent, and the
 row says so. Measured on one short utterance, for speech to measure on is not part of quantizing.
 The bar is 10 minutes, in the worst case too.
 
@@ -41,10 +41,10 @@ from transformers import (
 
 from benchmarks.inputs import Needs, parser_of, run
 from benchmarks.rows import RESULTS, row_of
-from sottovoce.pipelines.posttraining import quantize
-from sottovoce.posttraining import stablequant
-from sottovoce.posttraining.dials import PostTraining
-from sottovoce.posttraining.sweep import Change
+from sottovoce.commands.quantize import quantize
+from sottovoce.config.post_training import PostTraining
+from sottovoce.ptq import stablequant
+from sottovoce.ptq.sweep import Change
 
 NEEDS = Needs(hours=1.0)
 ROWS = RESULTS / "quantize_time.json"

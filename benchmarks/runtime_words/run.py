@@ -20,9 +20,9 @@ from benchmarks.calibration import calibration_manifest
 from benchmarks.compressing import MODELS, console
 from benchmarks.inputs import Inputs, Needs, parser_of, run
 from benchmarks.rows import RESULTS, row_of
+from sottovoce.commands.calibrate import calibrate
 from sottovoce.errors import InputError
-from sottovoce.models.checkpoint import load
-from sottovoce.pipelines.calibration import calibrate
+from sottovoce.loading import load
 from sottovoce.runtime.choices import TORCH
 from sottovoce.runtime.engine import Engine
 from sottovoce.runtime.engines import RUNTIMES, engine_of

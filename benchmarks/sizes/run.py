@@ -24,8 +24,8 @@ from benchmarks.compressing import (
 )
 from benchmarks.inputs import Inputs, Needs, parser_of, run
 from benchmarks.rows import RESULTS, row_of
-from sottovoce.pipelines.full_precision import finetune
-from sottovoce.recipe import Recipe, Training, read_recipe
+from sottovoce.commands.finetune import finetune
+from sottovoce.config.recipe import Recipe, Training, read_recipe
 from sottovoce.training.run import unfinished
 
 NEEDS = Needs(hours=3, data=True)

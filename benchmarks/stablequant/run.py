@@ -25,10 +25,10 @@ from benchmarks.inputs import Inputs, Needs, parser_of, run
 from benchmarks.peers.run import Against
 from benchmarks.rows import RESULTS, row_of
 from sottovoce.artifact.packed_model import packed_layers
-from sottovoce.models.checkpoint import load
-from sottovoce.pipelines.measured import scored
-from sottovoce.pipelines.posttraining import quantize
-from sottovoce.posttraining.dials import PostTraining
+from sottovoce.commands.quantize import quantize
+from sottovoce.commands.scored_systems import evaluate_recogniser
+from sottovoce.config.post_training import PostTraining
+from sottovoce.loading import load
 from sottovoce.runtime.engines import RUNTIMES, engine_of
 from sottovoce.runtime.recognition import recognise
 from sottovoce.speech.corpora import read_corpus
@@ -75,7 +75,7 @@ def measured(inputs: Inputs, against_input: Against, method: str) -> Mapping[str
         for name, layer in packed_layers(recogniser.model).items()
         if not layer.precision.input_bits
     ]
-    row = against_input(lambda: scored(recogniser, corpus, "ours", console), stored)
+    row = against_input(lambda: evaluate_recogniser(recogniser, corpus, "ours", console), stored)
     return {
         **row,
         "cpu_minutes": minutes,

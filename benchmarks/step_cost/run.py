@@ -51,14 +51,14 @@ from benchmarks.random_speech import (
     whole_batch,
 )
 from benchmarks.rows import RESULTS, Row, machine, row_of
-from sottovoce.memory import memory_kept
+from sottovoce.config.recipe import Training, read_recipe
+from sottovoce.memory import keep_freed_memory
 from sottovoce.models.features import Features
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.recipe import Training, read_recipe
 from sottovoce.search.joint import JointObjective
 from sottovoce.training.batch import Batch
 from sottovoce.training.full_precision import FullPrecision
-from sottovoce.training.loop import Objective, Update, make_update, optimizer_of
+from sottovoce.training.loop import Objective, Update, build_optimizer, make_update
 from sottovoce.training.teacher import CachedTeacher
 
 NEEDS = Needs(hours=0.5)
@@ -129,7 +129,7 @@ class Trainee:
             self.recipe = recipe
             self.objective = JointObjective(recogniser, recipe, accelerator, teacher)
         self.groups = self.objective.parameter_groups()
-        self.optimizer = optimizer_of(self.groups)
+        self.optimizer = build_optimizer(self.groups)
 
     @contextmanager
     def awake(self) -> Iterator[None]:
@@ -165,7 +165,7 @@ def peak_bytes(method: Method, shape: Shape, mixed_precision: str) -> int:
     A process starts with its parent's largest size on record (Linux carries it over `exec`): the
     parent must be small.
     """
-    with memory_kept(), TemporaryDirectory() as folder:
+    with keep_freed_memory(), TemporaryDirectory() as folder:
         trainee = Trainee(method, shape, mixed_precision, Path(folder) / "own")
         with trainee.awake():
             trainee.update(1)
@@ -262,7 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         for one in METHODS
     }
-    with memory_kept(), TemporaryDirectory() as folder:
+    with keep_freed_memory(), TemporaryDirectory() as folder:
         trainees = cache(partial(all_trainees, shape, mixed_precision, Path(folder)))
         rounds = [
             row({"measured": "round", "round": index}, partial(one_round, trainees, index))

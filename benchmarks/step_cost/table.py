@@ -5,7 +5,7 @@ from statistics import median
 from benchmarks.cells import NOT_MEASURED, table
 from benchmarks.rows import RESULTS, read_rows
 from benchmarks.step_cost.run import METHODS, MOST_MEMORY
-from sottovoce.wording import counted
+from sottovoce.wording import plural
 
 _TIME_BARS = {one.name: str(one.most_time) for one in METHODS if one.recipe}
 
@@ -55,7 +55,7 @@ def page() -> str:
     headings = ["method", "s", "times full precision", "bar", "peak GB", "times", "bar", "parts, s"]
     machine = rows[0]["machine"]
     about = (
-        f"{counted(len(rounds), 'round')}, each begun with another method; {machine['processor']}, "
-        f"{counted(machine['threads'], 'thread')}."
+        f"{plural(len(rounds), 'round')}, each begun with another method; {machine['processor']}, "
+        f"{plural(machine['threads'], 'thread')}."
     )
     return f"{title}\n\n{about}\n\n{table(headings, lines)}"

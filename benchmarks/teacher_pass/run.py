@@ -21,12 +21,12 @@ from accelerate import Accelerator
 from benchmarks.compressing import console
 from benchmarks.inputs import Inputs, Needs, parser_of, run
 from benchmarks.rows import RESULTS, machine, row_of
-from sottovoce.models.checkpoint import load_checkpoint
-from sottovoce.recipe import Recipe, read_recipe
+from sottovoce.config.recipe import Recipe, read_recipe
+from sottovoce.loading import load_checkpoint
 from sottovoce.search.joint import JointObjective
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.training.batch import TrainingSpeech
-from sottovoce.training.loop import Update, make_update, optimizer_of
+from sottovoce.training.loop import Update, build_optimizer, make_update
 from sottovoce.training.teacher import CachedTeacher
 
 NEEDS = Needs(hours=0.25, data=True)
@@ -66,7 +66,7 @@ def _update(inputs: Inputs) -> dict[str, Any]:
     recipe: Recipe = RECIPE.replaced({"candidates": (3,), "bits": 3})
     objective = JointObjective(recogniser, recipe, Accelerator(cpu=True))
     groups = objective.parameter_groups()
-    optimizer = optimizer_of(groups)
+    optimizer = build_optimizer(groups)
     batches = speech.batches(recipe, 0)
 
     def updates(first: int) -> None:

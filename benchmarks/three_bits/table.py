@@ -9,7 +9,7 @@ from benchmarks.rows import RESULTS, read_rows
 from benchmarks.three_bits.run import HUBERT, LONGER, MAIN, RATES, TABLES, WAVLM
 from sottovoce.reproduction.results import Result
 from sottovoce.reproduction.table import INPUT
-from sottovoce.wording import counted
+from sottovoce.wording import plural
 
 _SEEDS = ("", *(f"-seed-{seed}" for seed in range(1, 6)))
 
@@ -46,7 +46,7 @@ def answer() -> str:
 
     def mean(name: str, table: Mapping[str, Result]) -> str:
         runs = _seeds_of(name, table)
-        return f"{percent(fmean(one.wer['dev'] for one in runs))} ({counted(len(runs), 'run')})"
+        return f"{percent(fmean(one.wer['dev'] for one in runs))} ({plural(len(runs), 'run')})"
 
     return (
         f"ours {mean('default-3', rates)}, uniform {mean('uniform-3-rate-5e-5', rates)}, xu2025's "

@@ -19,7 +19,7 @@ from transformers.models.hubert.modeling_hubert import HubertAttention
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Attention
 
 from sottovoce.errors import InputError
-from sottovoce.quantizers.activations import fake_quantize_inputs
+from sottovoce.quantization.activations import fake_quantize_inputs
 
 OPERANDS = ("queries", "keys", "values")
 MIDDLE = 128
@@ -36,11 +36,11 @@ class Rounds(Protocol):
     def rounded(self, operand: int, values: Tensor) -> Tensor:
         """Values of any shape, by the index of one of `OPERANDS`."""
 
-    def rounded_probabilities(self, values: Tensor) -> Tensor:
+    def quantize_probabilities(self, values: Tensor) -> Tensor:
         """Of any shape."""
 
 
-class RoundedOperands(nn.Module):
+class QuantizedAttention(nn.Module):
     """The 8-bit ranges of an attention's operands; a child of the attention that it belongs to.
 
     Attributes:
@@ -63,12 +63,12 @@ class RoundedOperands(nn.Module):
         """Values of any shape, by the index of one of `OPERANDS`."""
         return fake_quantize_inputs(values, self.scale[operand : operand + 1], MIDDLE)
 
-    def rounded_probabilities(self, values: Tensor) -> Tensor:
+    def quantize_probabilities(self, values: Tensor) -> Tensor:
         """Of any shape."""
         scale = torch.tensor([PROBABILITY_SCALE], dtype=torch.float32, device=values.device)
         return fake_quantize_inputs(values, scale, 0)
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "RoundedOperands":
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "QuantizedAttention":
         exact = self.scale
         super()._apply(fn, recurse)
         if self.scale.dtype != exact.dtype:
@@ -76,22 +76,22 @@ class RoundedOperands(nn.Module):
         return self
 
 
-def operands_of(attention: nn.Module) -> Any:
+def attention_quantizer_of(attention: nn.Module) -> Any:
     """What rounds the operands of an attention; None where its products are in floating point."""
     return getattr(attention, _CHILD, None)
 
 
-def rounded_attentions(model: nn.Module) -> dict[str, RoundedOperands]:
+def quantized_attentions(model: nn.Module) -> dict[str, QuantizedAttention]:
     """Attention name -> its operands, in the model's order."""
     suffix = f".{_CHILD}"
     return {
         name.removesuffix(suffix): one
         for name, one in model.named_modules()
-        if isinstance(one, RoundedOperands)
+        if isinstance(one, QuantizedAttention)
     }
 
 
-def plain_attentions(model: nn.Module) -> list[str]:
+def quantizable_attentions(model: nn.Module) -> list[str]:
     """Names of the attentions whose products can have 8-bit operands, input to output.
 
     Others add positions to their scores in ways of their own.
@@ -103,7 +103,7 @@ def plain_attentions(model: nn.Module) -> list[str]:
     ]
 
 
-def round_operands(model: PreTrainedModel, attentions: Iterable[str]) -> None:
+def quantize_attention(model: PreTrainedModel, attentions: Iterable[str]) -> None:
     """Give attentions operands that are rounded, their ranges not known yet.
 
     Raises:
@@ -112,18 +112,20 @@ def round_operands(model: PreTrainedModel, attentions: Iterable[str]) -> None:
     names = list(attentions)
     if not names:
         return
-    able = plain_attentions(model)
+    able = quantizable_attentions(model)
     for name in names:
         if name not in able:
             raise InputError(
                 f"attention {name!r} is none of a {type(model).__name__} that can have 8-bit "
                 f"operands, which are {', '.join(able) or 'none'}"
             )
-        set_operands(model.get_submodule(name), RoundedOperands(next(model.parameters()).device))
+        set_attention_quantizer(
+            model.get_submodule(name), QuantizedAttention(next(model.parameters()).device)
+        )
     model.set_attn_implementation(_IMPLEMENTATION)
 
 
-def set_operands(attention: nn.Module, operands: nn.Module | None) -> None:
+def set_attention_quantizer(attention: nn.Module, operands: nn.Module | None) -> None:
     """Give an attention what rounds its operands, or None."""
     if operands is None:
         attention._modules.pop(_CHILD, None)
@@ -131,29 +133,30 @@ def set_operands(attention: nn.Module, operands: nn.Module | None) -> None:
         attention.add_module(_CHILD, operands)
 
 
-def attend_rounded(
+def attend_quantized(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    heard: Tensor | None,
+    attention_mask: Tensor | None,
     scaling: float,
     operands: Rounds,
 ) -> Tensor:
     """[utterances, heads, frames, width] each -> [utterances, frames, heads, width].
 
     Args:
-        heard: bool [utterances, 1, frames, frames], which key each query may hear, the same ones
+        attention_mask: bool [utterances, 1, frames, frames], which key each query may hear, the
+        same ones
             for all queries of an utterance; None: all.
     """
     query, key = (operands.rounded(index, one) for index, one in enumerate((query, key)))
     scores = query @ key.transpose(2, 3) * scaling
-    if heard is None:
+    if attention_mask is None:
         mean = value.mean(2, keepdim=True)
     else:
-        scores = scores.masked_fill(~heard, -torch.inf)
-        counted = heard[:, :, :1].transpose(2, 3).to(value.dtype)
+        scores = scores.masked_fill(~attention_mask, -torch.inf)
+        counted = attention_mask[:, :, :1].transpose(2, 3).to(value.dtype)
         mean = (value * (counted / counted.sum(2, keepdim=True))).sum(2, keepdim=True)
-    probabilities = operands.rounded_probabilities(torch.softmax(scores, dim=3))
+    probabilities = operands.quantize_probabilities(torch.softmax(scores, dim=3))
     return (probabilities @ operands.rounded(2, value - mean) + mean).transpose(1, 2)
 
 
@@ -166,12 +169,12 @@ def _attend(
     scaling: float,
     **others: Any,
 ) -> tuple[Tensor, None]:
-    operands = operands_of(module)
+    operands = attention_quantizer_of(module)
     if operands is None:
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **others
         )
-    return attend_rounded(query, key, value, attention_mask, scaling, operands), None
+    return attend_quantized(query, key, value, attention_mask, scaling, operands), None
 
 
 AttentionInterface.register(_IMPLEMENTATION, _attend)

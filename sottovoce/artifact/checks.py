@@ -8,12 +8,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from sottovoce.artifact.attention import RoundedOperands
+from sottovoce.artifact.attention import QuantizedAttention
 from sottovoce.artifact.format import METADATA, STORED_TYPES
 from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.errors import InputError
-from sottovoce.quantizers.activations import is_code
+from sottovoce.quantization.activations import is_code
 
 Entry = tuple[str, tuple[int, ...]]
 """A tensor's type by its safetensors name, and its shape."""
@@ -65,7 +65,7 @@ def check_codes(layers: Mapping[str, PackedLayer]) -> None:
             )
 
 
-def check_operands(attentions: Mapping[str, RoundedOperands]) -> None:
+def check_attention_scales(attentions: Mapping[str, QuantizedAttention]) -> None:
     """Raises:
     InputError: a scale of an attention's operands is not positive; it is named.
     """

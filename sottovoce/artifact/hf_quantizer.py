@@ -25,18 +25,18 @@ from transformers.quantizers.auto import (
 from transformers.quantizers.base import HfQuantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
-from sottovoce.artifact.attention import round_operands, rounded_attentions
+from sottovoce.artifact.attention import quantize_attention, quantized_attentions
 from sottovoce.artifact.checks import (
+    check_attention_scales,
     check_codes,
     check_finite,
     check_header,
-    check_operands,
     check_storable,
 )
 from sottovoce.artifact.format import METHOD, VERSION
 from sottovoce.artifact.packed_model import packed_layers, replace_layers
 from sottovoce.errors import InputError
-from sottovoce.plan import Plan
+from sottovoce.quantization.plan import Plan
 
 # A reloaded module registers its new classes; `transformers` refuses a name it has.
 AUTO_QUANTIZATION_CONFIG_MAPPING.pop(METHOD, None)
@@ -103,14 +103,14 @@ class SottovoceQuantizer(HfQuantizer):
         **_: Any,
     ) -> None:
         replace_layers(model, Plan.from_json(self.quantization_config.plan))
-        round_operands(model, getattr(self.quantization_config, "attention", ()))
+        quantize_attention(model, getattr(self.quantization_config, "attention", ()))
         if checkpoint_files is not None:
             check_header(checkpoint_files, model)
 
     def _process_model_after_weight_loading(self, model: PreTrainedModel, **_: Any) -> None:
         check_finite(model.state_dict())
         check_codes(packed_layers(model))
-        check_operands(rounded_attentions(model))
+        check_attention_scales(quantized_attentions(model))
         # transformers 5.0 would save under the names of older checkpoints; `check_header` has seen
         # that nothing was renamed on the way in.
         model._weight_conversions = []  # type: ignore[assignment]

@@ -13,11 +13,11 @@ from transformers.models.parakeet import modeling_parakeet
 
 from sottovoce.artifact.packing import pack, unpack
 from sottovoce.errors import InputError
-from sottovoce.plan import INPUT_BITS, Precision, Shape, packed_columns
-from sottovoce.quantizers.activations import Range, fake_quantize_inputs
-from sottovoce.quantizers.affine import Affine
-from sottovoce.quantizers.grids import Grid
-from sottovoce.quantizers.quantizer import Quantizer
+from sottovoce.quantization.activations import Range, fake_quantize_inputs
+from sottovoce.quantization.affine import Affine
+from sottovoce.quantization.grids import Grid
+from sottovoce.quantization.plan import INPUT_BITS, Precision, Shape, packed_columns
+from sottovoce.quantization.quantizer import Quantizer
 
 Convolution = nn.Conv1d | nn.Conv2d
 

@@ -4,7 +4,7 @@ from torch import nn
 
 from sottovoce.artifact.packed_layers import PackedLayer, empty_packed
 from sottovoce.errors import InputError
-from sottovoce.plan import Plan
+from sottovoce.quantization.plan import Plan
 
 
 def packed_layers(model: nn.Module) -> dict[str, PackedLayer]:

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from sottovoce.plan import TERNARY_BITS, packed_columns
+from sottovoce.quantization.plan import TERNARY_BITS, packed_columns
 
 PLACES = (1, 3, 9, 27, 81)
 """What the digits of a byte of ternary codes count."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from sottovoce.artifact.attention import rounded_attentions
+from sottovoce.artifact.attention import quantized_attentions
 from sottovoce.artifact.format import WEIGHTS
 from sottovoce.artifact.packed_model import packed_layers
 
@@ -18,7 +18,7 @@ def float_bytes(model: nn.Module) -> int:
     for layer in packed_layers(model).values():
         numbers += prod(layer.weight_shape)
         numbers -= sum(tensor.numel() for tensor in layer.buffers())
-    numbers -= sum(one.scale.numel() for one in rounded_attentions(model).values())
+    numbers -= sum(one.scale.numel() for one in quantized_attentions(model).values())
     return FLOAT_BYTES * numbers
 
 

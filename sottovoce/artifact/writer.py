@@ -8,15 +8,15 @@ from safetensors.torch import save
 from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
 
-from sottovoce.artifact.attention import rounded_attentions
-from sottovoce.artifact.checks import check_codes, check_operands, check_storable
+from sottovoce.artifact.attention import quantized_attentions
+from sottovoce.artifact.checks import check_attention_scales, check_codes, check_storable
 from sottovoce.artifact.format import METADATA, WEIGHTS
 from sottovoce.artifact.hf_quantizer import SottovoceConfig
 from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packed_model import plan_of, planned_layers
 from sottovoce.errors import InputError
 from sottovoce.files import new_folder
-from sottovoce.plan import Plan
+from sottovoce.quantization.plan import Plan
 
 
 def write_artifact(
@@ -69,7 +69,7 @@ def rewrite_artifact(folder: Path, model: PreTrainedModel, processor: ProcessorM
 
 
 def _quantization(model: PreTrainedModel, plan: Plan) -> SottovoceConfig:
-    return SottovoceConfig(plan.to_json(), attention=list(rounded_attentions(model)))
+    return SottovoceConfig(plan.to_json(), attention=list(quantized_attentions(model)))
 
 
 def packed_state(
@@ -102,5 +102,5 @@ def packed_state(
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     check_storable(state, packed)
     check_codes(packed)
-    check_operands(rounded_attentions(model))
+    check_attention_scales(quantized_attentions(model))
     return state

@@ -84,9 +84,9 @@ def run() -> None:
         app()
     except SystemExit as ended:
         if not ended.code and "torch" in sys.modules:
-            from sottovoce.training.processes import part
+            from sottovoce.training.distributed import leave_process_group
 
-            part()
+            leave_process_group()
         raise
     except InputError as error:
         sys.exit(_failed(f"error: {error}"))

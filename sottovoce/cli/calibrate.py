@@ -7,9 +7,9 @@ import typer
 
 from sottovoce.cli.arguments import CORPUS, FloatAttention, Out, Resume, SkipBroken
 from sottovoce.cli.checks import check_places
+from sottovoce.config.post_training import CALIBRATION_MINUTES_HELP
 from sottovoce.errors import InputError
-from sottovoce.posttraining.dials import CALIBRATION_MINUTES_HELP
-from sottovoce.quantizers.rules import INPUT_RANGES
+from sottovoce.quantization.rules import INPUT_RANGES
 
 
 def calibrate(
@@ -52,7 +52,7 @@ def calibrate(
     check_places(models=(model, baseline), speech=(calibration, dev), out=out)
     from sottovoce.cli.loading import quiet_console
     from sottovoce.cli.summary import print_summary
-    from sottovoce.pipelines.calibration import calibrate as run
+    from sottovoce.commands.calibrate import calibrate as run
     from sottovoce.speech.corpus import Speech
 
     record = run(

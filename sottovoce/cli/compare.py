@@ -9,7 +9,7 @@ from sottovoce.cli.arguments import CORPUS, Runtime, SkipBroken
 from sottovoce.cli.checks import check_places
 from sottovoce.cli.printing import Console
 from sottovoce.runtime.choices import check_runtime
-from sottovoce.wording import counted
+from sottovoce.wording import plural
 
 
 def compare(
@@ -34,14 +34,14 @@ def compare(
     check_runtime(runtime)
     check_places(models=(a, b), speech=(data,))
     from sottovoce.cli.loading import quiet_console
-    from sottovoce.pipelines.comparing import compare_systems
+    from sottovoce.commands.compare import compare_systems
     from sottovoce.speech.corpus import Speech
 
     result = compare_systems(a, b, Speech(data, skip_broken), quiet_console(), runtime=runtime)
     shown = Console(soft_wrap=True)
     shown.print(
         f"{result.test}: Z = {result.z:.3f}, p = {result.p:.3f}, "
-        f"{counted(result.segments, 'segment')}, {result.errors_a:,} against "
-        f"{counted(result.errors_b, 'error')} in {counted(result.words, 'word')}"
+        f"{plural(result.segments, 'segment')}, {result.errors_a:,} against "
+        f"{plural(result.errors_b, 'error')} in {plural(result.words, 'word')}"
     )
     shown.print(result.sentence)

@@ -8,13 +8,13 @@ import typer
 
 from sottovoce.cli.arguments import Checkpoint, Dev, Out, Resume, SkipBroken, TrainOrAudio
 from sottovoce.cli.checks import check_places
-from sottovoce.cli.dials import with_dials
+from sottovoce.cli.options import add_options
+from sottovoce.commands.criterion import LosslessCriterion
+from sottovoce.config.recipe import Recipe, read_recipe
 from sottovoce.errors import InputError
-from sottovoce.pipelines.question import Question
-from sottovoce.recipe import Recipe, read_recipe
 
 
-@with_dials(Recipe)
+@add_options(Recipe)
 def compress(
     checkpoint: Checkpoint,
     train: TrainOrAudio,
@@ -76,13 +76,13 @@ def compress(
                 f"--lossless searches for the size that --{sized[0]} sets: leave out one of them"
             )
         dials |= {"bits": None, "eta": None}
-    settings, question = read_recipe(recipe).replaced(dials), Question(**asked)
+    settings, question = read_recipe(recipe).replaced(dials), LosslessCriterion(**asked)
     check_places(models=(checkpoint, baseline), speech=(train, dev), out=out)
 
     from sottovoce.cli.loading import quiet_console
     from sottovoce.cli.summary import print_summary
-    from sottovoce.pipelines.joint import compress as compress_to_size
-    from sottovoce.pipelines.lossless import compress_lossless
+    from sottovoce.commands.compress import compress as compress_to_size
+    from sottovoce.commands.lossless import compress_lossless
     from sottovoce.speech.corpus import Speech
 
     run = partial(compress_lossless, question=question) if lossless else compress_to_size

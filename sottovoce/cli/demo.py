@@ -7,7 +7,7 @@ import typer
 
 from sottovoce.cli.arguments import Out
 from sottovoce.cli.checks import check_places
-from sottovoce.recipe import Recipe
+from sottovoce.config.recipe import Recipe
 
 
 def demo(

@@ -31,7 +31,7 @@ def evaluate(
     if out is not None:
         refuse_unwritable(out)
     from sottovoce.cli.loading import quiet_console
-    from sottovoce.pipelines.evaluating import evaluate as run
+    from sottovoce.commands.evaluate import evaluate as run
     from sottovoce.speech.corpus import Speech
 
     found = run(model, Speech(data, skip_broken), quiet_console(), runtime=runtime)

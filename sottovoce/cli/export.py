@@ -9,7 +9,7 @@ from sottovoce.cli.arguments import CORPUS, Out
 from sottovoce.cli.checks import check_places
 from sottovoce.cli.printing import say
 from sottovoce.exporters.targets import check_target
-from sottovoce.wording import counted
+from sottovoce.wording import plural
 
 
 def export(
@@ -42,7 +42,7 @@ def export(
     check_target(to)
     check_places(models=(model,), speech=(check,), out=out)
     from sottovoce.cli.loading import quiet_console
-    from sottovoce.pipelines.exporting import export as run
+    from sottovoce.commands.export import export as run
 
     done = run(model, to, out, check=check, console=quiet_console())
     say(f"written: {out}, {done.bytes / 1e6:.2f} MB")
@@ -51,7 +51,7 @@ def export(
     say(f"logits differ from PyTorch's by {done.difference:.1e} of their size (on noise)")
     if done.differing is not None:
         same = done.utterances - len(done.differing)
-        say(f"texts: the same in {same} of {counted(done.utterances, 'utterance')}")
+        say(f"texts: the same in {same} of {plural(done.utterances, 'utterance')}")
         for name, before, after in done.differing:
             for line in (f"  {name}", f"    PyTorch: {before}", f"    {to}: {after}"):
                 say(line)

@@ -4,12 +4,12 @@ from typing import Any
 
 from sottovoce.cli.arguments import Checkpoint, Dev, Out, Resume, SkipBroken, Train
 from sottovoce.cli.checks import check_places
-from sottovoce.cli.dials import with_dials
+from sottovoce.cli.options import add_options
 from sottovoce.cli.printing import say
-from sottovoce.recipe import Training
+from sottovoce.config.recipe import Training
 
 
-@with_dials(Training)
+@add_options(Training)
 def finetune(
     checkpoint: Checkpoint,
     train: Train,
@@ -19,7 +19,7 @@ def finetune(
     resume: Resume = False,
     **dials: Any,
 ) -> None:
-    """Fine-tune in full precision: makes a start point, or the baseline U1.
+    """Fine-tune in full precision: makes a start point, or a baseline to compare with.
 
     A checkpoint without a CTC head (such as hubert-large-ll60k) gets one, over the characters of
     the training transcripts.
@@ -30,7 +30,7 @@ def finetune(
     recipe = Training().replaced(dials)
     check_places(models=(checkpoint,), speech=(train, dev), out=out)
     from sottovoce.cli.loading import quiet_console
-    from sottovoce.pipelines.full_precision import finetune as run
+    from sottovoce.commands.finetune import finetune as run
     from sottovoce.speech.corpus import Speech
 
     measured = run(

@@ -19,14 +19,14 @@ def inspect(
     Example: sottovoce inspect small
     """
     refuse_missing(folder)
-    from sottovoce.artifact.attention import rounded_attentions
+    from sottovoce.artifact.attention import quantized_attentions
     from sottovoce.artifact.packed_model import plan_of
     from sottovoce.artifact.sizing import artifact_bytes, float_bytes
     from sottovoce.cli.loading import quiet_console
+    from sottovoce.commands.float_inputs import attention_note
+    from sottovoce.commands.scored_systems import cnn_rows, layer_rows
     from sottovoce.errors import InputError
-    from sottovoce.models.checkpoint import is_artifact, load, refuse_export, refuse_file
-    from sottovoce.pipelines.float_inputs import note_on_attention
-    from sottovoce.pipelines.measured import cnn_rows, layer_rows
+    from sottovoce.loading import is_artifact, load, refuse_export, refuse_file
     from sottovoce.report import numbers
     from sottovoce.report.tables import plan_table
 
@@ -41,8 +41,10 @@ def inspect(
     console = Console()
     rows = (*layer_rows(recogniser, plan, shapes), *cnn_rows(recogniser, plan))
     console.print(plan_table(rows))
-    attention = note_on_attention(recogniser)
-    if attention and (any(row.input_bits for row in rows) or rounded_attentions(recogniser.model)):
+    attention = attention_note(recogniser)
+    if attention and (
+        any(row.input_bits for row in rows) or quantized_attentions(recogniser.model)
+    ):
         console.print(attention)
     console.print(
         f"encoder: {plan.nominal_bits(shapes):.2f} nominal bits, "

@@ -7,11 +7,11 @@ import typer
 
 from sottovoce.cli.arguments import CORPUS, Checkpoint, Out, Resume, SkipBroken
 from sottovoce.cli.checks import check_places
-from sottovoce.cli.dials import with_dials
-from sottovoce.posttraining.dials import PostTraining
+from sottovoce.cli.options import add_options
+from sottovoce.config.post_training import PostTraining
 
 
-@with_dials(PostTraining)
+@add_options(PostTraining)
 def quantize(
     checkpoint: Checkpoint,
     calibration: Annotated[
@@ -45,7 +45,7 @@ def quantize(
     check_places(models=(checkpoint, baseline), speech=(calibration, dev), out=out)
     from sottovoce.cli.loading import quiet_console
     from sottovoce.cli.summary import print_summary
-    from sottovoce.pipelines.posttraining import quantize as run
+    from sottovoce.commands.quantize import quantize as run
     from sottovoce.speech.corpus import Speech
 
     record = run(

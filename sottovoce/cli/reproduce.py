@@ -8,15 +8,15 @@ import typer
 
 from sottovoce.cli.arguments import CORPUS, Train
 from sottovoce.cli.checks import check_places
-from sottovoce.cli.dials import with_dials
+from sottovoce.cli.options import add_options
 from sottovoce.cli.printing import say
+from sottovoce.config.recipe import Training
 from sottovoce.errors import InputError
 from sottovoce.files import refuse_unwritable
-from sottovoce.recipe import Training
 from sottovoce.reproduction.table import read_table
 
 
-@with_dials(Training)
+@add_options(Training)
 def reproduce(
     table: Annotated[
         str,

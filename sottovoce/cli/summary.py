@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from sottovoce.cli.printing import Console
+from sottovoce.record import RunRecord
 from sottovoce.report import numbers
-from sottovoce.report.record import RunRecord
 from sottovoce.report.tables import summary_table, tried_table
 
 

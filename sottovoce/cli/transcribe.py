@@ -53,7 +53,7 @@ def transcribe(
     if not there:
         raise typer.Exit(2)
     from sottovoce.cli.loading import quiet_console
-    from sottovoce.pipelines.evaluating import transcribe as run
+    from sottovoce.commands.evaluate import transcribe as run
 
     texts = run(
         model,

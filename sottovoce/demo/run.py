@@ -4,12 +4,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sottovoce.commands.compress import compress
+from sottovoce.config.recipe import Recipe
 from sottovoce.demo.corpus import speak_corpus
 from sottovoce.demo.tiny import trained_recogniser
 from sottovoce.errors import InputError
-from sottovoce.pipelines.joint import compress
-from sottovoce.recipe import Recipe
-from sottovoce.report.record import RunRecord
+from sottovoce.record import RunRecord
 from sottovoce.training.run import unfinished
 
 SPEECH_HOURS = 1.0

@@ -14,11 +14,11 @@ from tempfile import TemporaryDirectory
 
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC, set_seed
 
+from sottovoce.commands.finetune import finetune
+from sottovoce.config.recipe import Training
 from sottovoce.demo.corpus import speak_corpus
 from sottovoce.models.families import family_of
 from sottovoce.models.processor import new_processor
-from sottovoce.pipelines.full_precision import finetune
-from sottovoce.recipe import Training
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.labels import new_vocabulary
 

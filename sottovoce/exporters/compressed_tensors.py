@@ -16,14 +16,14 @@ from compressed_tensors.compressors.pack_quantized.helpers import pack_to_int32
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from sottovoce.artifact.attention import rounded_attentions
+from sottovoce.artifact.attention import quantized_attentions
 from sottovoce.artifact.format import METADATA, WEIGHTS
 from sottovoce.artifact.packed_layers import PackedLayer, PackedLinear
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.errors import InputError
-from sottovoce.exporters.whole_numbers import WholeNumbers
+from sottovoce.graph.int8_weights import Int8Weights
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.wording import counted
+from sottovoce.wording import plural
 
 
 def write_compressed_tensors(recogniser: Recogniser, folder: Path) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ def write_compressed_tensors(recogniser: Recogniser, folder: Path) -> tuple[str,
                 f"layer {name!r} has 8-bit inputs, which this form of compressed-tensors has not; "
                 "export to onnx or openvino"
             )
-    for name in rounded_attentions(model):
+    for name in quantized_attentions(model):
         raise InputError(
             f"attention {name!r} has 8-bit operands, which compressed-tensors has not; export to "
             "onnx or openvino"
@@ -62,7 +62,7 @@ def write_compressed_tensors(recogniser: Recogniser, folder: Path) -> tuple[str,
                 f"layer {name!r} has rows of {layer.matrix_shape[1]} weights and a scale for every "
                 f"{layer.block}; compressed-tensors wants whole blocks"
             )
-    numbers = {name: WholeNumbers.of(name, layer) for name, layer in linear.items()}
+    numbers = {name: Int8Weights.of(name, layer) for name, layer in linear.items()}
     inside = tuple(f"{name}." for name in packed)
     state = {name: one for name, one in model.state_dict().items() if not name.startswith(inside)}
     with torch.device("meta"):
@@ -85,7 +85,7 @@ def write_compressed_tensors(recogniser: Recogniser, folder: Path) -> tuple[str,
     return _notes(packed, numbers)
 
 
-def _packed(name: str, layer: PackedLayer, whole: WholeNumbers) -> dict[str, Tensor]:
+def _packed(name: str, layer: PackedLayer, whole: Int8Weights) -> dict[str, Tensor]:
     codes = whole.signed(layer.unsigned_codes.cpu())
     rows = codes.shape[0]
     return {
@@ -108,7 +108,7 @@ def _floating(name: str, layer: PackedLayer, expected: Mapping[str, Tensor]) -> 
 
 
 def _described(
-    model: nn.Module, packed: Mapping[str, PackedLayer], numbers: Mapping[str, WholeNumbers]
+    model: nn.Module, packed: Mapping[str, PackedLayer], numbers: Mapping[str, Int8Weights]
 ) -> dict[str, Any]:
     """The `quantization_config`: a group of layers for each kind of weight."""
     kinds: dict[tuple[int, int | None], list[str]] = {}
@@ -142,19 +142,19 @@ def _described(
 
 
 def _notes(
-    packed: Mapping[str, PackedLayer], numbers: Mapping[str, WholeNumbers]
+    packed: Mapping[str, PackedLayer], numbers: Mapping[str, Int8Weights]
 ) -> tuple[str, ...]:
     floating = [name for name in packed if name not in numbers]
     wider = [name for name, whole in numbers.items() if whole.bits > packed[name].precision.bits]
     notes = []
     if floating:
         notes.append(
-            f"in floating point: {counted(len(floating), 'layer')}, convolutions and the feature "
+            f"in floating point: {plural(len(floating), 'layer')}, convolutions and the feature "
             f"projection, which compressed-tensors does not hold; the first is {floating[0]}"
         )
     if wider:
         notes.append(
-            f"wider there: {counted(len(wider), 'layer')}, by one bit on a grid of halves, with 2 "
+            f"wider there: {plural(len(wider), 'layer')}, by one bit on a grid of halves, with 2 "
             f"bits for ternary weights; the first is {wider[0]}"
         )
     return tuple(notes)

@@ -2,7 +2,7 @@
 
 from string import Template
 
-from sottovoce.exporters.interface import Interface
+from sottovoce.graph.interface import Interface
 
 _GRAPH = Template("""
 import json

@@ -18,11 +18,11 @@ from typing import get_origin
 
 from sottovoce.errors import InputError
 from sottovoce.exporters.example import readme
-from sottovoce.exporters.interface import Interface
 from sottovoce.exporters.probe import Probe
 from sottovoce.exporters.targets import TARGETS, check_target
 from sottovoce.files import new_folder
-from sottovoce.models.checkpoint import EXPORT_FACTS
+from sottovoce.graph.interface import Interface
+from sottovoce.loading import EXPORT_FACTS
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.reading import read_json
 

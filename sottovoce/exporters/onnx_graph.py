@@ -8,9 +8,9 @@ from torch.onnx.errors import OnnxExporterError
 
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.errors import InputError
-from sottovoce.exporters.quiet import quiet
-from sottovoce.exporters.rounding import operands_in_a_graph
-from sottovoce.exporters.whole_model import WholeModel, traceable
+from sottovoce.graph.quantize_ops import traceable_attention_quantizers
+from sottovoce.graph.quiet import quiet
+from sottovoce.graph.whole_model import WholeModel, traceable
 from sottovoce.models.recogniser import Recogniser
 
 LOGITS = "logits"
@@ -19,7 +19,7 @@ _MODULE = "model."
 _LEAST_LENGTH = 3  # features of Parakeet: with fewer, attention has another form
 
 
-def traced(recogniser: Recogniser) -> ir.Model:
+def trace(recogniser: Recogniser) -> ir.Model:
     """A graph from "waveforms" or "features" to "logits", as `Interface` says.
 
     Weights are initializers of float32, under the names that they have in the model.
@@ -33,7 +33,7 @@ def traced(recogniser: Recogniser) -> ir.Model:
         reads_kept = any(one is not None and one.name in kept for one in node.inputs)
         return False if reads_kept else None
 
-    rounding = operands_in_a_graph(recogniser.model)
+    rounding = traceable_attention_quantizers(recogniser.model)
     with quiet(), torch.no_grad(), traceable(recogniser) as model, rounding:
         front_end, extractor = recogniser.family.front_end, recogniser.processor.feature_extractor
         silence = np.zeros(recogniser.sampling_rate, np.float32)
@@ -57,7 +57,7 @@ def _exported(model: WholeModel, name: str, example: torch.Tensor) -> ir.Model:
             output_names=[LOGITS],
             dynamic_shapes={"speech": axes},
             opset_version=OPSET,
-            optimize=False,  # weights keep their names so; `traced` optimises
+            optimize=False,  # weights keep their names so; `trace` optimises
         )
     except OnnxExporterError as error:
         raise InputError(

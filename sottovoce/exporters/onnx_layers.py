@@ -27,11 +27,11 @@ from torch import Tensor
 from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packing import pack, unpack
 from sottovoce.errors import InputError
-from sottovoce.exporters.frames_first import taps_first
 from sottovoce.exporters.onnx_nodes import Nodes, shape_of
-from sottovoce.exporters.whole_numbers import WholeNumbers, int8_obstacle, whole_range
-from sottovoce.plan import TERNARY_BITS, tenths
-from sottovoce.quantizers.grids import codes_of
+from sottovoce.graph.channels_last import taps_before_channels
+from sottovoce.graph.int8_weights import Int8Weights, int8_obstacle, integer_range
+from sottovoce.quantization.grids import codes_of
+from sottovoce.quantization.plan import TERNARY_BITS, tenths
 
 _ENOUGH_CHANNELS = 48
 _PLANES = (4, 2, 1)  # two of them at most: no width is 7
@@ -103,13 +103,13 @@ def columns_of(layer: PackedLayer, weight: ir.Value) -> Tensor:
     columns = torch.arange(layer.matrix_shape[1])
     if len(shape_of(weight)) == len(layer.weight_shape):
         return columns
-    return taps_first(columns.view(1, *layer.weight_shape[1:])).flatten()
+    return taps_before_channels(columns.view(1, *layer.weight_shape[1:])).flatten()
 
 
 def _values(add: Nodes, matrix: _Matrix) -> ir.Value:
     """The arithmetic of `Grid.values`."""
     layer, grid = matrix.layer, matrix.layer.grid
-    step, lowest, bits = whole_range(layer.precision)
+    step, lowest, bits = integer_range(layer.precision)
     if bits > 8:  # twice the codes of 8 bits
         step = 1
         values = add.cast(_numbers(add, matrix, step, grid.lowest), np.float32)
@@ -181,7 +181,7 @@ def _for_int8(add: Nodes, matrix: _Matrix, longer: Sequence[int]) -> ir.Value:
     why = int8_obstacle(layer.precision, layer.matrix_shape)
     if why:
         raise InputError(f"layer {name!r} has 8-bit inputs and {why}; leave them floating point")
-    whole = WholeNumbers.of(name, layer)
+    whole = Int8Weights.of(name, layer)
     scales = whole.scale.flatten().numpy()
     scale = add.stored(f"{name}.scale", scales if len(scales) > 1 else scales[0])
     found, shape = add.cast(_numbers(add, matrix, whole.step, whole.lowest), np.int8), matrix.shape

@@ -16,7 +16,7 @@ from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packing import pack
 from sottovoce.exporters.onnx_layers import columns_of
 from sottovoce.exporters.onnx_nodes import Nodes, given, shape_of
-from sottovoce.exporters.whole_numbers import WholeNumbers, obstacle
+from sottovoce.graph.int8_weights import Int8Weights, int8_export_obstacle
 
 DOMAIN = "com.microsoft"
 _WIDTHS = (2, 4, 8)
@@ -63,14 +63,14 @@ def _products(weight: ir.Value) -> list[tuple[ir.Node, ir.Node]]:
 def _is_known(layer: PackedLayer, weight: ir.Value) -> bool:
     as_stored = len(shape_of(weight)) == len(layer.weight_shape)
     fits = layer.block is None or (layer.block in _BLOCKS and as_stored)
-    plain = layer.precision.input_bits is None and obstacle(layer.precision) is None
+    plain = layer.precision.input_bits is None and int8_export_obstacle(layer.precision) is None
     return fits and plain
 
 
 def _replace(
     graph: ir.Graph, name: str, layer: PackedLayer, codes: Tensor, product: ir.Node
 ) -> None:
-    add, whole = Nodes(graph, product), WholeNumbers.of(name, layer)
+    add, whole = Nodes(graph, product), Int8Weights.of(name, layer)
     rows, columns = layer.matrix_shape
     bits = next(width for width in _WIDTHS if width >= whole.bits)
     block = layer.block or _BLOCK

@@ -9,10 +9,10 @@ from pathlib import Path
 import onnx_ir as ir
 
 from sottovoce.artifact.packed_model import packed_layers
-from sottovoce.exporters.interface import Interface
-from sottovoce.exporters.onnx_graph import traced
+from sottovoce.exporters.onnx_graph import trace
 from sottovoce.exporters.onnx_layers import store_packed
 from sottovoce.exporters.onnx_nbits import multiply_packed
+from sottovoce.graph.interface import Interface
 from sottovoce.models.recogniser import Recogniser
 
 FILE = "model.onnx"
@@ -21,12 +21,12 @@ _ONE_FILE_BYTES = 2**31 - 2**24
 
 
 def onnx_model(recogniser: Recogniser, *, packed_in_memory: bool) -> ir.Model:
-    """As `traced`, with weights of as few bits as they are packed in.
+    """As `trace`, with weights of as few bits as they are packed in.
 
     Raises:
         InputError: a layer cannot be expressed; it is named.
     """
-    model = traced(recogniser)
+    model = trace(recogniser)
     layers = packed_layers(recogniser.model)
     store_packed(model.graph, multiply_packed(model, layers) if packed_in_memory else layers)
     for node in model.graph:  # where it was traced from

@@ -14,7 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
-from sottovoce.artifact.attention import rounded_attentions
+from sottovoce.artifact.attention import quantized_attentions
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.errors import InputError
 from sottovoce.models.recogniser import Recogniser
@@ -62,7 +62,7 @@ class Probe:
         waveform = np.round(slow / np.abs(slow).max() * 0.9 * _FULL_SCALE).astype(np.int16)
         layers = packed_layers(recogniser.model).values()
         rounds_inputs = any(layer.precision.input_bits for layer in layers)
-        rounds = rounds_inputs or bool(rounded_attentions(recogniser.model))
+        rounds = rounds_inputs or bool(quantized_attentions(recogniser.model))
         (logits,) = recogniser.frame_logits([_samples(waveform)])
         return cls(waveform, logits, ROUNDED if rounds else EXACT)
 

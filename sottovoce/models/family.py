@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from sottovoce.models.front_ends import FrontEnd, WaveformConvolutions
-from sottovoce.plan import Shape
+from sottovoce.quantization.plan import Shape
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Family:
             for _, name in self._inside(depth, layer, paths)
         }
 
-    def hearing_padding(self, model: nn.Module) -> list[nn.Module]:
+    def padding_sensitive_convolutions(self, model: nn.Module) -> list[nn.Module]:
         """Convolutions that take in what follows an utterance's end in a batch: the depthwise ones
         where the model does not mask them, and a positional one behind a batch norm, which makes
         something of the zeros that transformers puts there."""
@@ -90,7 +90,7 @@ class Family:
         return [*layers.values(), *normed]
 
     def cnns(self, model: nn.Module) -> dict[str, nn.Linear | nn.Conv1d | nn.Conv2d]:
-        """P1's "CNNs", by name: the layers of the front end, the trunk and the head, and the
+        """xu2025's "CNNs", by name: the layers of the front end, the trunk and the head, and the
         depthwise convolutions of the encoder."""
         outside = (*self.front_end.modules, *self.trunk, *self.unused)
         parts = [*(f"{self.backbone}.{path}" for path in outside), *self.depthwise(model)]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 
-def forget_stale_positions(encoder: nn.Module) -> None:
+def clear_stale_positions(encoder: nn.Module) -> None:
     """Have the next batch make its tables anew, where those of the last would not serve it."""
     module: Any
     for module in encoder.modules():

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 from sottovoce.errors import InputError
 from sottovoce.models.family import Family
 from sottovoce.models.features import Features
-from sottovoce.models.positions import forget_stale_positions
+from sottovoce.models.positions import clear_stale_positions
 from sottovoce.speech.subwords import labels_of
 
 _SAYS_NOTHING = {
@@ -145,14 +145,14 @@ class Recogniser:
 
         Everything after the front end, in the model's present mode (train or eval).
         """
-        forget_stale_positions(self.backbone)
-        with self._padding_unheard(features):
+        clear_stale_positions(self.backbone)
+        with self._padding_silenced(features):
             output = self.family.front_end.run(self.model, self.backbone, features)
         logits: Tensor = output.logits
         return logits.float()
 
     @contextmanager
-    def _padding_unheard(self, features: Features) -> Iterator[None]:
+    def _padding_silenced(self, features: Features) -> Iterator[None]:
         """Inside, no convolution of the encoder hears what follows the end of an utterance."""
         padding = ~features.frame_mask.unsqueeze(1)
 
@@ -160,7 +160,7 @@ class Recogniser:
             return (inputs[0].masked_fill(padding, 0.0),)
 
         with ExitStack() as stack:
-            for layer in self.family.hearing_padding(self.model):
+            for layer in self.family.padding_sensitive_convolutions(self.model):
                 stack.callback(layer.register_forward_pre_hook(silence).remove)
             yield
 

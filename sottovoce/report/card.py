@@ -6,13 +6,13 @@ from pathlib import Path
 from huggingface_hub import ModelCardData
 
 from sottovoce.files import write_text
+from sottovoce.record import RunRecord
 from sottovoce.report import numbers
 from sottovoce.report.layers import cnns_sentence, depth_by_matrix, share_of
 from sottovoce.report.markdown import fenced, table, text
-from sottovoce.report.record import RunRecord
 from sottovoce.report.system_cells import HEADINGS, cells_of
 from sottovoce.report.verdict import headline
-from sottovoce.wording import counted
+from sottovoce.wording import plural
 
 LOADING = """\
 import sottovoce  # first: this teaches transformers to read the packed weights
@@ -49,7 +49,7 @@ def card(record: RunRecord, model_folder_name: str) -> str:
         fenced(LOADING.format(folder=model_folder_name), "python"),
         WARNING,
         "## Size and word error rate",
-        f"Evaluated on {text(record.evaluated_on)}, {counted(compressed.words, 'word')}; "
+        f"Evaluated on {text(record.evaluated_on)}, {plural(compressed.words, 'word')}; "
         f"intervals resampled by {text(compressed.resampled_by)}.",
         _systems(record),
         "## Bits per layer",

@@ -1,9 +1,9 @@
 """The top of the page: the verdict as a sentence, and the figures that matter most."""
 
+from sottovoce.record import RunRecord, System
 from sottovoce.report import numbers
 from sottovoce.report.badge import badge
 from sottovoce.report.markup import Markup, join, tag
-from sottovoce.report.record import RunRecord, System
 from sottovoce.report.verdict import headline
 
 

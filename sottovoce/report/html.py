@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sottovoce.files import write_text
+from sottovoce.record import RunRecord, TriedSize
 from sottovoce.report import numbers, word_diff
 from sottovoce.report.charts.bit_map import bit_map, width_shares
 from sottovoce.report.charts.curves import training_curves
@@ -21,8 +22,7 @@ from sottovoce.report.page_tables import (
     systems_table,
     tried_table,
 )
-from sottovoce.report.record import RunRecord, SizeTried
-from sottovoce.wording import counted
+from sottovoce.wording import plural
 
 MOST_UTTERANCES = 40
 
@@ -47,7 +47,7 @@ def page(record: RunRecord) -> str:
 
 
 def _byline(record: RunRecord) -> Markup:
-    words = counted(record.systems[-1].words, "word")
+    words = plural(record.systems[-1].words, "word")
     return tag("p", f"Evaluated on {record.evaluated_on}, {words}", class_="byline")
 
 
@@ -117,7 +117,7 @@ def _training(record: RunRecord) -> Markup:
     last = record.history[-1]
     return _section(
         "Training",
-        _lead(f"{counted(last.step, 'step')} in {numbers.duration(last.seconds)}."),
+        _lead(f"{plural(last.step, 'step')} in {numbers.duration(last.seconds)}."),
         training_curves(record.history),
     )
 
@@ -150,12 +150,12 @@ def _tried(record: RunRecord) -> Markup | None:
     )
 
 
-def _rejected(tried: Sequence[SizeTried]) -> str:
+def _rejected(tried: Sequence[TriedSize]) -> str:
     worse = sum(one.judged == "worse" for one in tried)
     if not worse:
         return ""
     return (
-        f"; these called {counted(worse, 'smaller size')} worse before, so that what they would "
+        f"; these called {plural(worse, 'smaller size')} worse before, so that what they would "
         "have found is told for a higher power"
     )
 

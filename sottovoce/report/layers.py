@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sottovoce.plan import mean_bits
+from sottovoce.quantization.plan import mean_bits
+from sottovoce.record import LayerRow, RunRecord, StoredLayer
 from sottovoce.report import numbers
-from sottovoce.report.record import LayerRow, RunRecord, StoredLayer
-from sottovoce.wording import counted
+from sottovoce.wording import plural
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ def cnns_sentence(record: RunRecord) -> str:
         return "Everything else is in floating point."
     whole = share_of(record.cnns)
     return (
-        f"Convolutions, feature projection and head: {counted(whole.layers, 'layer')}, "
-        f"{counted(whole.weights, 'weight')} in {numbers.size(whole.bytes)}, "
+        f"Convolutions, feature projection and head: {plural(whole.layers, 'layer')}, "
+        f"{plural(whole.weights, 'weight')} in {numbers.size(whole.bytes)}, "
         f"{numbers.in_bits(whole.nominal_bits)} a weight. Norms and biases are in floating point."
     )
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sottovoce.record import Comparison, StoredLayer, System, TriedSize
 from sottovoce.report import numbers
 from sottovoce.report.badge import badge
 from sottovoce.report.markup import Markup, tag
-from sottovoce.report.record import Comparison, SizeTried, StoredLayer, System
 from sottovoce.report.system_cells import HEADINGS, cells_of
 
 
@@ -70,7 +70,7 @@ def layers_table(layers: Sequence[StoredLayer]) -> Markup:
     )
 
 
-def tried_table(tried: Sequence[SizeTried]) -> Markup:
+def tried_table(tried: Sequence[TriedSize]) -> Markup:
     """The sizes that the autopilot tried, in their order."""
     return table(
         (

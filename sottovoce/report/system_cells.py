@@ -1,7 +1,7 @@
 """What every table says of a system."""
 
+from sottovoce.record import System
 from sottovoce.report import numbers
-from sottovoce.report.record import System
 
 HEADINGS = ("system", "!size", "!ratio", "!bits", "!effective", "!WER", "!95% interval")
 """The columns' names; "!" marks a column of numbers."""

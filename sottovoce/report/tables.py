@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
+from sottovoce.record import RunRecord, StoredLayer, TriedSize
 from sottovoce.report import numbers
 from sottovoce.report.layers import share_of
-from sottovoce.report.record import RunRecord, SizeTried, StoredLayer
 from sottovoce.report.verdict import MARKS
-from sottovoce.wording import counted
+from sottovoce.wording import plural
 
 COLOURS = {"worse": "red", "inconclusive": "yellow", "lossless": "green", "better": "blue"}
 
@@ -34,7 +34,7 @@ def summary_table(record: RunRecord) -> Table:
     return table
 
 
-def tried_table(tried: Sequence[SizeTried]) -> Table:
+def tried_table(tried: Sequence[TriedSize]) -> Table:
     """The autopilot's way to the size, a line a size in the order in which they were tried."""
     table = _table("tried")
     for heading in ("effective", "size", "WER", "errors", "p", "passed", "other part"):
@@ -56,8 +56,8 @@ def tried_table(tried: Sequence[SizeTried]) -> Table:
 def plan_table(layers: Sequence[StoredLayer]) -> Table:
     """A line a layer, and below them the sums: weights, mean nominal bits and bytes."""
     whole = share_of(layers)
-    table = _table("layer", footer=counted(whole.layers, "layer"))
-    table.add_column("shape", justify="right", footer=counted(whole.weights, "weight"))
+    table = _table("layer", footer=plural(whole.layers, "layer"))
+    table.add_column("shape", justify="right", footer=plural(whole.weights, "weight"))
     table.add_column("bits", justify="right", footer=numbers.bits(whole.nominal_bits))
     table.add_column("grid")
     table.add_column("a scale per")

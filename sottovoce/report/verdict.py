@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sottovoce.report.record import Comparison
+from sottovoce.record import Comparison
 
 VERDICTS = ("worse", "inconclusive", "lossless", "better")
 """From the least to the most favourable."""

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from sottovoce.record import Change, Pairs
 from sottovoce.report.markup import Markup, tag
-from sottovoce.report.record import Change, Pairs
-from sottovoce.wording import counted
+from sottovoce.wording import plural
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def change_diff(change: Change) -> Markup:
             "h3",
             change.utterance,
             tag("span", f"speaker {change.speaker}"),
-            tag("span", f"{change.errors_before} → {counted(change.errors_after, 'error')}"),
+            tag("span", f"{change.errors_before} → {plural(change.errors_after, 'error')}"),
         ),
         tag(
             "div",

@@ -37,7 +37,7 @@ _LEGEND_OF_PAPERS = " What the paper printed is left out where it measured on ot
 
 
 @dataclass(frozen=True)
-class Measured:
+class TableState:
     """All that is known of a table so far.
 
     Attributes:
@@ -87,7 +87,7 @@ class Measured:
         return next((one for one in self.table.tests if one in self.tests), self.tests[0])
 
 
-def write_pages(measured: Measured, folder: Path) -> None:
+def write_pages(measured: TableState, folder: Path) -> None:
     """Write `table.json`, `table.md` and `table.html`."""
     record = json.dumps(record_of(measured), indent=1, ensure_ascii=False)
     write_text(folder / "table.json", record)
@@ -95,7 +95,7 @@ def write_pages(measured: Measured, folder: Path) -> None:
     write_text(folder / "table.html", _html_page(measured))
 
 
-def record_of(measured: Measured) -> dict[str, Any]:
+def record_of(measured: TableState) -> dict[str, Any]:
     """What `table.json` holds."""
     return {
         "title": measured.table.title,
@@ -107,17 +107,17 @@ def record_of(measured: Measured) -> dict[str, Any]:
     }
 
 
-def read_record(record: Mapping[str, Any], table: Table) -> Measured:
+def read_record(record: Mapping[str, Any], table: Table) -> TableState:
     """What `table.json` holds, of this version or an older one, beside its table."""
     results = [Result.from_json(one) for one in record["rows"]]
     tests = [test for test in results[0].wer if test != ALL] if results else []
     order = {pair: place for place, pair in enumerate(table.pairs)}
     claims = [PairTest.from_json(one) for one in record.get("pairs", ())]
     claims.sort(key=lambda one: order.get(one.pair, len(order)))
-    return Measured(table, results, tests, record["combined"], record["failures"], claims)
+    return TableState(table, results, tests, record["combined"], record["failures"], claims)
 
 
-def markdown_page(measured: Measured) -> str:
+def markdown_page(measured: TableState) -> str:
     """`table.md`: the rows, what is claimed of them, and the commands that made them."""
     table = measured.table
     commands = "\n".join(one.command for one in measured.results if one.command)
@@ -137,7 +137,7 @@ def markdown_page(measured: Measured) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _html_page(measured: Measured) -> str:
+def _html_page(measured: TableState) -> str:
     table, results = measured.table, measured.results
     floats = {INPUT} | {row.name for row in table.rows if row.method == "finetune"}
     spots = [Spot(one.name, one.bytes, one.wer[ALL], one.name in floats) for one in results]
@@ -170,7 +170,7 @@ def _html_page(measured: Measured) -> str:
     )
 
 
-def _explained(measured: Measured) -> tuple[str, ...]:
+def _explained(measured: TableState) -> tuple[str, ...]:
     """What the marks and columns mean, then the rows that failed."""
     legend = _LEGEND.format(
         baseline=measured.table.baseline,
@@ -180,7 +180,7 @@ def _explained(measured: Measured) -> tuple[str, ...]:
     return (legend, *(f"Row {row} failed: {why}" for row, why in measured.failures.items()))
 
 
-def _claim_lines(measured: Measured) -> list[tuple[str, ...]]:
+def _claim_lines(measured: TableState) -> list[tuple[str, ...]]:
     results = {one.name: one for one in measured.results}
     return [
         (
@@ -214,7 +214,7 @@ def verdict_text(test: PairTest) -> str:
     return f"{test.verdict} (p {chance}{power})"
 
 
-def _time_ratio(measured: Measured, test: PairTest) -> str:
+def _time_ratio(measured: TableState, test: PairTest) -> str:
     """Of training, the first candidate's over the first baseline's."""
     results = {one.name: one for one in measured.results}
     first, second = (
@@ -223,7 +223,7 @@ def _time_ratio(measured: Measured, test: PairTest) -> str:
     return f"{first / second:.2f}" if first and second else ""
 
 
-def _headings(measured: Measured) -> tuple[str, ...]:
+def _headings(measured: TableState) -> tuple[str, ...]:
     change = f"change on {measured.changed_on}"
     told = (f"!{change}", f"!paper: {change}") if measured.tells_changes else None
     changes, papers = (told[:1], told[1:]) if told else ((), ())
@@ -239,7 +239,7 @@ def _headings(measured: Measured) -> tuple[str, ...]:
     return (*ours, sets, "!paper: all", *papers, "!paper: ratio", "!paper: time")
 
 
-def _lines(measured: Measured) -> list[tuple[str, ...]]:
+def _lines(measured: TableState) -> list[tuple[str, ...]]:
     by_name = {one.name: one for one in measured.results}
     lines = []
     if INPUT in by_name:
@@ -252,7 +252,7 @@ def _lines(measured: Measured) -> list[tuple[str, ...]]:
     return lines
 
 
-def _ours(measured: Measured, result: Result | None) -> tuple[str, ...]:
+def _ours(measured: TableState, result: Result | None) -> tuple[str, ...]:
     if result is None:
         return ("",) * (
             6 + len(measured.tests) + measured.tells_changes + measured.tells_processors
@@ -279,7 +279,7 @@ def _processor(result: Result) -> str:
     return "" if result.name == INPUT else result.processor or "not recorded"
 
 
-def _papers(measured: Measured, paper: Published) -> tuple[str, ...]:
+def _papers(measured: TableState, paper: Published) -> tuple[str, ...]:
     table = measured.table
     if not measured.tells_papers:
         return ()

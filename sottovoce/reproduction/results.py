@@ -50,7 +50,8 @@ class Result:
 
 
 def rate_over(scores: Mapping[str, Score]) -> float:
-    """P1's "all": the mean of the sets' error rates, weighted by their utterances; a fraction."""
+    """xu2025's "all": the mean of the sets' error rates, weighted by their utterances; a
+    fraction."""
     utterances = {name: len(one.alignments) for name, one in scores.items()}
     total = sum(utterances.values())
     return sum(one.wer * utterances[name] / total for name, one in scores.items())

@@ -13,17 +13,17 @@ from rich.console import Console
 from rich.markup import escape
 
 from sottovoce.command import how_to_go_on
+from sottovoce.commands.compress import compress
+from sottovoce.commands.delivery import scored_system
+from sottovoce.commands.finetune import finetune
+from sottovoce.commands.scored_systems import evaluate_recogniser, float_system
+from sottovoce.config.recipe import Recipe, over
 from sottovoce.errors import InputError, Interrupted
 from sottovoce.files import read_json, refuse_unwritable, write_text
-from sottovoce.models.checkpoint import is_artifact, load, load_checkpoint
+from sottovoce.loading import is_artifact, load, load_checkpoint
 from sottovoce.models.recogniser import Recogniser, best_device
-from sottovoce.pipelines.delivery import measured
-from sottovoce.pipelines.full_precision import finetune
-from sottovoce.pipelines.joint import compress
-from sottovoce.pipelines.measured import float_system, scored
-from sottovoce.recipe import Recipe, over
-from sottovoce.report.record import System, TrainingPoint
-from sottovoce.reproduction.page import Measured, write_pages
+from sottovoce.record import System, TrainingPoint
+from sottovoce.reproduction.page import TableState, write_pages
 from sottovoce.reproduction.pair_tests import PairTest, compare_pair
 from sottovoce.reproduction.pairs import Pair
 from sottovoce.reproduction.results import ALL, Result, pooled, rate_over
@@ -35,9 +35,14 @@ from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.overlap import overlapping, refuse_overlap
 from sottovoce.training.batch import TrainingSpeech
-from sottovoce.training.processes import alone, leader_first, leads, meet
+from sottovoce.training.distributed import (
+    is_main_process,
+    is_single_process,
+    main_process_first,
+    wait_for_everyone,
+)
 from sottovoce.training.run import differing, unfinished
-from sottovoce.training.spent import Spent
+from sottovoce.training.timing import Spent
 from sottovoce.version import __version__
 
 _OWN = {"rows", "settings.json"}
@@ -119,16 +124,16 @@ def reproduce(
     TrainingSpeech(training, start)
     for corpus in corpora.values():
         references(start, corpus)
-    with leader_first():
-        if leads():
+    with main_process_first():
+        if is_main_process():
             _begin(given, start, training)
-    if not leads():
+    if not is_main_process():
         for row in _to_run(given):
             _trained(given, row)
-        meet()
+        wait_for_everyone()
         return ()
     results = _run_rows(given, start)
-    meet()
+    wait_for_everyone()
     return results
 
 
@@ -140,7 +145,7 @@ def _run_rows(given: _Inputs, start: Recogniser) -> tuple[Result, ...]:
     for result, scores in _results(given, start, failures):
         results = (*results, result)
         claims.test(result.name, pooled({test: scores[test] for test in given.combined}))
-        told = Measured(
+        told = TableState(
             given.table, results, tuple(given.tests), given.combined, failures, claims.tested
         )
         write_pages(told, given.out)
@@ -261,7 +266,7 @@ def _results(
             folder = _trained(given, row)
             scores = _scores(given, row.name, folder)
         except InputError as error:
-            if baseline is None or not alone():
+            if baseline is None or not is_single_process():
                 raise
             failures[row.name] = str(error)
             given.console.out(f"row {row.name} failed: {error}", highlight=False)
@@ -302,7 +307,7 @@ def _trained(given: _Inputs, row: TableRow) -> Path:
         raise Interrupted(
             f"interrupted in row {row.name}; {how_to_go_on('call it again')}"
         ) from stopped
-    if leads():
+    if is_main_process():
         write_text(
             _processors(given), json.dumps({**_trained_on(given), row.name: str(processor())})
         )
@@ -330,14 +335,14 @@ def _scores(given: _Inputs, name: str, model: str | Path) -> dict[str, Score]:
         if file.exists():
             found[test] = score(reference, Transcripts.read_trn(file))
         else:
-            found[test] = scored(recogniser, corpus, f"{name}, {test}", given.console)
+            found[test] = evaluate_recogniser(recogniser, corpus, f"{name}, {test}", given.console)
             found[test].hypothesis.write_trn(file)
     return found
 
 
 def _row_result(given: _Inputs, row: TableRow, folder: Path, scores: Scores) -> Result:
     recogniser, first = load(folder), next(iter(scores.values()))
-    system = measured(row.name, folder, recogniser, first).system
+    system = scored_system(row.name, folder, recogniser, first).system
     command = _command(given, row, folder)
     result = _result(given, row.name, system, scores, _spent(folder), command)
     return replace(result, processor=_trained_on(given).get(row.name))

@@ -7,9 +7,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from sottovoce.errors import InputError, naming
+from sottovoce.config.recipe import Recipe, Training, named_recipes, over, read_recipe
+from sottovoce.errors import InputError, prefix_errors
 from sottovoce.reading import parse_toml, read_text
-from sottovoce.recipe import Recipe, Training, named_recipes, over, read_recipe
 from sottovoce.reproduction.pairs import Pair, read_pairs
 
 METHODS = ("finetune", "compress", "published")
@@ -102,7 +102,7 @@ class Table:
         for name in wanted or known:
             if name not in known:
                 raise InputError(f"the table has no row {name!r} to run; it has {', '.join(known)}")
-            with naming(f"row {name}"):
+            with prefix_errors(f"row {name}"):
                 known[name].training(shared)
 
 

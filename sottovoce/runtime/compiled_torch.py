@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from sottovoce.artifact.packed_model import packed_layers
-from sottovoce.compiler import compiler_needed
-from sottovoce.exporters.interface import Interface
-from sottovoce.exporters.quiet import quiet
-from sottovoce.exporters.whole_model import traceable
+from sottovoce.compiler import require_compiler
+from sottovoce.graph.interface import Interface
+from sottovoce.graph.quiet import quiet
+from sottovoce.graph.whole_model import traceable
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.runtime.graph_engine import GraphEngine, Run
 from sottovoce.runtime.integer_layers import round_inputs
@@ -19,7 +19,7 @@ from sottovoce.runtime.integer_layers import round_inputs
 _SECONDS = 3  # of silence, to compile with
 
 
-def compiled(recogniser: Recogniser, device: torch.device) -> GraphEngine:
+def compile_recogniser(recogniser: Recogniser, device: torch.device) -> GraphEngine:
     """A recogniser on a device, compiled for utterances of any length.
 
     Args:
@@ -74,6 +74,6 @@ def run_compiled(model: nn.Module, example: np.ndarray) -> Run:
             logits: np.ndarray = compute(torch.from_numpy(inputs).to(device)).float().cpu().numpy()
         return logits
 
-    with compiler_needed("this model", "use --runtime torch"):
+    with require_compiler("this model", "use --runtime torch"):
         run(example)
     return run

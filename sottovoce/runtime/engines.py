@@ -19,16 +19,16 @@ import torch
 from transformers import AutoModelForCTC, PreTrainedModel
 
 from sottovoce.artifact.packed_model import plan_of
-from sottovoce.errors import InputError, naming
+from sottovoce.errors import InputError, prefix_errors
 from sottovoce.exporters.folder import read_facts, write_export
 from sottovoce.exporters.probe import ROUNDED, Probe
-from sottovoce.models.checkpoint import is_export, load, read_processor
+from sottovoce.loading import is_export, load, read_processor
 from sottovoce.models.families import family_of
 from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.models.weight_files import check_indices
 from sottovoce.runtime.cache import cache_folder
 from sottovoce.runtime.choices import AUTO, TORCH, check_runtime
-from sottovoce.runtime.compiled_torch import compiled, precision_on
+from sottovoce.runtime.compiled_torch import compile_recogniser, precision_on
 from sottovoce.runtime.engine import Engine
 from sottovoce.runtime.graph_engine import GraphEngine, Run
 from sottovoce.runtime.verification import WrongLogits, verify
@@ -169,7 +169,7 @@ def _exported(folder: Path, runtime: str) -> Engine:
         fitting = ", ".join(readers or [TORCH])
         raise InputError(f"{folder} was exported to {target}, which is run by {fitting}")
     prepare = partial(family.front_end.graph_inputs, processor.feature_extractor)
-    with naming(str(folder)):
+    with prefix_errors(str(folder)):
         labels = labels_of(processor.tokenizer)
     for name in names:
         reader = readers[name]
@@ -194,7 +194,7 @@ def compiled_and_verified(recogniser: Recogniser) -> Engine:
     device = best_device()
     probe = Probe.of(recogniser.to(device))
     coarse = ROUNDED if precision_on(device) != torch.float32 else 0.0
-    engine = compiled(recogniser, device)
+    engine = compile_recogniser(recogniser, device)
     difference = probe.difference(engine)
     if not difference <= max(probe.tolerance, coarse):
         raise WrongLogits(
@@ -206,7 +206,7 @@ def compiled_and_verified(recogniser: Recogniser) -> Engine:
 
 def _in_transformers(folder: Path) -> PreTrainedModel:
     """What was exported to transformers itself."""
-    with naming(str(folder)):
+    with prefix_errors(str(folder)):
         check_indices(folder)
     try:
         return AutoModelForCTC.from_pretrained(folder, trust_remote_code=False).eval()

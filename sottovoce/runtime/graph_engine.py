@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sottovoce.exporters.interface import Interface
+from sottovoce.graph.interface import Interface
 from sottovoce.speech.labels import Labels
 
 Run = Callable[[np.ndarray], np.ndarray]

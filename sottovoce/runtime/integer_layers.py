@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from sottovoce.artifact.packed_layers import PackedConv1d, PackedLayer, PackedLinear
-from sottovoce.exporters import rounding as symbolic
-from sottovoce.exporters.frames_first import Frames, taps_first
-from sottovoce.exporters.whole_numbers import WholeNumbers, int8_obstacle
-from sottovoce.quantizers.activations import input_codes
+from sottovoce.graph import quantize_ops as symbolic
+from sottovoce.graph.channels_last import Frames, taps_before_channels
+from sottovoce.graph.int8_weights import Int8Weights, int8_obstacle
+from sottovoce.quantization.activations import input_codes
 
 _MIDDLE = 128  # from codes 0 ... 255 to int8
 _MULTIPLE, _MORE_ROWS = 8, 16  # CUDA's products want dimensions of eights, and 17 rows at least
@@ -75,12 +75,12 @@ class _IntegerProduct(_Rounding):
 
     def __init__(self, name: str, layer: PackedLayer) -> None:
         super().__init__(layer)
-        whole, (scale, zero) = WholeNumbers.of(name, layer), self.range
+        whole, (scale, zero) = Int8Weights.of(name, layer), self.range
         numbers = whole.signed(layer.unsigned_codes)
         self.scales = nn.Buffer(whole.scale.flatten() * scale)
         self.of_zero = nn.Buffer(numbers.sum(1, dtype=torch.int32) * (zero - _MIDDLE))
         if isinstance(layer, PackedConv1d):
-            numbers = taps_first(numbers.view(layer.weight_shape))
+            numbers = taps_before_channels(numbers.view(layer.weight_shape))
         self.rows, columns = numbers.shape
         self.more_columns = -columns % _MULTIPLE
         padded = pad(numbers, (0, self.more_columns, 0, -self.rows % _MULTIPLE))

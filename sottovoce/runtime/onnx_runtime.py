@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from sottovoce.memory import give_back_freed
+from sottovoce.memory import release_freed_memory
 from sottovoce.runtime.graph_engine import Run
 
 
@@ -16,7 +16,7 @@ def read_graph(file: Path) -> Run:
     # Without VNNI, sums of two products of 8 bits would overflow 16.
     options.add_session_config_entry("session.x64quantprecision", "1")
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    give_back_freed()  # unpacking weights takes twice what they take
+    release_freed_memory()  # unpacking weights takes twice what they take
 
     name = session.get_inputs()[0].name
 

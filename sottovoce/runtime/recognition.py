@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 
-from sottovoce.errors import InputError, naming
-from sottovoce.memory import enough_memory
+from sottovoce.errors import InputError, prefix_errors
+from sottovoce.memory import explain_out_of_memory
 from sottovoce.runtime.engine import Engine
 from sottovoce.scoring import Transcripts
 from sottovoce.speech.batching import EVALUATION_SECONDS, evaluation_order
@@ -66,7 +66,7 @@ def recognise(
     ):
         refuse_short(engine, corpus, batch)
         longest = max((one for one, _ in batch), key=lambda one: one.duration)
-        with enough_memory(
+        with explain_out_of_memory(
             f"in {corpus.name} at utterance {longest.id}, {longest.duration:.0f} s: cut what is as "
             "long, or leave it out"
         ):
@@ -110,7 +110,7 @@ def references(engine: Engine, corpus: Corpus) -> Transcripts:
     Raises:
         InputError: one has characters outside it, or none has a word.
     """
-    with naming(corpus.name):
+    with prefix_errors(corpus.name):
         words = {
             one.id: (one.speaker, tuple(engine.labels.normalise(one.text, one.id).split()))
             for one in corpus.utterances

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from sottovoce.wording import counted
+from sottovoce.wording import plural
 
 MAPSSWE = "MAPSSWE"
 SIGN_TEST = "exact sign test"
@@ -67,12 +67,12 @@ class MatchedPairs:
         """The verdict, and the figures that led to it, for a person to read."""
         if self.segments == 0:
             return (
-                f"Inconclusive: neither system errs in {counted(self.words, 'word')}, so there is "
+                f"Inconclusive: neither system errs in {plural(self.words, 'word')}, so there is "
                 f"nothing to test."
             )
         found = (
-            f"{counted(self.errors_b, 'error')} against {self.errors_a:,} ({_p(self.p)}, "
-            f"{self.test} over {counted(self.segments, 'segment')})"
+            f"{plural(self.errors_b, 'error')} against {self.errors_a:,} ({_p(self.p)}, "
+            f"{self.test} over {plural(self.segments, 'segment')})"
         )
         if self.verdict == "lossless":
             return (

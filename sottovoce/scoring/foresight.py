@@ -19,7 +19,7 @@ LEAST_VARIANCE = 0.25
 where the compressed model was trained for longer."""
 
 
-def nothing_told(own: Score, model: str | Path, speech: str) -> tuple[str, ...]:
+def empty_output_warnings(own: Score, model: str | Path, speech: str) -> tuple[str, ...]:
     """A sentence, where a start point recognises no more than silence would; else none."""
     if own.wer < 1:
         return ()
@@ -59,7 +59,7 @@ def fewest_errors(alpha: float, detectable: float) -> int:
     return max(FEWEST_SEGMENTS, math.ceil(needed))
 
 
-def too_few_told(
+def too_few_words_warnings(
     baseline: Score, speech: str, alpha: float = 0.05, detectable: float = 0.10
 ) -> tuple[str, ...]:
     """A sentence, where the baseline errs too little on this speech for a "lossless"; else none.

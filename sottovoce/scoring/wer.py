@@ -13,7 +13,7 @@ from sottovoce.errors import InputError
 from sottovoce.files import write_text
 from sottovoce.scoring.alignment import Alignment, align
 from sottovoce.scoring.transcripts import Transcripts
-from sottovoce.wording import counted
+from sottovoce.wording import plural
 
 _NAMED = 3
 """Utterances that a message names before it says how many more there are."""
@@ -112,9 +112,9 @@ class Score:
         interval = self.interval()
         return (
             f"WER {self.wer:.2%}, {interval.level:.0%} interval {interval.low:.2%} to "
-            f"{interval.high:.2%} ({counted(interval.units, interval.resampled_by)} "
+            f"{interval.high:.2%} ({plural(interval.units, interval.resampled_by)} "
             f"resampled): {self.substitutions:,} substituted, {self.deletions:,} deleted and "
-            f"{self.insertions:,} inserted in {counted(self.words, 'word')}."
+            f"{self.insertions:,} inserted in {plural(self.words, 'word')}."
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -181,7 +181,7 @@ def score(reference: Transcripts, hypothesis: Transcripts) -> Score:
     }
     result = Score(reference, hypothesis, alignments)
     if result.words == 0:
-        heard = counted(len(alignments), "utterance")
+        heard = plural(len(alignments), "utterance")
         raise InputError(
             f"{reference.name} has no words in its {heard}, so there is no "
             f"word error rate; score speech that has transcripts"

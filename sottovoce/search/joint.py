@@ -1,4 +1,4 @@
-"""Joint mixed-precision learning and quantized training: P1's Pass 1, as an objective.
+"""Joint mixed-precision learning and quantized training: xu2025's Pass 1, as an objective.
 
     L = [L_fp] + L_mp + sum_i lambda_i L_i + beta_mp KL_mp + beta_kl sum_i beta_i KL_i + eta C_size
 
@@ -19,30 +19,30 @@ from accelerate import Accelerator
 from torch import Tensor
 from transformers import set_seed
 
+from sottovoce.config.recipe import Recipe
 from sottovoce.models.features import Features
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.plan import Plan, mean_bits
-from sottovoce.quantizers.affine import Affine
-from sottovoce.quantizers.learnt import TrainingAffine
-from sottovoce.recipe import Recipe
-from sottovoce.search.allocation import Choice, best_choice
-from sottovoce.search.importance import Importance, annealed, expected_loss, gumbel_softmax
+from sottovoce.quantization.affine import Affine
+from sottovoce.quantization.learned_scales import TrainingAffine
+from sottovoce.quantization.plan import Plan, mean_bits
 from sottovoce.search.quantized_cnns import QuantizedCnns
-from sottovoce.search.supernet import FULL, MIXED, PLAN, QuantizedStep, Supernet, groups_of
+from sottovoce.search.supernet import FULL, MIXED, PLAN, QuantizedStep, Supernet, width_groups
 from sottovoce.search.trunk import SharedTrunk
+from sottovoce.sensitivity.allocation import Choice, best_allocation
+from sottovoce.sensitivity.importance import Importance, anneal, expected_loss, gumbel_softmax
 from sottovoce.training.batch import Batch
+from sottovoce.training.distributed import all_reduce_gradient
 from sottovoce.training.full_precision import freeze_front_end, freeze_statistics, weight_groups
 from sottovoce.training.loop import (
-    Pace,
+    LrSchedule,
     ParameterGroup,
     Update,
-    draws,
+    prefixed_state,
+    random_state,
     restore_module,
-    tensors_of,
-    warmed_up,
+    warmup_linear_decay,
 )
 from sottovoce.training.losses import ctc_loss, kl_divergence
-from sottovoce.training.processes import of_all_shares
 from sottovoce.training.state import Saved
 from sottovoce.training.teacher import CachedTeacher
 
@@ -95,7 +95,7 @@ class JointObjective:
         self.searches = plan is None
         self.plan = plan
         self.recogniser = recogniser
-        self.groups = groups_of(self.supernet.matrices, recipe.search_granularity)
+        self.groups = width_groups(self.supernet.matrices, recipe.search_granularity)
         sizes = [rows * columns for rows, columns in self.supernet.shapes.values()]
         self.group_sizes = [
             sum(size for size, own in zip(sizes, self.groups, strict=True) if own == group)
@@ -120,15 +120,17 @@ class JointObjective:
             ),
         ]
 
-    def pace(self, update: Update) -> Pace:
-        """P1's schedule where the search is all; else it begins when the plan is frozen."""
+    def lr_schedule(self, update: Update) -> LrSchedule:
+        """xu2025's schedule where the search is all; else it begins when the plan is frozen."""
         searched = self.recipe.searched(update.total)
         if not self.searches or searched == update.total:
-            return Pace(warmed_up(update, self.recipe.warmup))
+            return LrSchedule(warmup_linear_decay(update, self.recipe.warmup))
         if update.index < searched:
-            return Pace(self.recipe.search_pace)
+            return LrSchedule(self.recipe.search_pace)
         rest = Update(update.index - searched, update.total - searched)
-        return Pace(warmed_up(rest, self.recipe.warmup), afresh=rest.index == 0)
+        return LrSchedule(
+            warmup_linear_decay(rest, self.recipe.warmup), reset_optimizer=rest.index == 0
+        )
 
     def update(self, batch: Batch, update: Update) -> dict[str, Any]:
         searched = self.recipe.searched(update.total)
@@ -141,7 +143,7 @@ class JointObjective:
             return {"loss": loss, "hard_bits": self.plan.nominal_bits(self.supernet.shapes)}
 
         progress = update.index / searched
-        temperature = annealed(progress, self.recipe.temperature_start, self.recipe.temperature_end)
+        temperature = anneal(progress, self.recipe.temperature_start, self.recipe.temperature_end)
         log_probabilities = self.importance.log_probabilities(self._budget(progress))
         noise = uniform_noise(self.recipe.seed, update, log_probabilities.shape)
         sampled = gumbel_softmax(log_probabilities, temperature, noise.to(log_probabilities.device))
@@ -153,7 +155,7 @@ class JointObjective:
         expected = self.importance.expected_bits(log_probabilities)
         step = self.supernet.quantize(self._students(update), mixtures)
         loss = self._run_networks(batch, features, step, MIXED, update)
-        of_shares = of_all_shares(shares.grad, shares, batch.frames)
+        of_shares = all_reduce_gradient(shares.grad, shares, batch.frames)
         self._learn_importance(log_probabilities, sampled, of_shares)
         return {
             "loss": loss,
@@ -212,7 +214,7 @@ class JointObjective:
         among the activations of the next network.
         """
         features = shared.features
-        set_seed(draws(self.recipe.seed, shared.update))
+        set_seed(random_state(self.recipe.seed, shared.update))
         with shared.step.running(network), shared.trunk.running(), self.accelerator.autocast():
             logits = self.recogniser.logits(features)
         loss = logits.new_zeros(())
@@ -231,7 +233,7 @@ class JointObjective:
             return ()
         if self.recipe.students == "all":
             return self.recipe.widths
-        return (random.Random(draws(self.recipe.seed, update)).choice(self.recipe.widths),)  # noqa: S311
+        return (random.Random(random_state(self.recipe.seed, update)).choice(self.recipe.widths),)  # noqa: S311
 
     def _budget(self, progress: float) -> float | None:
         """Expected bits allowed now: falls from the widths' start to the target over the ramp."""
@@ -245,7 +247,7 @@ class JointObjective:
     def _choice(self) -> Choice:
         if self.recipe.bits is not None:
             scores = self.importance.learnt.cpu().numpy()
-            return best_choice(scores, self.group_sizes, self.recipe.widths, self.recipe.bits)
+            return best_allocation(scores, self.group_sizes, self.recipe.widths, self.recipe.bits)
         likeliest = self.importance.log_alpha.argmax(1).tolist()
         widths = tuple(self.recipe.widths[index] for index in likeliest)
         return Choice(widths, mean_bits(self.group_sizes, widths))
@@ -299,8 +301,8 @@ class JointObjective:
 
     def state(self) -> Saved:
         tensors = {
-            **tensors_of("model", self.recogniser.model),
-            **tensors_of("importance", self.importance),
+            **prefixed_state("model", self.recogniser.model),
+            **prefixed_state("importance", self.importance),
         }
         return Saved(tensors, {"plan": self.plan.to_json() if self.plan else None})
 
@@ -315,7 +317,7 @@ def uniform_noise(seed: int, update: Update, shape: Sequence[int]) -> Tensor:
 
     It has a stream of its own: the networks' begins with what LayerDrop drops.
     """
-    generator = torch.Generator().manual_seed(2**32 - 1 - draws(seed, update))
+    generator = torch.Generator().manual_seed(2**32 - 1 - random_state(seed, update))
     return torch.rand(tuple(shape), generator=generator)
 
 

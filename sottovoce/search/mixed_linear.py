@@ -7,14 +7,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sottovoce.models.family import is_pointwise
-from sottovoce.plan import Precision
-from sottovoce.quantizers.affine import Affine
-from sottovoce.quantizers.fake import Candidates, quantize_candidates
-from sottovoce.quantizers.learnt import SCALES, TrainingAffine
+from sottovoce.quantization.affine import Affine
+from sottovoce.quantization.fake_quantize import Candidates, quantize_candidates
+from sottovoce.quantization.learned_scales import SCALES, TrainingAffine
+from sottovoce.quantization.plan import Precision
 
 
 class MixedLinear(nn.Module):
-    """Stands in for an `nn.Linear`; every candidate shares the latent weight (P1, section III).
+    """Stands in for an `nn.Linear`; every candidate shares the latent weight (xu2025, section III).
 
     `weight` is whatever the supernet last chose for this layer: the latent weight itself, a
     quantized candidate or a mixture. It is a plain attribute because WavLM multiplies by

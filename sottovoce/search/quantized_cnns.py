@@ -1,4 +1,5 @@
-"""P1's 8-bit "CNNs": what is not an encoder matrix, quantized at one width from the first update.
+"""xu2025's 8-bit "CNNs": what is not an encoder matrix, quantized at one width from the first
+update.
 
 Convolutional front end, feature projection, positional convolution and head have no choice of
 width. They are the same in every network of an update, the full-precision one included.
@@ -10,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from sottovoce.errors import naming
+from sottovoce.errors import prefix_errors
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.models.weight_norm import fold_weight_norm
-from sottovoce.plan import Plan, Precision
-from sottovoce.quantizers.affine import Affine
-from sottovoce.quantizers.fake import fake_quantize
-from sottovoce.quantizers.learnt import SCALES, TrainingAffine
+from sottovoce.quantization.affine import Affine
+from sottovoce.quantization.fake_quantize import fake_quantize
+from sottovoce.quantization.learned_scales import SCALES, TrainingAffine
+from sottovoce.quantization.plan import Plan, Precision
 
 
 class FakeQuantizer(nn.Module):
@@ -47,7 +48,7 @@ class QuantizedCnns:
         plan: their precisions.
 
     Args:
-        scales: one of `sottovoce.quantizers.learnt.SCALES`.
+        scales: one of `sottovoce.quantization.learned_scales.SCALES`.
     """
 
     def __init__(self, recogniser: Recogniser, precision: Precision, scales: str) -> None:
@@ -55,7 +56,7 @@ class QuantizedCnns:
         self.plan = Plan(dict.fromkeys(self._layers, precision))
         for name, layer in self._layers.items():
             fold_weight_norm(layer)
-            with naming(f"layer {name!r}"):
+            with prefix_errors(f"layer {name!r}"):
                 quantizer = FakeQuantizer(layer.weight, precision, scales)
             parametrize.register_parametrization(layer, "weight", quantizer)
 

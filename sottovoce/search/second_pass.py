@@ -1,4 +1,4 @@
-"""P1's Pass 2: the learnt plan is trained once more, as long as Pass 1 was."""
+"""xu2025's Pass 2: the learnt plan is trained once more, as long as Pass 1 was."""
 
 from copy import deepcopy
 

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from sottovoce.errors import InputError, naming
+from sottovoce.errors import InputError, prefix_errors
 from sottovoce.models.family import Matrix
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.plan import Plan, Precision, Shape
+from sottovoce.quantization.plan import Plan, Precision, Shape
 from sottovoce.search.mixed_linear import MixedLinear, mixed_layer
 
 FULL = "full precision"
@@ -32,7 +32,7 @@ class Supernet:
         shapes: (rows, columns) by name.
 
     Args:
-        scales: one of `sottovoce.quantizers.learnt.SCALES`.
+        scales: one of `sottovoce.quantization.learned_scales.SCALES`.
         fused: whether the quantizers are compiled.
     """
 
@@ -52,7 +52,7 @@ class Supernet:
         self.layers: dict[str, MixedLinear] = {}
         for matrix in self.matrices:
             layer = recogniser.model.get_submodule(matrix.name)
-            with naming(f"layer {matrix.name!r}"):
+            with prefix_errors(f"layer {matrix.name!r}"):
                 mixed = mixed_layer(layer, candidates, scales, initial_range, fused)
             recogniser.model.set_submodule(matrix.name, mixed)
             self.layers[matrix.name] = mixed
@@ -160,7 +160,7 @@ class QuantizedStep:
         return self.plan[layer].bits if network == PLAN and self.plan is not None else network
 
 
-def groups_of(matrices: Sequence[Matrix], granularity: str) -> list[int]:
+def width_groups(matrices: Sequence[Matrix], granularity: str) -> list[int]:
     """Which group each matrix shares its width with: itself, its module or its block."""
     shared: dict[str, Callable[[Matrix], object]] = {
         "matrix": lambda matrix: matrix.name,

@@ -15,7 +15,7 @@ SIGNAL_TO_NOISE = (12.0, 45.0)
 """Decibels between speech and added white noise."""
 
 
-def augmented(waveform: Samples, sampling_rate: int, generator: np.random.Generator) -> Samples:
+def augment(waveform: Samples, sampling_rate: int, generator: np.random.Generator) -> Samples:
     """Spectral tilt, one echo, gain and white noise, each drawn anew.
 
     Args:

@@ -1,7 +1,7 @@
 """Which utterances share a batch.
 
 A batch is limited by its padded audio, count x longest, because that is what memory and time go
-by. P1 trains on about 101 s of audio a batch (arXiv 2501.03643).
+by. xu2025 trains on about 101 s of audio a batch (arXiv 2501.03643).
 """
 
 from collections.abc import Iterable, Iterator, Sequence

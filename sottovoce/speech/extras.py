@@ -6,7 +6,7 @@ from types import ModuleType
 from sottovoce.errors import InputError
 
 
-def extra(package: str, needed_for: str) -> ModuleType:
+def import_extra(package: str, needed_for: str) -> ModuleType:
     """Import a package that is installed by the extra of the same name.
 
     Raises:

@@ -3,7 +3,7 @@
 from sottovoce.errors import InputError
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.utterance import Utterance
-from sottovoce.wording import counted
+from sottovoce.wording import plural
 
 _SHOWN = 3
 _ROUNDED = 0.01
@@ -15,18 +15,18 @@ def refuse_overlap(training: Corpus, test: Corpus) -> None:
     InputError: utterances of `test` are in `training` too: the same words under the same id, or
         the same audio; some are named.
     """
-    for told in overlap_told(training, test):
+    for told in overlap_warnings(training, test):
         raise InputError(told)
 
 
-def overlap_told(training: Corpus, test: Corpus) -> tuple[str, ...]:
+def overlap_warnings(training: Corpus, test: Corpus) -> tuple[str, ...]:
     """What `refuse_overlap` says, as a note; none where nothing is in both."""
     found = overlapping(training, test)
     if not found:
         return ()
     named = ", ".join(found[:_SHOWN]) + (", ..." if len(found) > _SHOWN else "")
     return (
-        f"{training.name} holds {counted(len(found), 'utterance')} of {test.name} too: {named}; "
+        f"{training.name} holds {plural(len(found), 'utterance')} of {test.name} too: {named}; "
         "test on speech that was not learnt from",
     )
 

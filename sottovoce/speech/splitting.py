@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from sottovoce.errors import InputError
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.utterance import Utterance
-from sottovoce.wording import counted
+from sottovoce.wording import plural
 
 FEWEST_UTTERANCES = 20
 _FEWEST_SPEAKERS = 4
 _LEAST_SHARE = 1 / 3
 
 
-def halves(corpus: Corpus) -> tuple[Corpus, Corpus]:
+def split_in_halves(corpus: Corpus) -> tuple[Corpus, Corpus]:
     """Two parts of about as many words, each in the corpus's order.
 
     Speakers stay whole where there are four or more of them and neither part then has less than a
@@ -25,7 +25,7 @@ def halves(corpus: Corpus) -> tuple[Corpus, Corpus]:
     """
     if len(corpus.utterances) < FEWEST_UTTERANCES:
         raise InputError(
-            f"{corpus.name} has {counted(len(corpus.utterances), 'utterance')}, too few to decide "
+            f"{corpus.name} has {plural(len(corpus.utterances), 'utterance')}, too few to decide "
             f"on some and give the verdict on others; {FEWEST_UTTERANCES} are the fewest"
         )
     groups: dict[str, list[Utterance]] = defaultdict(list)
@@ -46,13 +46,13 @@ def halves(corpus: Corpus) -> tuple[Corpus, Corpus]:
 
 def _dealt(parts: list[list[Utterance]]) -> tuple[list[Utterance], list[Utterance]]:
     """The largest part first, each to the half that has fewer words so far."""
-    halves: tuple[list[Utterance], list[Utterance]] = ([], [])
+    split_in_halves: tuple[list[Utterance], list[Utterance]] = ([], [])
     words = [0, 0]
     for part in sorted(parts, key=_words, reverse=True):
         smaller = words.index(min(words))
-        halves[smaller].extend(part)
+        split_in_halves[smaller].extend(part)
         words[smaller] += _words(part)
-    return halves
+    return split_in_halves
 
 
 def _words(utterances: Sequence[Utterance]) -> int:

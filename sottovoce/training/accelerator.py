@@ -3,14 +3,14 @@
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
+from sottovoce.config.recipe import Training
 from sottovoce.models.recogniser import best_device
-from sottovoce.recipe import Training
-from sottovoce.training.processes import joined
+from sottovoce.training.distributed import process_state
 
 
 def accelerator_for(recipe: Training) -> Accelerator:
     """A fresh accelerator: this process's CUDA device where there are such, else the CPU."""
-    joined()  # an accelerator would lose patience with the leader
+    process_state()  # an accelerator would lose patience with the leader
     # An earlier run in this process may have used another precision.
     AcceleratorState._reset_state()
     on_cpu = best_device().type == "cpu"

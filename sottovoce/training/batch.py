@@ -6,16 +6,16 @@ from itertools import islice
 
 import numpy as np
 
-from sottovoce.errors import InputError, naming
+from sottovoce.config.recipe import Training
+from sottovoce.errors import InputError, prefix_errors
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.recipe import Training
-from sottovoce.speech.augmentation import augmented
+from sottovoce.speech.augmentation import augment
 from sottovoce.speech.batching import bucketed_batches
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.labels import least_frames
 from sottovoce.speech.loading import prefetched
 from sottovoce.speech.utterance import Utterance
-from sottovoce.training.processes import joined, leads, share_of
+from sottovoce.training.distributed import is_main_process, process_state, split_between_processes
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class TrainingSpeech:
         self.labels: dict[str, tuple[int, ...]] = {}
         for utterance in corpus.utterances:
             text = utterance.text if transcribed else ""
-            with naming(corpus.name):
+            with prefix_errors(corpus.name):
                 self.labels[utterance.id] = tuple(recogniser.labels.encode(text, utterance.id))
             self._frames(utterance, round(utterance.duration * self.sampling_rate))
         if transcribed and not any(self.labels.values()):
@@ -100,15 +100,15 @@ class TrainingSpeech:
         """
         chosen = self._chosen(recipe.seconds_per_batch, recipe.seed, first_update)
         if not whole:
-            chosen = map(share_of, chosen)
+            chosen = map(split_between_processes, chosen)
         decoded = prefetched(chosen, self.sampling_rate)
-        own_draws = () if whole or leads() else (joined().process_index,)
+        own_draws = () if whole or is_main_process() else (process_state().process_index,)
         for update, batch in enumerate(decoded, first_update):
             waveforms = [waveform for _, waveform in batch]
             frames = sum(self._frames(utterance, len(waveform)) for utterance, waveform in batch)
             if recipe.augment:
                 generator = np.random.default_rng((recipe.seed, update, *own_draws))
-                waveforms = [augmented(one, self.sampling_rate, generator) for one in waveforms]
+                waveforms = [augment(one, self.sampling_rate, generator) for one in waveforms]
             yield Batch(
                 ids=tuple(utterance.id for utterance, _ in batch),
                 waveforms=tuple(waveforms),

@@ -1,4 +1,5 @@
-"""Plain full-precision fine-tuning: the start point of a compression, and P1's baseline U1."""
+"""Plain full-precision fine-tuning: the start point of a compression, and the baseline (U1 in
+xu2025)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,16 +8,16 @@ from typing import Any
 from accelerate import Accelerator
 from torch import nn
 
+from sottovoce.config.recipe import Training
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.recipe import Training
 from sottovoce.training.batch import Batch
 from sottovoce.training.loop import (
-    Pace,
+    LrSchedule,
     ParameterGroup,
     Update,
+    prefixed_state,
     restore_module,
-    tensors_of,
-    warmed_up,
+    warmup_linear_decay,
 )
 from sottovoce.training.losses import ctc_loss
 from sottovoce.training.state import Saved
@@ -38,8 +39,8 @@ class FullPrecision:
     def parameter_groups(self) -> list[ParameterGroup]:
         return weight_groups(self.recogniser.model, self.recipe)
 
-    def pace(self, update: Update) -> Pace:
-        return Pace(warmed_up(update, self.recipe.warmup))
+    def lr_schedule(self, update: Update) -> LrSchedule:
+        return LrSchedule(warmup_linear_decay(update, self.recipe.warmup))
 
     def update(self, batch: Batch, update: Update) -> dict[str, Any]:  # noqa: ARG002
         features = self.recogniser.features(batch.waveforms)
@@ -54,7 +55,7 @@ class FullPrecision:
         yield self.recogniser
 
     def state(self) -> Saved:
-        return Saved(tensors_of("model", self.recogniser.model), {})
+        return Saved(prefixed_state("model", self.recogniser.model), {})
 
     def restore(self, state: Saved) -> None:
         restore_module("model", self.recogniser.model, state.tensors)

@@ -16,20 +16,25 @@ from torch.optim import AdamW
 from transformers import set_seed
 
 from sottovoce.command import how_to_go_on
+from sottovoce.config.recipe import Training
 from sottovoce.errors import InputError, Interrupted
-from sottovoce.memory import enough_memory, memory_kept
+from sottovoce.memory import explain_out_of_memory, keep_freed_memory
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.recipe import Training
-from sottovoce.report.record import TrainingPoint
+from sottovoce.record import TrainingPoint
 from sottovoce.training.batch import Batch, TrainingSpeech
-from sottovoce.training.processes import alone, anyone, combined, leads
-from sottovoce.training.spent import Spent, stopwatch
+from sottovoce.training.distributed import (
+    all_reduce_gradients,
+    any_process,
+    is_main_process,
+    is_single_process,
+)
 from sottovoce.training.state import (
     Saved,
     WorkFolder,
     optimizer_tensors,
     restore_optimizer,
 )
+from sottovoce.training.timing import Spent, stopwatch
 
 _SAVE_EVERY_SECONDS = 120.0
 _HISTORY = "history"
@@ -45,16 +50,16 @@ class Update:
 
 
 @dataclass(frozen=True)
-class Pace:
+class LrSchedule:
     """How an update moves the parameters.
 
     Attributes:
-        share: of the peak learning rates.
-        afresh: whether AdamW forgets its moments first, since the loss is another one now.
+        lr_scale: share of the peak learning rates.
+        reset_optimizer: whether AdamW forgets its moments first, since the loss is another one now.
     """
 
-    share: float
-    afresh: bool = False
+    lr_scale: float
+    reset_optimizer: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Objective(Protocol):
 
     def parameter_groups(self) -> list[ParameterGroup]: ...
 
-    def pace(self, update: Update) -> "Pace": ...
+    def lr_schedule(self, update: Update) -> "LrSchedule": ...
 
     def update(self, batch: Batch, update: Update) -> dict[str, Any]:
         """Run the networks of one update and leave gradients behind.
@@ -115,16 +120,16 @@ def train(
         Interrupted: after Ctrl-C or SIGTERM, once the update under way is finished and saved.
         InputError: the loss is no longer finite, or another process trains in `work`.
     """
-    total = updates(speech, recipe)
+    total = update_count(speech, recipe)
     groups = objective.parameter_groups()
-    optimizer = optimizer_of(groups)
+    optimizer = build_optimizer(groups)
     kept = _Kept(objective, optimizer, work)
     history = kept.history
     evaluate_after = {
         round(total * (k + 1) / recipe.evaluations) for k in range(recipe.evaluations)
     }
 
-    with work.held(), memory_kept(), _bar(console) as bar, _interruption() as interrupted:
+    with work.held(), keep_freed_memory(), _bar(console) as bar, _interruption() as interrupted:
         kept.restore()
         begun, before = len(history), Spent.of(history[-1]) if history else Spent()
         spent = stopwatch(groups[0].parameters[0].device, before)
@@ -135,13 +140,13 @@ def train(
             batch = kept.next_of(batches, total)
             told = make_update(objective, groups, optimizer, batch, Update(index, total), recipe)
             point = TrainingPoint(index + 1, **asdict(spent()), **told)
-            if point.step in evaluate_after and leads():
+            if point.step in evaluate_after and is_main_process():
                 with objective.deployed() as recogniser:
                     point = replace(point, wer=evaluate(recogniser))
                 bar.console.print(_sentence(point, total))
             history.append(point)
             bar.update(task, advance=1, told=f"loss {point.loss:.3f}")
-            stopping = anyone(interrupted())
+            stopping = any_process(interrupted())
             if stopping or time.monotonic() - last_save > _SAVE_EVERY_SECONDS:
                 kept.save()
                 last_save = time.monotonic()
@@ -175,12 +180,12 @@ class _Kept:
         if saved is not None:
             self._objective.restore(saved)
             restore_optimizer(self._optimizer, saved.tensors)
-            self.history += history_of(saved.tensors[_HISTORY])
+            self.history += history_from_tensor(saved.tensors[_HISTORY])
 
     def save(self) -> None:
         state = self._objective.state()
         tensors = {**state.tensors, **optimizer_tensors(self._optimizer)}
-        self._work.save(Saved({**tensors, _HISTORY: tensor_of(self.history)}, state.facts))
+        self._work.save(Saved({**tensors, _HISTORY: history_tensor(self.history)}, state.facts))
 
     def next_of(self, batches: Iterator[Batch], total: int) -> Batch:
         """The next update's batch; where its speech cannot be read, what was trained is saved.
@@ -204,15 +209,15 @@ def _refuse_divergence(groups: Sequence[ParameterGroup]) -> None:
         raise InputError("the last update left weights that are not finite; lower --learning-rate")
 
 
-def tensor_of(history: Sequence[TrainingPoint]) -> Tensor:
+def history_tensor(history: Sequence[TrainingPoint]) -> Tensor:
     """[updates, fields], float64; NaN where a field was not measured. A safetensors file holds any
     number of them, while what is told in its header may not pass 100 MB."""
     rows = [[math.nan if one is None else one for one in astuple(point)] for point in history]
     return torch.tensor(rows, dtype=torch.float64).view(-1, len(_FIELDS))
 
 
-def history_of(points: Tensor) -> list[TrainingPoint]:
-    """`tensor_of`'s history."""
+def history_from_tensor(points: Tensor) -> list[TrainingPoint]:
+    """`history_tensor`'s history."""
     told = [
         {name: one for name, one in zip(_FIELDS, row, strict=True) if not math.isnan(one)}
         for row in points.tolist()
@@ -220,7 +225,7 @@ def history_of(points: Tensor) -> list[TrainingPoint]:
     return [TrainingPoint(**{**one, "step": int(one["step"])}) for one in told]
 
 
-def optimizer_of(groups: Sequence[ParameterGroup]) -> AdamW:
+def build_optimizer(groups: Sequence[ParameterGroup]) -> AdamW:
     """AdamW over the groups; `make_update` sets their learning rates."""
     settings = [{"params": one.parameters, "weight_decay": one.weight_decay} for one in groups]
     return AdamW(settings, fused=True)
@@ -243,11 +248,11 @@ def make_update(
         InputError: the loss is no longer finite, or there is too little memory; the parameters are
             as they were.
     """
-    set_seed(draws(recipe.seed, update))
-    with enough_memory(_mended(batch, recipe)):
+    set_seed(random_state(recipe.seed, update))
+    with explain_out_of_memory(_mended(batch, recipe)):
         told = objective.update(batch, update)
         parameters = [parameter for one in groups for parameter in one.parameters]
-        told = {**told, "loss": combined(parameters, told["loss"], batch.frames)}
+        told = {**told, "loss": all_reduce_gradients(parameters, told["loss"], batch.frames)}
     scheduled = [parameter for one in groups if one.scheduled for parameter in one.parameters]
     norm = torch.nn.utils.clip_grad_norm_(scheduled, recipe.max_grad_norm).item()
     if not math.isfinite(told["loss"]) or not math.isfinite(norm):
@@ -255,15 +260,15 @@ def make_update(
             f"the loss is {told['loss']}, its gradient's norm {norm} at update {update.index + 1}; "
             "lower --learning-rate, or look for broken audio in the training speech"
         )
-    pace = objective.pace(update)
-    if pace.afresh:
+    schedule = objective.lr_schedule(update)
+    if schedule.reset_optimizer:
         optimizer.state.clear()
     for group, settings in zip(groups, optimizer.param_groups, strict=True):
-        settings["lr"] = group.learning_rate * (pace.share if group.scheduled else 1.0)
-    with enough_memory(_mended(batch, recipe)):
+        settings["lr"] = group.learning_rate * (schedule.lr_scale if group.scheduled else 1.0)
+    with explain_out_of_memory(_mended(batch, recipe)):
         optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return {**told, "learning_rate": recipe.learning_rate * pace.share}
+    return {**told, "learning_rate": recipe.learning_rate * schedule.lr_scale}
 
 
 def _mended(batch: Batch, recipe: Training) -> str:
@@ -279,12 +284,12 @@ def _mended(batch: Batch, recipe: Training) -> str:
     )
 
 
-def draws(seed: int, update: Update) -> int:
+def random_state(seed: int, update: Update) -> int:
     """The state that all random numbers of an update start from; 32 bits, as NumPy wants it."""
     return (seed * 1_000_003 + update.index) % 2**32
 
 
-def updates(speech: TrainingSpeech, recipe: Training) -> int:
+def update_count(speech: TrainingSpeech, recipe: Training) -> int:
     """How many updates a recipe makes on this speech."""
     if recipe.steps is not None:
         return recipe.steps
@@ -292,8 +297,9 @@ def updates(speech: TrainingSpeech, recipe: Training) -> int:
     return max(1, round(recipe.epochs * each))
 
 
-def warmed_up(update: Update, warmup: float) -> float:
-    """Share of the peak learning rate: linear warm-up, linear decay to zero (P1, section VI)."""
+def warmup_linear_decay(update: Update, warmup: float) -> float:
+    """Share of the peak learning rate: linear warm-up, linear decay to zero (xu2025, section
+    VI)."""
     rising = max(1, round(warmup * update.total))
     falling = (update.total - update.index) / max(1, update.total - rising)
     return min((update.index + 1) / rising, falling, 1.0)
@@ -325,7 +331,7 @@ def _interruption() -> Iterator[Callable[[], bool]]:
 
     def ask(number: int, _: Any) -> None:
         asked.append(number)
-        if alone():
+        if is_single_process():
             as_before()
 
     def as_before() -> None:
@@ -344,13 +350,13 @@ def _interruption() -> Iterator[Callable[[], bool]]:
         as_before()
 
 
-def tensors_of(prefix: str, module: nn.Module) -> dict[str, Tensor]:
+def prefixed_state(prefix: str, module: nn.Module) -> dict[str, Tensor]:
     """A module's tensors under a prefix, for `Saved`."""
     return {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
 
 
 def restore_module(prefix: str, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Put `tensors_of` back.
+    """Put `prefixed_state` back.
 
     Raises:
         InputError: they are of a module with other parameters.

@@ -1,8 +1,8 @@
 """Losses of one padded batch, all in nats a frame so that their weights compare.
 
-P1 leaves the reductions open. Here each is the sum over the batch divided by its frames, padding
-excluded: a CTC loss and a KL divergence with coefficient 1 then pull about equally hard, whatever
-the batch's size.
+xu2025 leaves the reductions open. Here each is the sum over the batch divided by its frames,
+padding excluded: a CTC loss and a KL divergence with coefficient 1 then pull about equally hard,
+whatever the batch's size.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def ctc_loss(logits: Tensor, frames: Tensor, labels: Sequence[Sequence[int]], bl
 
 
 def kl_divergence(teacher: Tensor, student: Tensor, frame_mask: Tensor) -> Tensor:
-    """KL(stopgrad(teacher) || student) of the frames' label distributions (P1 eq. 4), a frame.
+    """KL(stopgrad(teacher) || student) of the frames' label distributions (xu2025 eq. 4), a frame.
 
     Args:
         teacher, student: logits, [utterances, frames, labels].

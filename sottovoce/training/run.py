@@ -16,10 +16,15 @@ from rich.console import Console
 from sottovoce.command import how_to_go_on
 from sottovoce.errors import InputError
 from sottovoce.files import publish, read_json, refuse_taken, remove_folder, write_text
-from sottovoce.training.processes import joined, leader_first, leads, meet
+from sottovoce.training.distributed import (
+    is_main_process,
+    main_process_first,
+    process_state,
+    wait_for_everyone,
+)
 from sottovoce.training.state import WorkFolder, locked
 from sottovoce.version import __version__
-from sottovoce.wording import counted
+from sottovoce.wording import plural
 
 _SETTINGS = "settings.json"
 _THREADS = "threads"
@@ -81,8 +86,8 @@ class Run:
         wanted = {"version of sottovoce": __version__, **inputs, **settings}
         wanted = json.loads(json.dumps(wanted))
         with ExitStack() as stack:
-            with leader_first():
-                if leads():
+            with main_process_first():
+                if is_main_process():
                     stack.enter_context(run._claimed(wanted, resume=resume))
             stack.enter_context(_as_many_threads(run._settings(), console))
             stack.enter_context(run.forgotten_while_empty())
@@ -156,7 +161,7 @@ class Run:
         except BaseException as error:
             useless = and_with if isinstance(error, InputError) else ()
             kept_by_none = {_SETTINGS, "lock", *useless}
-            if leads() and self.path.exists() and self._contents() <= kept_by_none:
+            if is_main_process() and self.path.exists() and self._contents() <= kept_by_none:
                 remove_folder(self.path)
             raise
 
@@ -166,7 +171,7 @@ class Run:
         Raises:
             InputError: `out` cannot be written.
         """
-        if leads():
+        if is_main_process():
             try:
                 publish(self.finished, self.out)
             except OSError as error:
@@ -175,7 +180,7 @@ class Run:
                     f"{self.finished}"
                 ) from error
             remove_folder(self.path)
-        meet()
+        wait_for_everyone()
 
 
 def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
@@ -187,9 +192,9 @@ def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
 def _as_many_threads(settings: Mapping[str, Any], console: Console) -> Iterator[None]:
     """Inside, as many threads compute as when the run was begun, where it is a CPU that does."""
     now = torch.get_num_threads()
-    begun = settings.get(_THREADS, now) if joined().device.type == "cpu" else now
+    begun = settings.get(_THREADS, now) if process_state().device.type == "cpu" else now
     if begun != now:
-        console.out(f"computing with {counted(begun, 'thread')}, as the run was begun")
+        console.out(f"computing with {plural(begun, 'thread')}, as the run was begun")
     torch.set_num_threads(begun)
     try:
         yield

@@ -18,7 +18,7 @@ from torch import Tensor
 from sottovoce.command import how_to_go_on
 from sottovoce.errors import InputError
 from sottovoce.files import damaged, replace_file, write_text
-from sottovoce.training.processes import leads
+from sottovoce.training.distributed import is_main_process
 
 _STATE = "state.safetensors"
 
@@ -72,7 +72,7 @@ class WorkFolder:
             InputError: another does.
         """
         with ExitStack() as stack:
-            if self.is_shared and leads():
+            if self.is_shared and is_main_process():
                 going_on = f"once it is through, {how_to_go_on()}"
                 stack.enter_context(
                     locked(self.path, f"another process is training in {self.path}; {going_on}")
@@ -81,7 +81,7 @@ class WorkFolder:
 
     def save(self, state: Saved) -> None:
         """Replace the saved state. Raises InputError where the disk is full."""
-        if not leads():
+        if not is_main_process():
             return
         tensors = {
             name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()

@@ -1,8 +1,8 @@
 """A frozen teacher's frame distributions, computed once and kept on disk.
 
-P1's teacher is the live full-precision model, run at every update. The start point itself, frozen,
-needs no network at all during training: its log-probabilities for a training corpus are a small
-file (16-bit, 50 frames a second). It sees the speech unmasked and without dropout.
+xu2025's teacher is the live full-precision model, run at every update. The start point itself,
+frozen, needs no network at all during training: its log-probabilities for a training corpus are a
+small file (16-bit, 50 frames a second). It sees the speech unmasked and without dropout.
 """
 
 import hashlib

@@ -9,8 +9,8 @@ from transformers import PreTrainedModel, ProcessorMixin
 
 from sottovoce.artifact.packed_layers import PackedLayer, empty_packed
 from sottovoce.models.families import family_of
-from sottovoce.plan import Plan, Precision
-from sottovoce.quantizers.ranges import initial_affine
+from sottovoce.quantization.plan import Plan, Precision
+from sottovoce.quantization.ranges import initial_affine
 
 MATRICES = (
     "attention.q_proj",

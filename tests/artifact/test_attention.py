@@ -11,22 +11,22 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AutoModelForCTC
 
 from sottovoce.artifact.attention import (
-    RoundedOperands,
-    attend_rounded,
-    round_operands,
-    rounded_attentions,
+    QuantizedAttention,
+    attend_quantized,
+    quantize_attention,
+    quantized_attentions,
 )
 from sottovoce.artifact.reader import read_artifact
 from sottovoce.artifact.sizing import float_bytes
 from sottovoce.artifact.writer import write_artifact
 from sottovoce.errors import InputError
-from sottovoce.plan import Plan
+from sottovoce.quantization.plan import Plan
 
 ATTENTION = "wav2vec2.encoder.layers.1.attention"
 
 
-def operands(reach: float = 4.0) -> RoundedOperands:
-    made = RoundedOperands()
+def operands(reach: float = 4.0) -> QuantizedAttention:
+    made = QuantizedAttention()
     made.reach([reach] * 3)
     return made
 
@@ -38,7 +38,7 @@ def random(frames: int, *, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, heard: Tensor | None = None) -> Tensor:
-    return attend_rounded(query, key, value, heard, 8**-0.5, operands()).transpose(1, 2)
+    return attend_quantized(query, key, value, heard, 8**-0.5, operands()).transpose(1, 2)
 
 
 def test_it_is_attention_but_for_rounding() -> None:
@@ -56,7 +56,7 @@ def test_its_products_are_of_whole_numbers() -> None:
         rounded = made.rounded(operand, values)
         assert len(rounded.unique()) == 256 and (rounded == 0).any()
         assert rounded.max() == made.scale[operand] * 127
-    assert len(made.rounded_probabilities(torch.linspace(0, 1, 10001)).unique()) == 256
+    assert len(made.quantize_probabilities(torch.linspace(0, 1, 10001)).unique()) == 256
 
 
 def test_an_attention_that_is_spread_evenly_is_not_lost() -> None:
@@ -91,8 +91,8 @@ def test_scales_stay_what_they_are() -> None:
 def folder(tmp_path: Path) -> Path:
     """An artifact one of whose two attentions has 8-bit operands."""
     model = tiny_model("wav2vec2").eval()
-    round_operands(model, [ATTENTION])
-    rounded_attentions(model)[ATTENTION].reach([1.0, 2.0, 3.0])
+    quantize_attention(model, [ATTENTION])
+    quantized_attentions(model)[ATTENTION].reach([1.0, 2.0, 3.0])
     write_artifact(tmp_path / "model", model, tiny_processor(tmp_path / "p"), {}, Plan({}))
     return tmp_path / "model"
 
@@ -100,8 +100,8 @@ def folder(tmp_path: Path) -> Path:
 def test_an_artifact_computes_with_the_operands_that_were_saved(folder: Path) -> None:
     speech = torch.randn(1, 16000)
     model, _ = read_artifact(folder)
-    assert list(rounded_attentions(model)) == [ATTENTION]
-    scale = rounded_attentions(model)[ATTENTION].scale
+    assert list(quantized_attentions(model)) == [ATTENTION]
+    scale = quantized_attentions(model)[ATTENTION].scale
     assert torch.equal(scale, torch.tensor([1.0, 2.0, 3.0]) / 127)
     stock = AutoModelForCTC.from_pretrained(folder)
     with torch.inference_mode():
@@ -115,7 +115,7 @@ def test_an_artifact_computes_with_the_operands_that_were_saved(folder: Path) ->
 
 def test_a_half_precision_load_keeps_the_scales(folder: Path) -> None:
     model = AutoModelForCTC.from_pretrained(folder, dtype=torch.bfloat16)
-    scale = rounded_attentions(model)[ATTENTION].scale
+    scale = quantized_attentions(model)[ATTENTION].scale
     assert torch.equal(scale, torch.tensor([1.0, 2.0, 3.0]) / 127)
     assert model(torch.randn(1, 16000).bfloat16()).logits.isfinite().all()
 
@@ -127,7 +127,7 @@ def test_saved_again_it_is_the_same(folder: Path, tmp_path: Path) -> None:
     speech = torch.randn(1, 16000)
     with torch.inference_mode():
         assert torch.equal(model(speech).logits, again(speech).logits)
-    assert list(rounded_attentions(again)) == [ATTENTION]
+    assert list(quantized_attentions(again)) == [ATTENTION]
 
 
 def test_operands_do_not_count_as_numbers_of_the_float_model(folder: Path) -> None:
@@ -155,11 +155,11 @@ def test_other_names_are_refused(folder: Path, attention: object, message: str) 
 
 def test_a_scale_that_is_not_positive_is_refused(folder: Path, tmp_path: Path) -> None:
     model, processor = read_artifact(folder)
-    rounded_attentions(model)[ATTENTION].reach([1.0, 0.0, 1.0])
+    quantized_attentions(model)[ATTENTION].reach([1.0, 0.0, 1.0])
     with pytest.raises(InputError, match=r"layers\.1\.attention' has a scale of its operands"):
         write_artifact(tmp_path / "again", model, processor, {}, Plan({}))
 
 
 def test_an_attention_of_another_kind_is_refused() -> None:
     with pytest.raises(InputError, match="is none of a WavLMForCTC .* which are none"):
-        round_operands(tiny_model("wavlm"), ["wavlm.encoder.layers.0.attention"])
+        quantize_attention(tiny_model("wavlm"), ["wavlm.encoder.layers.0.attention"])

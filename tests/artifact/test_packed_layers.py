@@ -12,11 +12,11 @@ from sottovoce.artifact.checks import check_codes
 from sottovoce.artifact.packed_layers import PackedLinear, empty_packed
 from sottovoce.artifact.packed_model import plan_of, replace_layers
 from sottovoce.errors import InputError
-from sottovoce.plan import Plan, Precision
-from sottovoce.quantizers.affine import Affine
-from sottovoce.quantizers.fake import fake_quantize
-from sottovoce.quantizers.learnt import LearntAffine
-from sottovoce.quantizers.ranges import initial_affine
+from sottovoce.quantization.affine import Affine
+from sottovoce.quantization.fake_quantize import fake_quantize
+from sottovoce.quantization.learned_scales import LearntAffine
+from sottovoce.quantization.plan import Plan, Precision
+from sottovoce.quantization.ranges import initial_affine
 
 ROWS, COLUMNS = 7, 19
 

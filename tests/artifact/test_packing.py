@@ -3,8 +3,8 @@ import torch
 
 from sottovoce.artifact import packing
 from sottovoce.artifact.packing import pack, unpack
-from sottovoce.plan import STORABLE_BITS, TERNARY_BITS, WHOLE_BITS, packed_columns
-from sottovoce.quantizers.grids import codes_of
+from sottovoce.quantization.grids import codes_of
+from sottovoce.quantization.plan import STORABLE_BITS, TERNARY_BITS, WHOLE_BITS, packed_columns
 
 
 @pytest.mark.parametrize("bits", STORABLE_BITS)

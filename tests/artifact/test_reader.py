@@ -14,7 +14,7 @@ from transformers import AutoModelForCTC, PreTrainedModel, Wav2Vec2Processor
 from sottovoce.artifact import PackedLayer, read_artifact, write_artifact
 from sottovoce.artifact.packing import pack
 from sottovoce.errors import InputError
-from sottovoce.plan import Plan
+from sottovoce.quantization.plan import Plan
 
 Build = Callable[..., tuple[PreTrainedModel, dict[str, PackedLayer], Plan]]
 TERNARY = "wav2vec2.encoder.layers.0.attention.k_proj"

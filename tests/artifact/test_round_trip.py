@@ -13,7 +13,7 @@ from transformers import AutoModel, AutoModelForCTC, PreTrainedModel, Wav2Vec2Pr
 
 from sottovoce.artifact import PackedLayer, hf_quantizer, plan_of, read_artifact, write_artifact
 from sottovoce.errors import InputError
-from sottovoce.plan import Plan
+from sottovoce.quantization.plan import Plan
 
 Build = Callable[..., tuple[PreTrainedModel, dict[str, PackedLayer], Plan]]
 

@@ -19,8 +19,8 @@ from sottovoce.artifact import (
     write_artifact,
 )
 from sottovoce.errors import InputError
-from sottovoce.plan import Plan, Precision
-from sottovoce.quantizers.affine import Affine
+from sottovoce.quantization.affine import Affine
+from sottovoce.quantization.plan import Plan, Precision
 
 Build = Callable[..., tuple[PreTrainedModel, dict[str, PackedLayer], Plan]]
 

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from benchmarks.compressing import facts_of
-from sottovoce.report.record import RunRecord, System
+from sottovoce.record import RunRecord, System
 
 SYSTEM = System("compressed", 100, 4.0, 4.1, 0.1, 0.05, 0.15, "speaker", 1, 0, 0, 10)
 RECORD = RunRecord(

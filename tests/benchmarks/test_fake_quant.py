@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from benchmarks.fake_quant.run import PRECISIONS, eager, measured, tiles
-from sottovoce.plan import Precision
-from sottovoce.quantizers.affine import Affine
-from sottovoce.quantizers.ranges import initial_affine
+from sottovoce.quantization.affine import Affine
+from sottovoce.quantization.plan import Precision
+from sottovoce.quantization.ranges import initial_affine
 
 
 @pytest.mark.parametrize("precision", PRECISIONS, ids=lambda one: f"{one.grid}-{one.scale_per}")

@@ -8,7 +8,7 @@ import torch
 from tiny import noise
 
 from benchmarks.train_references import REFERENCES, save_start, start
-from sottovoce.models.checkpoint import load_checkpoint
+from sottovoce.loading import load_checkpoint
 from sottovoce.models.recogniser import Recogniser
 
 MakeRecogniser = Callable[..., Recogniser]

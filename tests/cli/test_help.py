@@ -9,8 +9,8 @@ import typer
 from program import Ended, sottovoce
 
 from sottovoce.cli.app import app
-from sottovoce.posttraining.dials import PostTraining
-from sottovoce.recipe import Recipe, Training
+from sottovoce.config.post_training import PostTraining
+from sottovoce.config.recipe import Recipe, Training
 from sottovoce.version import __version__
 
 COMMANDS = typer.main.get_command(app).commands

@@ -11,8 +11,8 @@ import typer
 
 from sottovoce.cli.app import app
 from sottovoce.command import WITH_RESUME, WITHOUT_RESUME
-from sottovoce.quantizers.activations import RULES
-from sottovoce.quantizers.rules import INPUT_RANGES
+from sottovoce.quantization.activations import RULES
+from sottovoce.quantization.rules import INPUT_RANGES
 from sottovoce.runtime.choices import AUTO, CHOICES
 from sottovoce.runtime.engines import IN_TORCH, RUNTIMES
 

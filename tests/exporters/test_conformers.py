@@ -10,7 +10,7 @@ from program import save_checkpoint, save_speech, sottovoce
 from tiny import noise
 
 from sottovoce.exporters.folder import write_export
-from sottovoce.models.checkpoint import load
+from sottovoce.loading import load
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.runtime.engines import engine_of
 

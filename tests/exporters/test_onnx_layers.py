@@ -13,9 +13,9 @@ from precisions import GRIDS_OF, PAIRWISE_PRECISIONS, described
 from sottovoce.artifact.packed_layers import PackedLinear, empty_packed
 from sottovoce.errors import InputError
 from sottovoce.exporters.onnx_layers import store_packed
-from sottovoce.plan import Precision
-from sottovoce.quantizers.activations import Range
-from sottovoce.quantizers.ranges import initial_affine
+from sottovoce.quantization.activations import Range
+from sottovoce.quantization.plan import Precision
+from sottovoce.quantization.ranges import initial_affine
 from sottovoce.runtime.openvino_runtime import sums_overflow
 
 ROWS, COLUMNS = 12, 20

@@ -7,8 +7,8 @@ from precisions import described
 
 from sottovoce.artifact.packed_layers import PackedLinear
 from sottovoce.exporters.onnx_nbits import multiply_packed
-from sottovoce.plan import Precision
-from sottovoce.quantizers.ranges import initial_affine
+from sottovoce.quantization.plan import Precision
+from sottovoce.quantization.ranges import initial_affine
 
 ROWS, COLUMNS = 12, 550  # more than a block of MatMulNBits, and no multiple of it
 

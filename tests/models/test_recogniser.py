@@ -11,7 +11,7 @@ from tiny import logits_of, noise
 from transformers import Wav2Vec2Processor
 
 from sottovoce.errors import InputError
-from sottovoce.exporters.interface import Interface
+from sottovoce.graph.interface import Interface
 from sottovoce.models.families import wavlm
 from sottovoce.models.recogniser import Recogniser
 

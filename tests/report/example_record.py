@@ -3,8 +3,8 @@
 import math
 from dataclasses import replace
 
-from sottovoce.plan import Precision
-from sottovoce.report.record import (
+from sottovoce.quantization.plan import Precision
+from sottovoce.record import (
     Change,
     Comparison,
     LayerRow,

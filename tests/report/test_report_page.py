@@ -6,8 +6,8 @@ from example_record import example_record, got_worse, with_verdict
 from page_reader import read_page
 
 from sottovoce.errors import InputError
+from sottovoce.record import RunRecord
 from sottovoce.report.html import MOST_UTTERANCES, page, write_report
-from sottovoce.report.record import RunRecord
 
 HOSTILE = "</style></title><script>alert(1)</script>\"' onload=x & <img src=http://x.example/i.png>"
 

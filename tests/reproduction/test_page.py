@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sottovoce.reproduction.page import Measured, write_pages
+from sottovoce.reproduction.page import TableState, write_pages
 from sottovoce.reproduction.results import ALL, Result
 from sottovoce.reproduction.table import INPUT, Published, read_table
 
@@ -34,7 +34,7 @@ def test_a_paper_has_columns_where_there_is_one(tmp_path: Path, told: bool) -> N
         p=None,
         command="",
     )
-    write_pages(Measured(table, (start,), ("dev",), ("dev",), {}), tmp_path)
+    write_pages(TableState(table, (start,), ("dev",), ("dev",), {}), tmp_path)
     for page in ("table.md", "table.html"):
         assert ("paper: ratio" in (tmp_path / page).read_text()) == told
         assert ("What the paper printed" in (tmp_path / page).read_text()) == told

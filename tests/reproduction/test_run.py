@@ -10,7 +10,7 @@ import pytest
 from program import Ended, save_checkpoint, save_speech, sottovoce, write_manifest
 
 from sottovoce.errors import InputError
-from sottovoce.models.checkpoint import is_artifact, load
+from sottovoce.loading import is_artifact, load
 from sottovoce.report.verdict import MARKS
 from sottovoce.reproduction import run
 from sottovoce.reproduction.table import read_table

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from sottovoce.config.recipe import Recipe
 from sottovoce.errors import InputError
-from sottovoce.recipe import Recipe
 from sottovoce.reproduction.table import named_tables, read_table
 
 ROW = '[[rows]]\nname = "U1"\nsystem = "full"\nmethod = "finetune"\n'

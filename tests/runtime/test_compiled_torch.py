@@ -10,18 +10,22 @@ from tiny import noise
 from torch import nn
 from torch._dynamo.utils import counters
 
-from sottovoce.artifact.attention import plain_attentions, round_operands, rounded_attentions
+from sottovoce.artifact.attention import (
+    quantizable_attentions,
+    quantize_attention,
+    quantized_attentions,
+)
 from sottovoce.artifact.packed_layers import PackedLinear, empty_packed
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.errors import InputError
-from sottovoce.models.checkpoint import load
+from sottovoce.loading import load
 from sottovoce.models.recogniser import best_device
 from sottovoce.models.weight_norm import fold_weight_norm
-from sottovoce.plan import Precision
-from sottovoce.quantizers.activations import Range
-from sottovoce.quantizers.ranges import initial_affine
+from sottovoce.quantization.activations import Range
+from sottovoce.quantization.plan import Precision
+from sottovoce.quantization.ranges import initial_affine
 from sottovoce.runtime import engines
-from sottovoce.runtime.compiled_torch import compiled, precision_on, runnable
+from sottovoce.runtime.compiled_torch import compile_recogniser, precision_on, runnable
 from sottovoce.runtime.engines import engine_of
 from sottovoce.runtime.integer_layers import round_inputs
 
@@ -69,8 +73,8 @@ def packed(recogniser, precisions):
             small.store_range(Range(-3.0, 2.5))
         model.set_submodule(name, small)
     if any(one.input_bits for one in precisions):
-        round_operands(model, plain_attentions(model))
-        for operands in rounded_attentions(model).values():
+        quantize_attention(model, quantizable_attentions(model))
+        for operands in quantized_attentions(model).values():
             operands.reach([1.0, 1.0, 1.0])
     return recogniser
 
@@ -163,7 +167,7 @@ def test_one_compilation_serves_utterances_of_all_lengths(make_recogniser):
     expected, shortest = utterances(recogniser), recogniser.shortest
     torch._dynamo.reset()
     counters.clear()
-    engine = compiled(recogniser, torch.device("cpu"))
+    engine = compile_recogniser(recogniser, torch.device("cpu"))
     for (waveform, logits), found in zip(
         expected, engine.frame_logits([one for one, _ in expected]), strict=True
     ):
@@ -195,6 +199,8 @@ def test_what_is_compiled_wrongly_is_refused(tmp_path, monkeypatch):
 def test_a_cuda_device_computes_what_the_packed_model_computes(make_recogniser, family, precisions):
     recogniser = packed(make_recogniser(family), precisions)
     expected = utterances(recogniser)
-    found = compiled(recogniser, torch.device("cuda")).frame_logits([one for one, _ in expected])
+    found = compile_recogniser(recogniser, torch.device("cuda")).frame_logits(
+        [one for one, _ in expected]
+    )
     for (_, logits), one in zip(expected, found, strict=True):
         np.testing.assert_allclose(one, logits, rtol=0, atol=8e-2)

@@ -6,10 +6,10 @@ import pytest
 from sottovoce.scoring import Score, Transcripts, matched_pairs, score
 from sottovoce.scoring.foresight import (
     LEAST_VARIANCE,
+    empty_output_warnings,
     fewest_errors,
-    nothing_told,
     silence_warnings,
-    too_few_told,
+    too_few_words_warnings,
 )
 
 
@@ -36,28 +36,28 @@ def test_as_many_errors_as_it_names_detect_the_loss_at_the_least_variance() -> N
 
 
 def test_errors_that_are_enough_bring_no_warning() -> None:
-    assert too_few_told(_scored(np.full(50, 4), "system"), "dev") == ()
-    assert too_few_told(_scored(np.full(50, 3), "system"), "dev", detectable=0.12) == ()
+    assert too_few_words_warnings(_scored(np.full(50, 4), "system"), "dev") == ()
+    assert too_few_words_warnings(_scored(np.full(50, 3), "system"), "dev", detectable=0.12) == ()
 
 
 def test_too_few_errors_name_the_words_that_it_takes() -> None:
-    (told,) = too_few_told(_scored(np.full(50, 2), "system"), "dev")
+    (told,) = too_few_words_warnings(_scored(np.full(50, 2), "system"), "dev")
     assert told == (
         "dev has 100 errors of the input checkpoint; by experience 197 are the fewest to detect a "
         "loss of 10.0% by, so the verdict will hardly be lossless: it takes about 990 words of "
         "such speech at least (these are 500)"
     )
-    (told,) = too_few_told(_scored(np.zeros(50, dtype=int), "system"), "dev")
+    (told,) = too_few_words_warnings(_scored(np.zeros(50, dtype=int), "system"), "dev")
     assert "no relative loss can be told" in told
-    (told,) = too_few_told(_scored(np.full(50, 2), "system"), "dev", alpha=1e-20)
+    (told,) = too_few_words_warnings(_scored(np.full(50, 2), "system"), "dev", alpha=1e-20)
     assert "by experience 2,590 are" in told
-    (told,) = too_few_told(_scored(np.full(29, 1), "system"), "dev", detectable=0.9)
+    (told,) = too_few_words_warnings(_scored(np.full(29, 1), "system"), "dev", detectable=0.9)
     assert "30 are the fewest" in told  # segments
 
 
 @pytest.mark.parametrize(("errors", "told"), [(9, 0), (10, 1)])
 def test_a_model_no_better_than_silence_recognises_nothing(errors: int, told: int) -> None:
-    found = nothing_told(_scored(np.full(5, errors), "system"), Path("start"), "dev")
+    found = empty_output_warnings(_scored(np.full(5, errors), "system"), Path("start"), "dev")
     assert len(found) == told
     assert all("start recognises nothing of dev (WER 100.00%)" in one for one in found)
 

@@ -12,18 +12,18 @@ from networks import recorded_networks
 from rich.console import Console
 from transformers import set_seed
 
+from sottovoce.config.recipe import Recipe
 from sottovoce.errors import InputError
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.plan import Plan, Precision
-from sottovoce.quantizers import fake
-from sottovoce.quantizers.fake import fake_quantize
-from sottovoce.recipe import Recipe
-from sottovoce.search.importance import gumbel_softmax
+from sottovoce.quantization import fake_quantize as fake
+from sottovoce.quantization.fake_quantize import fake_quantize
+from sottovoce.quantization.plan import Plan, Precision
 from sottovoce.search.joint import JointObjective, uniform_noise
 from sottovoce.search.supernet import FULL, MIXED, PLAN
+from sottovoce.sensitivity.importance import gumbel_softmax
 from sottovoce.speech.corpus import Corpus
 from sottovoce.training.batch import Batch, TrainingSpeech
-from sottovoce.training.loop import Update, draws, make_update, optimizer_of
+from sottovoce.training.loop import Update, build_optimizer, make_update, random_state
 from sottovoce.training.losses import ctc_loss, kl_divergence
 from sottovoce.training.teacher import CachedTeacher
 
@@ -52,7 +52,7 @@ class _Training:
         self.recipe = recipe
         self.objective = JointObjective(recogniser, recipe, Accelerator(cpu=True), teacher, plan)
         self.groups = self.objective.parameter_groups()
-        self.optimizer = optimizer_of(self.groups)
+        self.optimizer = build_optimizer(self.groups)
 
     @property
     def batch(self) -> Batch:
@@ -130,16 +130,16 @@ def test_search_and_hard_phase_tell_what_they_do(training: MakeTraining) -> None
 
 def test_the_schedule_begins_when_the_plan_is_frozen(training: MakeTraining) -> None:
     run = training(search_share=0.25, search_pace=0.2, warmup=0.5)
-    paces = [run.objective.pace(Update(index, 8)) for index in range(8)]
+    paces = [run.objective.lr_schedule(Update(index, 8)) for index in range(8)]
     assert [one.share for one in paces[:2]] == [0.2, 0.2]
     assert [one.share for one in paces[2:]] == pytest.approx([1 / 3, 2 / 3, 1, 1, 2 / 3, 1 / 3])
-    assert [one.afresh for one in paces] == [False, False, True] + [False] * 5
+    assert [one.reset_optimizer for one in paces] == [False, False, True] + [False] * 5
     whole = training(search_share=1.0, search_pace=0.2, warmup=0.5)
     given = training(plan=run.objective.hard_plan(), search_pace=0.2, warmup=0.5)
     for other in (whole, given):
-        paces = [other.objective.pace(Update(index, 8)) for index in range(8)]
+        paces = [other.objective.lr_schedule(Update(index, 8)) for index in range(8)]
         assert [one.share for one in paces[:4]] == pytest.approx([0.25, 0.5, 0.75, 1])
-        assert not any(one.afresh for one in paces)
+        assert not any(one.reset_optimizer for one in paces)
 
 
 def test_the_hard_phase_trains_the_plan_alone(training: MakeTraining) -> None:
@@ -273,7 +273,7 @@ def test_the_loss_is_the_papers_sum(make_recogniser: MakeRecogniser, corpus: Cor
     step = objective.supernet.quantize((2, 4, 8), plan=objective.hard_plan())
     logits, ctc = {}, {}
     for network in (FULL, PLAN, 2, 4, 8):
-        set_seed(draws(run.recipe.seed, update))
+        set_seed(random_state(run.recipe.seed, update))
         with torch.no_grad(), step.running(network):
             logits[network] = objective.recogniser.logits(features)
         ctc[network] = ctc_loss(logits[network], features.frames, batch.labels, 0)
@@ -416,7 +416,7 @@ def test_the_front_end_gets_the_gradients_of_all_networks(training: MakeTraining
     run = training(train_front_end=True)
     recogniser = run.objective.recogniser
     features = recogniser.features(run.batch.waveforms)
-    set_seed(draws(run.recipe.seed, Update(3, 8)))
+    set_seed(random_state(run.recipe.seed, Update(3, 8)))
     ctc_loss(recogniser.logits(features), features.frames, run.batch.labels, 0).backward()
     front_end = recogniser.model.wav2vec2.feature_extractor
     full = torch.cat([one.grad.flatten() for one in front_end.parameters()])
@@ -429,7 +429,7 @@ def test_layers_are_not_dropped_by_the_numbers_that_pick_their_widths() -> None:
     update = Update(0, 8)
     noise = uniform_noise(0, update, (12, 3))
     assert torch.equal(noise, uniform_noise(0, update, (12, 3)))
-    set_seed(draws(0, update))
+    set_seed(random_state(0, update))
     assert not torch.isin(torch.rand(36), noise.flatten()).any()
     assert not torch.isin(uniform_noise(0, Update(1, 8), (12, 3)), noise).any()
 
@@ -451,7 +451,7 @@ def test_the_mixture_is_sampled_at_the_temperature_of_the_update(
         shares = gumbel_softmax(log_probabilities, temperature, noise)
         mixtures = dict(zip(objective.supernet.layers, shares, strict=True))
         features = objective.recogniser.features(batch.waveforms)
-        set_seed(draws(recipe.seed, update))
+        set_seed(random_state(recipe.seed, update))
         with torch.no_grad(), objective.supernet.quantize((), mixtures).running(MIXED):
             logits = objective.recogniser.logits(features)
         return ctc_loss(logits, features.frames, batch.labels, 0).item()
@@ -509,7 +509,7 @@ def test_the_cached_teacher_teaches_frame_by_frame(
     with torch.no_grad():
         with start.evaluating():
             taught = start.logits(features)
-        set_seed(draws(recipe.seed, update))
+        set_seed(random_state(recipe.seed, update))
         with objective.supernet.quantize(plan=plan).running(PLAN):
             logits = objective.recogniser.logits(features)
     ctc = ctc_loss(logits, features.frames, batch.labels, 0).item()

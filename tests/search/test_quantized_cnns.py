@@ -7,15 +7,15 @@ import torch
 from accelerate import Accelerator
 from tiny import noise
 
+from sottovoce.config.recipe import Recipe, read_recipe
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.plan import Precision
-from sottovoce.quantizers.ranges import initial_affine
-from sottovoce.recipe import Recipe, read_recipe
+from sottovoce.quantization.plan import Precision
+from sottovoce.quantization.ranges import initial_affine
 from sottovoce.search.joint import JointObjective
 from sottovoce.search.second_pass import second_pass
 from sottovoce.speech.corpus import Corpus
 from sottovoce.training.batch import TrainingSpeech
-from sottovoce.training.loop import Update, make_update, optimizer_of
+from sottovoce.training.loop import Update, build_optimizer, make_update
 
 MakeRecogniser = Callable[..., Recogniser]
 FRONT_END = {
@@ -67,7 +67,7 @@ def test_they_train_but_for_a_frozen_front_end(
     recipe = objective.recipe
     speech = TrainingSpeech(corpus, objective.recogniser)
     groups = objective.parameter_groups()
-    optimizer = optimizer_of(groups)
+    optimizer = build_optimizer(groups)
     weights = _weights(objective)
     scales = {name: objective.affine_of(name).scale.clone() for name in weights}
     for index, batch in zip(range(3), speech.batches(recipe, 0), strict=False):
@@ -141,7 +141,7 @@ def test_scales_from_weights_are_those_of_the_weights_that_trained(
     before = {name: objective.affine_of(name).scale for name in names}
     speech = TrainingSpeech(corpus, objective.recogniser)
     groups = objective.parameter_groups()
-    optimizer = optimizer_of(groups)
+    optimizer = build_optimizer(groups)
     for index, batch in zip(range(3), speech.batches(recipe, 0), strict=False):
         make_update(objective, groups, optimizer, batch, Update(index, 3), recipe)
     with objective.deployed() as deployed:

@@ -8,9 +8,9 @@ from accelerate import Accelerator
 from networks import recorded_networks
 from tiny import noise
 
+from sottovoce.config.recipe import Recipe
 from sottovoce.errors import InputError
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.recipe import Recipe
 from sottovoce.search.joint import JointObjective
 from sottovoce.search.second_pass import second_pass
 from sottovoce.search.supernet import FULL, PLAN

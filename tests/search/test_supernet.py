@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from transformers import set_seed
 
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.plan import Precision
-from sottovoce.quantizers.fake import fake_quantize
-from sottovoce.search.supernet import FULL, MIXED, PLAN, QuantizedStep, Supernet, groups_of
+from sottovoce.quantization.fake_quantize import fake_quantize
+from sottovoce.quantization.plan import Precision
+from sottovoce.search.supernet import FULL, MIXED, PLAN, QuantizedStep, Supernet, width_groups
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm", "wav2vec2-conformer", "wav2vec2-bert", "parakeet_ctc")
 CANDIDATES = (Precision(2, "half"), Precision(4), Precision(8, "full", "tensor"))
@@ -229,11 +229,11 @@ def test_matrices_share_a_width_with_their_group(
 ) -> None:
     recogniser = make_recogniser()
     matrices = recogniser.family.encoder_matrices(recogniser.model)
-    assert groups_of(matrices, granularity) == expected
+    assert width_groups(matrices, granularity) == expected
 
 
 def test_a_conformer_layer_has_four_modules(make_recogniser: MakeRecogniser) -> None:
     recogniser = make_recogniser("parakeet_ctc")
     matrices = recogniser.family.encoder_matrices(recogniser.model)
     first = [0, 0, *[1] * 5, 2, 2, 3, 3]
-    assert groups_of(matrices, "module") == [*first, *(group + 4 for group in first)]
+    assert width_groups(matrices, "module") == [*first, *(group + 4 for group in first)]

@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import set_seed
 
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.plan import Precision
+from sottovoce.quantization.plan import Precision
 from sottovoce.search.supernet import FULL, Supernet
 from sottovoce.search.trunk import SharedTrunk
 

@@ -8,8 +8,8 @@ from accelerate import Accelerator
 from tiny import noise
 from torch import Tensor
 
+from sottovoce.config.recipe import Recipe, Training
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.recipe import Recipe, Training
 from sottovoce.search.joint import JointObjective
 from sottovoce.training.batch import Batch
 from sottovoce.training.full_precision import FullPrecision

@@ -4,16 +4,16 @@ import pytest
 import torch
 from torch import nn
 
+from sottovoce.config.recipe import Training
 from sottovoce.errors import InputError
-from sottovoce.recipe import Training
 from sottovoce.training.batch import Batch
 from sottovoce.training.loop import (
-    Pace,
+    LrSchedule,
     ParameterGroup,
     Update,
+    build_optimizer,
     make_update,
-    optimizer_of,
-    warmed_up,
+    warmup_linear_decay,
 )
 
 RECIPE = Training(learning_rate=0.1, warmup=0.4, max_grad_norm=1.0)
@@ -34,8 +34,10 @@ class Slope:
             ParameterGroup([self.constant], 0.05, scheduled=False),
         ]
 
-    def pace(self, update: Update) -> Pace:
-        return Pace(warmed_up(update, RECIPE.warmup), afresh=update.index == 5)
+    def lr_schedule(self, update: Update) -> LrSchedule:
+        return LrSchedule(
+            warmup_linear_decay(update, RECIPE.warmup), reset_optimizer=update.index == 5
+        )
 
     def update(self, batch: Batch, update: Update) -> dict[str, Any]:
         loss = self.slope * (self.scheduled.sum() + self.constant.sum())
@@ -47,7 +49,7 @@ def made(
     objective: Slope, index: int, batch: Batch = NOTHING
 ) -> tuple[dict[str, Any], torch.optim.AdamW]:
     groups = objective.parameter_groups()
-    optimizer = optimizer_of(groups)
+    optimizer = build_optimizer(groups)
     update = Update(index, total=10)
     return make_update(objective, groups, optimizer, batch, update, RECIPE), optimizer
 
@@ -93,7 +95,7 @@ def test_other_failures_are_not_called_a_lack_of_memory() -> None:
 def test_moments_are_forgotten_where_the_objective_says_so() -> None:
     objective = Slope(0.1)
     groups = objective.parameter_groups()
-    optimizer = optimizer_of(groups)
+    optimizer = build_optimizer(groups)
     steps = []
     for index in range(4, 7):
         update = Update(index, total=10)

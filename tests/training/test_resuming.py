@@ -14,16 +14,22 @@ from accelerate import Accelerator
 from rich.console import Console
 from torch import Tensor
 
+from sottovoce.config.recipe import Recipe, Training
 from sottovoce.errors import InputError, Interrupted
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.plan import Plan
-from sottovoce.recipe import Recipe, Training
-from sottovoce.report.record import TrainingPoint
+from sottovoce.quantization.plan import Plan
+from sottovoce.record import TrainingPoint
 from sottovoce.search.joint import JointObjective
 from sottovoce.speech.corpus import Corpus
 from sottovoce.training.batch import Batch, TrainingSpeech
 from sottovoce.training.full_precision import FullPrecision
-from sottovoce.training.loop import Update, history_of, restore_module, tensor_of, train
+from sottovoce.training.loop import (
+    Update,
+    history_from_tensor,
+    history_tensor,
+    restore_module,
+    train,
+)
 from sottovoce.training.run import Run
 from sottovoce.training.state import Saved, WorkFolder
 from sottovoce.training.teacher import CachedTeacher
@@ -208,11 +214,11 @@ def test_a_history_is_kept_outside_the_header(tmp_path: Path) -> None:
     point = TrainingPoint(1, 0.1, 1e-4, 2.5, wer=0.25)
     history = [point, *(replace(point, step=k, wer=None) for k in range(2, 1001))]
     work = WorkFolder(tmp_path)
-    work.save(Saved({"history": tensor_of(history)}, {}))
+    work.save(Saved({"history": history_tensor(history)}, {}))
     saved = work.load()
     assert saved is not None
-    assert history_of(saved.tensors["history"]) == history
-    assert history_of(tensor_of([])) == []
+    assert history_from_tensor(saved.tensors["history"]) == history
+    assert history_from_tensor(history_tensor([])) == []
 
 
 def test_weights_that_the_last_update_breaks_are_refused(

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from tiny import noise
 
+from sottovoce.config.recipe import Training
 from sottovoce.errors import InputError
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.recipe import Training
 from sottovoce.speech.corpus import Corpus
 from sottovoce.training.batch import Batch, TrainingSpeech
 

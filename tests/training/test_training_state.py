@@ -10,7 +10,7 @@ from torch import nn
 
 from sottovoce.errors import InputError
 from sottovoce.files import write_text
-from sottovoce.training.loop import ParameterGroup, optimizer_of
+from sottovoce.training.loop import ParameterGroup, build_optimizer
 from sottovoce.training.state import Saved, WorkFolder, optimizer_tensors, restore_optimizer
 
 
@@ -46,7 +46,7 @@ def test_a_full_disk_is_said_and_the_last_state_is_kept(tmp_path: Path) -> None:
 def test_the_optimizers_moments_come_back() -> None:
     def made() -> tuple[nn.Parameter, nn.Parameter, torch.optim.AdamW]:
         first, second = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(3))
-        return first, second, optimizer_of([ParameterGroup([first, second], 0.1)])
+        return first, second, build_optimizer([ParameterGroup([first, second], 0.1)])
 
     def update(parameter: nn.Parameter, optimizer: torch.optim.AdamW) -> None:
         parameter.grad = torch.full_like(parameter, 0.3)

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from sottovoce.record import LayerRow
 from sottovoce.report import numbers
 from sottovoce.report.layers import Share, by_width, depth_by_matrix, share_of
 from sottovoce.report.markup import Markup, tag
-from sottovoce.report.record import LayerRow
-from sottovoce.wording import counted
+from sottovoce.wording import plural
 
 
 def bit_map(layers: Sequence[LayerRow]) -> Markup:
@@ -44,7 +44,7 @@ def _cell(row: LayerRow | None) -> Markup:
         return tag("td")
     rows, columns = row.shape
     title = (
-        f"{row.layer}: {counted(row.bits, 'bit')}, {row.grid} grid, a scale per {row.granularity}, "
+        f"{row.layer}: {plural(row.bits, 'bit')}, {row.grid} grid, a scale per {row.granularity}, "
         f"{rows} × {columns} weights in {numbers.size(row.bytes)}"
     )
     return tag("td", row.bits, class_=f"bits {_colour(row.bits)}", title=title)

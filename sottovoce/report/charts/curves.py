@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from sottovoce.record import TrainingPoint
 from sottovoce.report import numbers
 from sottovoce.report.charts.axis import Axis, exact_axis, grid_lines, rounded_axis, tick_labels
 from sottovoce.report.charts.legend import swatches
 from sottovoce.report.markup import Markup, join, tag
-from sottovoce.report.record import TrainingPoint
 
 HEIGHT = 150
 MOST_POINTS = 240

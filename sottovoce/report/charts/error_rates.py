@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from sottovoce.record import System
 from sottovoce.report import numbers
 from sottovoce.report.charts.axis import Axis, grid_lines, rounded_axis, tick_labels
 from sottovoce.report.markup import Markup, join, tag
-from sottovoce.report.record import System
 
 HEIGHT = 22
 

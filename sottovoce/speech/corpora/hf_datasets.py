@@ -8,7 +8,7 @@ from typing import Any
 from sottovoce.errors import AudioError, InputError
 from sottovoce.speech.audio import probe
 from sottovoce.speech.corpus import Source, utterance_or_error
-from sottovoce.speech.extras import extra
+from sottovoce.speech.extras import import_extra
 from sottovoce.speech.utterance import AudioClip, Utterance, signature_of
 
 _DICT = "dataset_dict.json"
@@ -35,7 +35,7 @@ def read(path: Path, transcribed: bool = True) -> list[Utterance | AudioError]:
     if (path / _DICT).is_file():
         splits = sorted(str(folder) for folder in path.iterdir() if recognises(folder))
         raise InputError(f"{path} holds several splits; name one of them: {', '.join(splits)}")
-    datasets = extra("datasets", "reading a saved dataset")
+    datasets = import_extra("datasets", "reading a saved dataset")
     try:
         dataset = datasets.load_from_disk(str(path))
     except Exception as error:  # datasets, pyarrow and json each have their own

@@ -6,7 +6,7 @@ from typing import Any
 
 from sottovoce.errors import InputError
 from sottovoce.speech.corpus import Source
-from sottovoce.speech.extras import extra
+from sottovoce.speech.extras import import_extra
 from sottovoce.speech.records import first_record, numbered_records
 from sottovoce.speech.utterance import AudioClip, Utterance
 
@@ -27,7 +27,7 @@ def read(path: Path, transcribed: bool = True) -> tuple[Utterance, ...]:
         InputError: lhotse is not installed, or a cut cannot be mapped: it is no `MonoCut` with one
             supervision and a text, or its recording is no single one-channel file, as it is.
     """
-    deserialize = extra("lhotse", "reading lhotse cuts").serialization.deserialize_item
+    deserialize = import_extra("lhotse", "reading lhotse cuts").serialization.deserialize_item
     return tuple(
         _utterance(record, deserialize, f"{path}, line {number}", transcribed)
         for number, record in numbered_records(path)

@@ -1,0 +1,69 @@
+"""Dials as flags: made from the fields of a recipe or of other settings, so that none is written
+twice."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from sottovoce.config.options import PerBits
+from sottovoce.quantization.candidates import Candidates
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def add_options(of: type[Any]) -> Callable[[Function], Function]:
+    """Give a command one flag for each dial of a dataclass of dials.
+
+    The command must take `**dials`; it gets those that the user turned. Help and default of a flag
+    are the dial's own.
+    """
+
+    def decorate(command: Function) -> Function:
+        own = list(inspect.signature(command).parameters.values())
+        kept = [one for one in own if one.kind is not inspect.Parameter.VAR_KEYWORD]
+        flags = [_flag(spec) for spec in fields(of)]
+        names = [flag.name for flag in flags]
+
+        def called(**given: Any) -> Any:
+            turned = {name: given[name] for name in names if given[name] is not None}
+            rest = {name: value for name, value in given.items() if name not in names}
+            return command(**rest, **turned)
+
+        called.__name__, called.__doc__ = command.__name__, command.__doc__
+        called.__signature__ = inspect.Signature([*kept, *flags])  # type: ignore[attr-defined]
+        return called  # type: ignore[return-value]
+
+    return decorate
+
+
+def _flag(spec: Any) -> inspect.Parameter:
+    kind, default = spec.type, spec.default
+    allowed = f" ({', '.join(spec.metadata['allowed'])})" if spec.metadata["allowed"] else ""
+    text = kind in (PerBits, Candidates, str)
+    parsed: Any = str if text else (int if kind in (int, int | None) else float)
+    name = spec.name.replace("_", "-")
+    if kind in (bool, bool | None):
+        parsed, name = bool, f"{name}/--no-{name}"
+    option = typer.Option(
+        f"--{name}",
+        help=f"{spec.metadata['help']}{allowed} [dim]default: {_shown(default)}[/dim]",
+        rich_help_panel="Dials",
+        show_default=False,
+    )
+    return inspect.Parameter(
+        spec.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[parsed | None, option],
+    )
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, tuple):
+        return ",".join(
+            ":".join(map(str, one)) if isinstance(one, tuple) else str(one) for one in default
+        )
+    return "-" if default is None else str(default)

@@ -1,0 +1,1 @@
+"""A recogniser as one function that can be traced."""

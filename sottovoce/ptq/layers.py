@@ -1,0 +1,84 @@
+"""Layers quantized in place for a while: weight and inputs as the packed model will have them."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.models.weight_norm import fold_weight_norm
+from sottovoce.quantization.activations import Range, fake_quantize_inputs
+from sottovoce.quantization.affine import Affine
+from sottovoce.quantization.plan import Precision
+from sottovoce.quantization.ranges import initial_affine
+
+Layer = nn.Linear | nn.Conv1d | nn.Conv2d
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """What a layer becomes.
+
+    Attributes:
+        weight: on its grid, of the layer's shape.
+        affine: scales and offsets of the weight.
+        inputs: range of what goes in; None leaves it in floating point.
+        bias: [rows], in the place of the bias that the layer has; None leaves that.
+    """
+
+    weight: Tensor
+    affine: Affine
+    inputs: Range | None = None
+    bias: Tensor | None = None
+
+
+def quantizable_layers(recogniser: Recogniser) -> dict[str, Layer]:
+    """Every linear layer and convolution, input to output; weight norms are folded for good."""
+    model, cnns = recogniser.model, recogniser.family.cnns(recogniser.model)
+    names = {*cnns, *recogniser.family.shapes(model)}
+    layers = {name: layer for name, layer in model.named_modules() if name in names}
+    for layer in layers.values():
+        fold_weight_norm(layer)
+    return layers
+
+
+@torch.no_grad()
+def round_weight(weight: Tensor, precision: Precision, rule: str = "mse") -> Quantized:
+    """A weight rounded, its scales by one of `RANGES`."""
+    quantizer, matrix = precision.quantizer, weight.detach().flatten(1)
+    affine = initial_affine(matrix, quantizer, rule)
+    return Quantized(quantizer.rounded(matrix, affine).view_as(weight), affine)
+
+
+@contextmanager
+def quantized_layers(layers: Mapping[str, Layer], by: Mapping[str, Quantized]) -> Iterator[None]:
+    """Inside, the layers named in `by` are quantized."""
+    with ExitStack() as stack:
+        for name, quantized in by.items():
+            layer = layers[name]
+            stack.callback(_put_back, layer.weight, layer.weight.data)
+            layer.weight.data = quantized.weight
+            if quantized.bias is not None and layer.bias is not None:
+                stack.callback(_put_back, layer.bias, layer.bias.data)
+                layer.bias.data = quantized.bias
+            if quantized.inputs is not None:
+                hook = QuantizeInputs(quantized.inputs, layer.weight.device)
+                stack.callback(layer.register_forward_pre_hook(hook).remove)
+        yield
+
+
+def _put_back(parameter: Tensor, values: Tensor) -> None:
+    parameter.data = values
+
+
+class QuantizeInputs:
+    """A forward pre-hook: what goes into a layer takes 8 bits."""
+
+    def __init__(self, span: Range, device: torch.device) -> None:
+        self.scale = torch.tensor([span.scale], device=device)
+        self.zero = torch.tensor([float(span.zero)], device=device)
+
+    def __call__(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (fake_quantize_inputs(inputs[0], self.scale, self.zero), *inputs[1:])

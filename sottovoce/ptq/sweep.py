@@ -1,0 +1,143 @@
+"""What quantizing some layers does to the words."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from sottovoce.files import read_json, write_text
+from sottovoce.models.recogniser import Recogniser
+from sottovoce.ptq.effort import Job
+from sottovoce.ptq.layers import Layer, Quantized
+from sottovoce.ptq.trials import TriedBatch, most_divergent, quantizing
+from sottovoce.scoring import Transcripts, score
+from sottovoce.speech.batching import evaluation_order
+from sottovoce.speech.corpus import Corpus
+from sottovoce.speech.loading import prefetched
+
+CHANGES_AT_MOST = 0.0025
+"""Of the words of calibration speech: more, and a model is not what it was."""
+FULL = "full precision"
+_SECONDS = 60.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Change:
+    """How many words were changed, of how many."""
+
+    errors: int
+    words: int
+
+    @property
+    def share(self) -> float:
+        """1 where there were none."""
+        return self.errors / self.words if self.words else float(self.errors > 0)
+
+    @property
+    def does_harm(self) -> bool:
+        """Whether it is above 0.25%, and more than a single word: little speech tells no less."""
+        return self.errors > 1 and self.share > CHANGES_AT_MOST
+
+
+@torch.inference_mode()
+def transcripts(
+    recogniser: Recogniser,
+    layers: Mapping[str, Layer],
+    trials: Mapping[str, Mapping[str, Quantized]],
+    corpus: Corpus,
+    kept: Path,
+    job: Job,
+) -> dict[str, Transcripts]:
+    """What is recognised in full precision, under `FULL`, and under every trial.
+
+    Args:
+        layers: in the order of computation.
+        trials: layers that are quantized together, by a name of its own each, and not `FULL`.
+        corpus: calibration speech; its transcripts are not read.
+        kept: file for what was recognised so far, by any sweep of this speech; it is not
+            recognised again.
+    """
+    texts: dict[str, dict[str, str]] = read_json(kept) if kept.exists() else {}
+    for name in (FULL, *trials):
+        texts.setdefault(name, {})
+    missing = [
+        batch
+        for batch in evaluation_order(corpus.utterances, _SECONDS)
+        if any(batch[0].id not in texts[name] for name in (FULL, *trials))
+    ]
+    with recogniser.evaluating():
+        for decoded in prefetched(iter(missing), recogniser.sampling_rate):
+            ids = [one.id for one, _ in decoded]
+            batch = TriedBatch(recogniser, [waveform for _, waveform in decoded])
+            for name in (FULL, *trials):
+                if ids[0] in texts[name]:
+                    continue
+                trial = quantizing(layers, trials[name]) if name in trials else None
+                found = recogniser.texts(batch.logits_of(trial), batch.features)
+                texts[name] |= dict(zip(ids, found, strict=True))
+                job.advance(batch.seconds)
+            write_text(kept, json.dumps(texts))
+    return {name: _transcripts(name, texts[name], corpus) for name in (FULL, *trials)}
+
+
+def measure_changes(
+    recogniser: Recogniser,
+    layers: Mapping[str, Layer],
+    trials: Mapping[str, Mapping[str, Quantized]],
+    corpus: Corpus,
+    kept: Path,
+    job: Job,
+) -> dict[str, Change]:
+    """How many words every trial changes; as `transcripts`."""
+    found = transcripts(recogniser, layers, trials, corpus, kept, job)
+    return {name: changed_word_rate(found[FULL], found[name]) for name in trials}
+
+
+def _transcripts(name: str, texts: Mapping[str, str], corpus: Corpus) -> Transcripts:
+    return Transcripts(
+        name, {one.id: (one.speaker, tuple(texts[one.id].split())) for one in corpus.utterances}
+    )
+
+
+def select_harmless(
+    trials: Sequence[T],
+    change: Callable[[Sequence[T]], Change],
+    rank: Callable[[], Mapping[T, float]],
+) -> list[T]:
+    """The trials that together do no harm: all, or as many as may be of those that diverge least.
+
+    How many is found by bisection, so that n trials take at most 1 + log2(n) recognitions.
+
+    Args:
+        change: what trials change together.
+        rank: how far each diverges alone; asked for only where all together do harm.
+    """
+    if not trials or not change(trials).does_harm:
+        return list(trials)
+    order = most_divergent(rank())[::-1]
+    good, bad = 0, len(order)
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        if change(order[:middle]).does_harm:
+            bad = middle
+        else:
+            good = middle
+    return order[:good]
+
+
+def recognitions(trials: int) -> int:
+    """How often `select_harmless` may recognise at most."""
+    return 1 + max(0, trials - 1).bit_length()
+
+
+def changed_word_rate(full: Transcripts, other: Transcripts) -> Change:
+    """Word errors against full precision's words; all of the other's where that says nothing."""
+    if any(words for _, words in full.utterances.values()):
+        found = score(full, other)
+        return Change(found.errors, found.words)
+    return Change(sum(len(words) for _, words in other.utterances.values()), 0)
