@@ -164,14 +164,29 @@ def test_audio_that_cannot_be_evaluated_leaves_nothing_behind(
 
 
 @BREAK
-def test_audio_that_breaks_a_training_off_can_be_mended(
-    given: Given, sound: Given, damage: Callable[[Path], None]
+def test_audio_that_cannot_be_trained_on_is_refused_before_work_begins(
+    given: Given, damage: Callable[[Path], None]
 ) -> None:
-    """One utterance a batch: most are trained on before the broken one comes."""
+    folder = given.speech.parents[1]
+    shutil.copytree(given.speech.parent, folder / "train")
+    damage(folder / "train" / "1.wav")
+    ended = _compress(given, train=folder / "train" / "speech.jsonl")
+    _refused(ended, folder / "train" / "1.wav")
+    assert "update" not in ended.err
+    assert not (folder / "out.unfinished").exists()
+
+
+def test_audio_that_breaks_a_training_off_can_be_mended(given: Given, sound: Given) -> None:
+    """One utterance a batch: most are trained on before the broken one comes.
+
+    What is broken before the last second of a file is found as it is decoded.
+    """
     folder = given.speech.parents[1]
     shutil.copytree(given.speech.parent, folder / "train")
     train, broken = folder / "train" / "speech.jsonl", folder / "train" / "1.wav"
-    damage(broken)
+    waveform, rate = soundfile.read(broken)
+    waveform[0] = np.nan
+    soundfile.write(broken, waveform, rate, subtype="FLOAT")
     dials = ("--recipe", "paper-no-kl", "--bits", 4, "--evaluations", 8)
     ended = _compress(given, *dials, train=train)
     _refused(ended, broken)
