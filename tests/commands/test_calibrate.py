@@ -161,7 +161,7 @@ def test_an_interrupted_calibration_goes_on_and_ends_as_one_that_was_not(place, 
         heard.append(1)
         if len(heard) == 3:
             raise KeyboardInterrupt
-        return 1.0  # whatever is rounded changes words: all are tried, one at a time
+        return Change(9, 9)  # whatever is rounded changes words: the bisection goes to its end
 
     with monkeypatch.context() as patched:
         patched.setattr(calibration, "changed_word_rate", counted)
