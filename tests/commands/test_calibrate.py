@@ -179,7 +179,7 @@ def test_an_interrupted_calibration_goes_on_and_ends_as_one_that_was_not(place, 
 
 
 def test_a_place_that_cannot_be_written_is_told_before_anything_runs(place, monkeypatch):
-    monkeypatch.setattr(calibration, "scored", None)
+    monkeypatch.setattr(calibration, "evaluate_recogniser", None)
     taken = place / "speech" / "speech.jsonl"
     ended = run(place, "--out", taken / "int8")
     assert ended.status == 2

@@ -319,8 +319,8 @@ def test_an_utterance_that_reads_differently_is_listed(folders, tmp_path, monkey
 
 def test_a_graph_is_traced_once_for_the_same_weights(folders, kept_graphs, tmp_path, monkeypatch):
     traces = []
-    original = onnx_target.traced
-    monkeypatch.setattr(onnx_target, "traced", lambda one: traces.append(1) or original(one))
+    original = onnx_target.trace
+    monkeypatch.setattr(onnx_target, "trace", lambda one: traces.append(1) or original(one))
     speech = save_speech(tmp_path / "speech")
     runs = [
         sottovoce("evaluate", folders["weights"], "--data", speech, "--runtime", runtime)

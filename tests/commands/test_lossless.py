@@ -9,7 +9,8 @@ import pytest
 import torch
 from program import Ended, save_checkpoint, save_speech, sottovoce, write_manifest
 
-from sottovoce.commands import lossless, measured, prepared
+from sottovoce.commands import lossless, prepared
+from sottovoce.commands import scored_systems as measured
 from sottovoce.commands.compress import compress
 from sottovoce.commands.criterion import LosslessCriterion
 from sottovoce.commands.lossless import bisect, ladder, power_of_look, upwards

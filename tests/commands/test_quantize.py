@@ -97,7 +97,7 @@ def test_layers_that_keep_floating_point_inputs_are_named(
             for trial, by in trials.items()
         }
 
-    monkeypatch.setattr("sottovoce.ptq.adaptive.changes", told)
+    monkeypatch.setattr("sottovoce.ptq.adaptive.measure_changes", told)
     ended = place.run()
     assert ended.status == 0, ended.err
     # 99 frames of 16 x 16 weights by 10 taps, where most are in the first convolution
@@ -124,7 +124,7 @@ def test_fitted_biases_are_stored_and_read_back(
     def all_suffer(*given: Any) -> dict[str, Change]:
         return dict.fromkeys(given[2], Change(9, 9))
 
-    monkeypatch.setattr("sottovoce.ptq.adaptive.changes", all_suffer)
+    monkeypatch.setattr("sottovoce.ptq.adaptive.measure_changes", all_suffer)
     assert not load(place.start).model.config.conv_bias
     assert place.run().status == 0
     name = "wav2vec2.feature_extractor.conv_layers.1.conv"

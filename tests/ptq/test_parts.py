@@ -273,7 +273,7 @@ def test_layers_adapt_where_they_suffer(
 ) -> None:
     place = _Suffering(make_recogniser(), corpus)
     told = _Told(place.names, [0])
-    monkeypatch.setattr("sottovoce.ptq.adaptive.changes", told)
+    monkeypatch.setattr("sottovoce.ptq.adaptive.measure_changes", told)
     found = place.adapted(tmp_path)
     assert told.alone == place.order[:TRIED_ALONE]
     assert found.keys() == place.layers.keys()
@@ -306,7 +306,7 @@ def test_the_most_harmful_inputs_stay_in_floating_point(
     """Twice as many at each try: sensitive ones by their harm, then the others by divergence."""
     place = _Suffering(make_recogniser(), corpus)
     told = _Told(place.names, measure_changes)
-    monkeypatch.setattr("sottovoce.ptq.adaptive.changes", told)
+    monkeypatch.setattr("sottovoce.ptq.adaptive.measure_changes", told)
     found = place.adapted(tmp_path)
     floating = [
         {name for name, one in whole.items() if one.inputs is None} for whole in told.wholes
@@ -342,8 +342,8 @@ def test_refits_are_bounded_where_every_layer_suffers(
         fits.append(given[2])
         return refit_layer(*given)
 
-    monkeypatch.setattr("sottovoce.ptq.adaptive.changes", told)
-    monkeypatch.setattr("sottovoce.ptq.adaptive.refitted", counted)
+    monkeypatch.setattr("sottovoce.ptq.adaptive.measure_changes", told)
+    monkeypatch.setattr("sottovoce.ptq.adaptive.refit_layer", counted)
     found = place.adapted(tmp_path)
     assert len(told.alone) == TRIED_ALONE
     assert 0 < len(fits) <= REFITS
@@ -359,7 +359,7 @@ def test_floating_point_inputs_can_be_forbidden(
 ) -> None:
     place = _Suffering(make_recogniser(), corpus)
     told = _Told(place.names, [500])
-    monkeypatch.setattr("sottovoce.ptq.adaptive.changes", told)
+    monkeypatch.setattr("sottovoce.ptq.adaptive.measure_changes", told)
     found = place.adapted(tmp_path, float_inputs=False)
     assert all(one.inputs is not None for one in found.values())
 

@@ -179,7 +179,12 @@ def test_one_compilation_serves_utterances_of_all_lengths(make_recogniser):
 
 def test_it_is_asked_for_by_name(tmp_path, monkeypatch):
     devices = []
-    monkeypatch.setattr(engines, "compiled", lambda model, device: devices.append(device) or model)
+
+    def keep(model, device):
+        devices.append(device)
+        return model
+
+    monkeypatch.setattr(engines, "compile_recogniser", keep)
     start = save_checkpoint(tmp_path / "start", "wav2vec2")
     engine = engine_of(start, "torch-compiled")
     assert engine.fingerprint() == load(start).fingerprint()
@@ -188,7 +193,7 @@ def test_it_is_asked_for_by_name(tmp_path, monkeypatch):
 
 def test_what_is_compiled_wrongly_is_refused(tmp_path, monkeypatch):
     another = load(save_checkpoint(tmp_path / "another", "hubert"))
-    monkeypatch.setattr(engines, "compiled", lambda *_: another)
+    monkeypatch.setattr(engines, "compile_recogniser", lambda *_: another)
     with pytest.raises(InputError, match="compiled, the model computes other logits"):
         engine_of(save_checkpoint(tmp_path / "start", "wav2vec2"), "torch-compiled")
 

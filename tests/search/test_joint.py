@@ -131,14 +131,14 @@ def test_search_and_hard_phase_tell_what_they_do(training: MakeTraining) -> None
 def test_the_schedule_begins_when_the_plan_is_frozen(training: MakeTraining) -> None:
     run = training(search_share=0.25, search_pace=0.2, warmup=0.5)
     paces = [run.objective.lr_schedule(Update(index, 8)) for index in range(8)]
-    assert [one.share for one in paces[:2]] == [0.2, 0.2]
-    assert [one.share for one in paces[2:]] == pytest.approx([1 / 3, 2 / 3, 1, 1, 2 / 3, 1 / 3])
+    assert [one.lr_scale for one in paces[:2]] == [0.2, 0.2]
+    assert [one.lr_scale for one in paces[2:]] == pytest.approx([1 / 3, 2 / 3, 1, 1, 2 / 3, 1 / 3])
     assert [one.reset_optimizer for one in paces] == [False, False, True] + [False] * 5
     whole = training(search_share=1.0, search_pace=0.2, warmup=0.5)
     given = training(plan=run.objective.hard_plan(), search_pace=0.2, warmup=0.5)
     for other in (whole, given):
         paces = [other.objective.lr_schedule(Update(index, 8)) for index in range(8)]
-        assert [one.share for one in paces[:4]] == pytest.approx([0.25, 0.5, 0.75, 1])
+        assert [one.lr_scale for one in paces[:4]] == pytest.approx([0.25, 0.5, 0.75, 1])
         assert not any(one.reset_optimizer for one in paces)
 
 
@@ -462,7 +462,12 @@ def test_the_mixture_is_sampled_at_the_temperature_of_the_update(
 
 
 def test_importances_wait_for_no_schedule_and_are_not_clipped(training: MakeTraining) -> None:
-    dials = {"search_pace": 0.0, "search_share": 0.9, "importance_learning_rate": 0.3}
+    dials = {
+        "search_pace": 0.0,
+        "search_share": 0.9,
+        "importance_learning_rate": 0.3,
+        "importance_gradient": "sampled",  # large beside Adam's epsilon
+    }
     found = []
     for norm in (1e-4, 1e4):
         run = training(**dials, max_grad_norm=norm)
@@ -517,6 +522,7 @@ def test_the_cached_teacher_teaches_frame_by_frame(
         kl_divergence(one, logits, features.frame_mask).item()
         for one in (taught, taught.roll(1, 1))
     )
-    assert abs(late - kl) > 0.05 * kl
+    tolerance = 2e-3
+    assert abs(late - kl) > 5 * tolerance * kl
     loss = objective.update(batch, update)["loss"]
-    assert (loss - ctc) / 2 == pytest.approx(kl, rel=5e-3)
+    assert (loss - ctc) / 2 == pytest.approx(kl, rel=tolerance)
