@@ -75,8 +75,8 @@ def read_facts(folder: Path) -> tuple[str, str, Interface]:
     Raises:
         InputError: the folder is damaged.
     """
-    facts = read_json(folder / EXPORT_FACTS)
     try:
+        facts = read_json(folder / EXPORT_FACTS)
         if not isinstance(facts, dict):
             raise TypeError("it is no JSON object")
         target, model_type = facts.pop("target"), facts.pop("model_type")

@@ -511,3 +511,29 @@ def test_the_metadata_of_the_file_is_what_the_folder_says(folders):
     inside = {one.key: json.loads(one.value) for one in graph.metadata_props}
     assert {name: facts[name] for name in inside} == inside
     assert len(inside) == len(facts) - 2  # target and model type
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[]", b"[" * 100_000, b"\xff", b'{"target": "onnx"}'],
+    ids=["no object", "deep", "no text", "incomplete"],
+)
+def test_facts_that_are_none_are_refused(folders, tmp_path, content):
+    folder = tmp_path / "damaged"
+    shutil.copytree(folders["weights", "onnx"], folder)
+    (folder / "export.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"export\.json is damaged: .*; export the model again"):
+        engine_of(folder, "onnx")
+
+
+@pytest.mark.parametrize(
+    ("fact", "value"),
+    [("shortest", 10**18), ("hop", 0), ("hop", -320), ("sampling_rate", 0), ("blank", 99)],
+)
+def test_absurd_facts_are_refused(folders, tmp_path, fact, value):
+    folder = tmp_path / "absurd"
+    shutil.copytree(folders["weights", "onnx"], folder)
+    facts = json.loads((folder / "export.json").read_text())
+    (folder / "export.json").write_text(json.dumps({**facts, fact: value}))
+    with pytest.raises(InputError, match=rf"{fact} is {value}; it must lie between"):
+        engine_of(folder, "onnx")
