@@ -211,7 +211,7 @@ def _quantized(
             histograms = input_histograms(recogniser, fitting, chosen.counting(job))
         given = (recogniser, layers, by, histograms, chosen, work, job)
         if settings.method == "adaptive":
-            by = adaptive.adapted(*given, float_inputs=settings.float_inputs)
+            by = adaptive.adapt_ranges(*given, float_inputs=settings.float_inputs)
         elif settings.method == "stablequant":
             by = stablequant.published(*given)
         else:
