@@ -19,10 +19,11 @@ from sottovoce.commands.stages import Context, Stages
 from sottovoce.commands.two_stage import sensitive_plan
 from sottovoce.config.recipe import Recipe
 from sottovoce.models.recogniser import Recogniser
+from sottovoce.ptq.calibration import CalibrationSpeech
+from sottovoce.ptq.effort import Job
 from sottovoce.ptq.layers import quantizable_layers
 from sottovoce.ptq.mixed import mixed_weights
 from sottovoce.search.joint import JointObjective
-from sottovoce.speech.audio import read_utterance
 from sottovoce.speech.corpus import Corpus
 from sottovoce.training.batch import TrainingSpeech
 from sottovoce.training.loop import train
@@ -98,14 +99,9 @@ def test_two_stages_find_the_layers_that_need_bits(
 def test_post_training_finds_the_layers_that_need_bits(
     recogniser: Recogniser, speech: Corpus
 ) -> None:
-    waveforms = [read_utterance(one, recogniser.sampling_rate) for one in speech.utterances]
-    found = mixed_weights(
-        recogniser,
-        quantizable_layers(recogniser),
-        lambda: iter([waveforms]),
-        {2: TWO_BITS, 8: EIGHT_BITS},
-        planted_bits(recogniser),
-        QUIET,
-    )
+    bits, candidates = planted_bits(recogniser), {2: TWO_BITS, 8: EIGHT_BITS}
+    calibration = CalibrationSpeech(recogniser, speech)
+    layers, job = quantizable_layers(recogniser), Job(QUIET, {})
+    found = mixed_weights(recogniser, layers, calibration, candidates, bits, job)
     widths = {layer: precision.bits for layer, (precision, _) in found.items()}
     assert _need_most(widths) == set(SENSITIVE)
