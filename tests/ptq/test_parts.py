@@ -224,8 +224,8 @@ def test_a_change_does_harm_above_a_quarter_per_cent_and_a_word(
 class _Told:
     """Stands for a sweep: layer `suffering` alone changes words, and the whole model as told."""
 
-    def __init__(self, suffering: Sequence[str], measure_changes: list[int]) -> None:
-        self.suffering, self.changes = suffering, measure_changes
+    def __init__(self, suffering: Sequence[str], changes: list[int]) -> None:
+        self.suffering, self.changes = suffering, changes
         self.alone: list[str] = []
         self.wholes: list[dict[str, Quantized]] = []
 
@@ -274,7 +274,7 @@ def test_layers_adapt_where_they_suffer(
     place = _Suffering(make_recogniser(), corpus)
     told = _Told(place.names, [0])
     monkeypatch.setattr("sottovoce.ptq.adaptive.measure_changes", told)
-    found = place.adapted(tmp_path)
+    found = place.adapt_ranges(tmp_path)
     assert told.alone == place.order[:TRIED_ALONE]
     assert found.keys() == place.layers.keys()
     for name, quantized in found.items():
@@ -299,21 +299,21 @@ def test_the_most_harmful_inputs_stay_in_floating_point(
     corpus: Corpus,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    measure_changes: list[int],
+    changes: list[int],
     freed: list[int],
     kept: int,
 ) -> None:
     """Twice as many at each try: sensitive ones by their harm, then the others by divergence."""
     place = _Suffering(make_recogniser(), corpus)
-    told = _Told(place.names, measure_changes)
+    told = _Told(place.names, changes)
     monkeypatch.setattr("sottovoce.ptq.adaptive.measure_changes", told)
-    found = place.adapted(tmp_path)
+    found = place.adapt_ranges(tmp_path)
     floating = [
         {name for name, one in whole.items() if one.inputs is None} for whole in told.wholes
     ]
     assert [len(one) for one in floating] == freed
     assert told.wholes[kept] == found
-    assert measure_changes == []
+    assert changes == []
     harms: dict[str, float] = {}
     speech = place.speech.sample(FITTING_SHARE * place.speech.seconds)
     for name in place.names:
@@ -344,7 +344,7 @@ def test_refits_are_bounded_where_every_layer_suffers(
 
     monkeypatch.setattr("sottovoce.ptq.adaptive.measure_changes", told)
     monkeypatch.setattr("sottovoce.ptq.adaptive.refit_layer", counted)
-    found = place.adapted(tmp_path)
+    found = place.adapt_ranges(tmp_path)
     assert len(told.alone) == TRIED_ALONE
     assert 0 < len(fits) <= REFITS
     assert len(told.wholes) == len(FREED) + 1
@@ -360,7 +360,7 @@ def test_floating_point_inputs_can_be_forbidden(
     place = _Suffering(make_recogniser(), corpus)
     told = _Told(place.names, [500])
     monkeypatch.setattr("sottovoce.ptq.adaptive.measure_changes", told)
-    found = place.adapted(tmp_path, float_inputs=False)
+    found = place.adapt_ranges(tmp_path, float_inputs=False)
     assert all(one.inputs is not None for one in found.values())
 
 
