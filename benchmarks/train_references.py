@@ -136,14 +136,14 @@ def save_start(source: Recogniser, reference: Reference, folder: Path) -> None:
 def start(source: Recogniser, reference: Reference) -> Any:
     """A model of the reference's family; tensors of the same name and shape are `source`'s."""
     family = family_of(reference.family)
-    ctc_class = getattr(transformers, family.ctc_class)
+    model_class = getattr(transformers, family.model_class)
     settings = {
         name: value
         for name, value in source.model.config.to_diff_dict().items()
         if name not in ("architectures", "model_type", "transformers_version")
     }
     transformers.set_seed(reference.recipe.seed)
-    model = ctc_class(ctc_class.config_class(**settings | reference.changes))
+    model = model_class(model_class.config_class(**settings | reference.changes))
     own = model.state_dict()
     theirs = {
         name.replace(f"{source.family.backbone}.", f"{family.backbone}.", 1): tensor

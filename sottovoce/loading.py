@@ -72,12 +72,12 @@ def _recogniser(source: str | Path, config: Any) -> Recogniser:
 
 def _read_model(source: str | Path, config: Any, **changes: Any) -> tuple[Any, Any]:
     """The model with its weights, and what transformers tells of the loading."""
-    ctc_class = getattr(transformers, family_of(config.model_type).ctc_class)
+    model_class = getattr(transformers, family_of(config.model_type).model_class)
     with prefix_errors(str(source)):
         check_indices(Path(source))
-    _read(lambda: check_size(Path(source), config, ctc_class), source)
+    _read(lambda: check_size(Path(source), config, model_class), source)
     model, report = _read(
-        lambda: ctc_class.from_pretrained(
+        lambda: model_class.from_pretrained(
             source,
             dtype=torch.float32,
             weights_only=True,
@@ -315,7 +315,7 @@ def read_processor(source: str | Path, family: Family, config: Any = None) -> An
 def _refuse_extractor(extractor: Any, source: str | Path, family: Family, config: Any) -> None:
     """Raises InputError where a feature extractor is not the family's, or not set as it must be."""
     made = extractor.model_input_names[0]
-    taken = getattr(transformers, family.ctc_class).main_input_name
+    taken = getattr(transformers, family.model_class).main_input_name
     if made != taken:
         raise InputError(
             f"{source} has a {type(extractor).__name__}, which makes {made} and "
@@ -435,7 +435,9 @@ def _refuse_gaps(model: Any, report: Any, family: Family, source: str | Path) ->
         raise InputError(
             f"{source} lacks {', '.join(sorted(missing)[:3])}, which its config.json asks for"
         )
-    unused = sorted(name for name in report["unexpected_keys"] if f"{family.layers}." in name)
+    stacks = [f"{stack.layers}." for stack in family.stacks]
+    unexpected = sorted(report["unexpected_keys"])
+    unused = [name for name in unexpected if any(stack in name for stack in stacks)]
     if unused:
         raise InputError(
             f"{source} has {unused[0]}, which its config.json has no place for; correct the config"

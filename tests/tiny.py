@@ -71,9 +71,9 @@ def tiny_model(family: str, **changes: Any) -> PreTrainedModel:
         settings["encoder_config"] = _PARAKEET_ENCODER | changes
     else:
         settings |= changes
-    ctc_class = getattr(transformers, family_of(family).ctc_class)
+    model_class = getattr(transformers, family_of(family).model_class)
     torch.manual_seed(0)
-    model = ctc_class(ctc_class.config_class(**settings)).eval()
+    model = model_class(model_class.config_class(**settings)).eval()
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d):  # as speech would have left them
             module.running_mean.uniform_(-0.1, 0.1)

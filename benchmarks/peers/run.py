@@ -149,9 +149,9 @@ def _scored_in_torch(recogniser: Recogniser, corpus: Corpus) -> Score:
     batches = evaluation_order(corpus.utterances, 60.0)
     for batch in prefetched(iter(batches), recogniser.sampling_rate):
         features = recogniser.features([waveform for _, waveform in batch])
-        texts = recogniser.texts(recogniser.logits(features), features)
+        texts = recogniser.head.texts(recogniser, features)
         for (one, _), text in zip(batch, texts, strict=True):
-            said[one.id] = (one.speaker, tuple(text.split()))
+            said[one.id] = (one.speaker, recogniser.labels.words(text or ""))
     return score(references(recogniser, corpus), Transcripts("peer", said))
 
 
@@ -240,8 +240,8 @@ def _scored_in_openvino(recogniser: Recogniser, core: Any, model: Any, corpus: C
                 waveform, sampling_rate=recogniser.sampling_rate, return_tensors="np"
             )
             logits = compiled(inputs.input_values)[0]
-            text = recogniser.labels.decode(logits[0].argmax(1).tolist())
-            said[utterance.id] = (utterance.speaker, tuple(text.split()))
+            text = recogniser.decode(logits[0].argmax(1))
+            said[utterance.id] = (utterance.speaker, recogniser.labels.words(text or ""))
     return score(references(recogniser, corpus), Transcripts("OpenVINO", said))
 
 

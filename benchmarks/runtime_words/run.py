@@ -92,8 +92,8 @@ def _difference(expected: Engine, engine: Engine, corpus: Corpus, name: str) -> 
     frame = int(np.flatnonzero(one.argmax(1) != other.argmax(1))[0])
     nearest = np.sort(one[frame])
     return {
-        "torch": expected.labels.greedy(one),
-        "here": engine.labels.greedy(other),
+        "torch": expected.decode(one.argmax(1)),
+        "here": engine.decode(other.argmax(1)),
         "margin": float(nearest[-1] - nearest[-2]),
     }
 

@@ -53,7 +53,7 @@ from benchmarks.random_speech import (
 from benchmarks.rows import RESULTS, Row, machine, row_of
 from sottovoce.config.recipe import Training, read_recipe
 from sottovoce.memory import keep_freed_memory
-from sottovoce.models.features import Features
+from sottovoce.models.features import Features, Targets
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.search.joint import JointObjective
 from sottovoce.training.batch import Batch
@@ -95,9 +95,9 @@ METHODS = (
 class MarkedRecogniser(Recogniser):
     """A recogniser whose front end torch.profiler sees as one event."""
 
-    def features(self, waveforms: Sequence[np.ndarray]) -> Features:
+    def features(self, waveforms: Sequence[np.ndarray], targets: Targets | None = None) -> Features:
         with record_function("front end"):
-            return super().features(waveforms)
+            return super().features(waveforms, targets)
 
 
 class Trainee:
@@ -151,7 +151,9 @@ class Trainee:
 
 
 def first_utterance(batch: Batch) -> Batch:
-    return replace(batch, ids=batch.ids[:1], waveforms=batch.waveforms[:1], labels=batch.labels[:1])
+    return replace(
+        batch, ids=batch.ids[:1], waveforms=batch.waveforms[:1], targets=batch.targets[:1]
+    )
 
 
 def all_trainees(shape: Shape, mixed_precision: str, folder: Path) -> dict[str, Trainee]:

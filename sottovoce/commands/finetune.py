@@ -29,6 +29,7 @@ from sottovoce.loading import (
     load_feature_extractor,
 )
 from sottovoce.models.families import family_of
+from sottovoce.models.heads.ctc import frame_labels
 from sottovoce.models.processor import new_processor
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.record import TrainingPoint
@@ -165,6 +166,8 @@ def _with_new_head(source: str | Path, corpus: Corpus) -> Recogniser:
 
 
 def _letters(recogniser: Recogniser) -> str:
-    written: Sequence[str] = [one for one in recogniser.labels.written.values() if one.strip()]
+    written: Sequence[str] = [
+        one for one in frame_labels(recogniser).written.values() if one.strip()
+    ]
     more = "..." if len(written) > _SHOWN else ""
     return f"{plural(len(written), 'character')} ({''.join(written[:_SHOWN])}{more})"

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 
+from sottovoce.models.heads.ctc import frame_labels
 from sottovoce.models.recogniser import Recogniser
 
 
@@ -32,7 +33,7 @@ class Interface:
     @classmethod
     def of(cls, recogniser: Recogniser) -> "Interface":
         """Read a recogniser's."""
-        labels, shortest = recogniser.labels, recogniser.shortest
+        labels, shortest = frame_labels(recogniser), recogniser.shortest
         pieces = labels.pieces[: recogniser.outputs]
         second = _first_with(recogniser, 2, shortest)
         third = _first_with(recogniser, 3, second)

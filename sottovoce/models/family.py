@@ -1,12 +1,14 @@
 """What the project needs to know of a model family, as one value."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
 
 from sottovoce.models.front_ends import FrontEnd, WaveformConvolutions
+from sottovoce.models.head import Head
+from sottovoce.models.heads.ctc import CtcHead
 from sottovoce.quantization.plan import Shape
 
 
@@ -29,56 +31,77 @@ class Matrix:
 
 
 @dataclass(frozen=True)
+class Stack:
+    """Layers of one form, one behind another.
+
+    Attributes:
+        layers: path of their list inside the backbone.
+        matrices: role -> path inside one layer, in the order of computation. One that a
+            checkpoint's layers do not have, such as the projection of positions, is passed over.
+        convolutions: paths inside one layer of its depthwise convolutions.
+    """
+
+    layers: str
+    matrices: Mapping[str, str]
+    convolutions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Family:
     """Where a family keeps its parts.
 
     Attributes:
         model_type: as in a transformers config.
-        ctc_class: the transformers class with a CTC head.
-        backbone: attribute of the CTC model that holds everything but the head.
-        layers: path of the list of encoder layers inside the backbone.
-        matrices: role -> path inside one encoder layer, in the order of computation. One that a
-            checkpoint's layers do not have, such as the projection of positions, is passed over.
+        model_class: the transformers class, head included.
+        backbone: attribute of the model that holds everything but the head.
+        encoder: its layers, whose matrices are quantized.
+        decoder: likewise, where the head is an attention decoder.
         processor: the transformers class of its processor.
         front_end: waveform in, features out; it stays frozen.
         trunk: paths in the backbone of what computes between the front end and the encoder layers.
         trunk_end: path of the last module before the first encoder layer.
-        head: path of the output layer in the CTC model.
-        convolutions: paths inside one encoder layer of its depthwise convolutions.
+        head: path of the output layer in the model.
+        head_of: reads the head's meaning, (model, processor) -> Head.
+        tables: paths in the backbone of embeddings.
         masks_convolutions: whether the model itself keeps padding from these.
         unused: paths in the backbone of what a checkpoint holds and no output depends on.
     """
 
     model_type: str
-    ctc_class: str
+    model_class: str
     backbone: str
-    layers: str
-    matrices: Mapping[str, str]
+    encoder: Stack
+    decoder: Stack | None = None
     processor: str = "Wav2Vec2Processor"
     front_end: FrontEnd = field(default_factory=WaveformConvolutions)
     trunk: tuple[str, ...] = ("feature_projection", "encoder.pos_conv_embed")
     trunk_end: str = "encoder.dropout"
     head: str = "lm_head"
-    convolutions: tuple[str, ...] = ()
+    head_of: Callable[[Any, Any], Head] = CtcHead.of
+    tables: tuple[str, ...] = ()
     masks_convolutions: bool = True
     unused: tuple[str, ...] = ()
 
     def encoder_matrices(self, model: nn.Module) -> list[Matrix]:
-        """Every encoder matrix of a CTC model, input to output."""
+        """Every matrix of the encoder's layers, and of the decoder's, input to output."""
         return [
-            Matrix(name=name, depth=depth, role=role, module=self.matrices[role].split(".")[0])
-            for depth, layer in enumerate(self._layers(model))
-            for role, name in self._inside(depth, layer, self.matrices)
+            Matrix(name, depth, role, stack.matrices[role].split(".")[0])
+            for depth, (stack, layer) in enumerate(self._stacked(model))
+            for role, name in self._inside(model, layer, stack.matrices)
         ]
 
     def depthwise(self, model: nn.Module) -> dict[str, nn.Module]:
         """The depthwise convolutions of all encoder layers, by name."""
-        paths = {path: path for path in self.convolutions}
         return {
             name: model.get_submodule(name)
-            for depth, layer in enumerate(self._layers(model))
-            for _, name in self._inside(depth, layer, paths)
+            for stack, layer in self._stacked(model)
+            for _, name in self._inside(model, layer, {path: path for path in stack.convolutions})
         }
+
+    def layer_names(self, model: nn.Module, stack: Stack) -> list[str]:
+        """Names of a stack's layers in the model."""
+        layers = f"{self.backbone}.{stack.layers}"
+        return [f"{layers}.{name}" for name, _ in model.get_submodule(layers).named_children()]
 
     def padding_sensitive_convolutions(self, model: nn.Module) -> list[nn.Module]:
         """Convolutions that take in what follows an utterance's end in a batch: the depthwise ones
@@ -101,19 +124,24 @@ class Family:
             if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)
         }
 
-    def _layers(self, model: nn.Module) -> list[nn.Module]:
-        return list(model.get_submodule(f"{self.backbone}.{self.layers}").children())
+    @property
+    def stacks(self) -> tuple[Stack, ...]:
+        """The encoder, and the decoder where there is one."""
+        return (self.encoder,) if self.decoder is None else (self.encoder, self.decoder)
+
+    def _stacked(self, model: nn.Module) -> list[tuple[Stack, str]]:
+        """Every layer's stack and name, input to output."""
+        return [(stack, name) for stack in self.stacks for name in self.layer_names(model, stack)]
 
     def _inside(
-        self, depth: int, layer: nn.Module, paths: Mapping[str, str]
+        self, model: nn.Module, layer: str, paths: Mapping[str, str]
     ) -> list[tuple[str, str]]:
-        """(key, full name) of the paths that an encoder layer has."""
-        present = {name for name, _ in layer.named_modules()}
-        prefix = f"{self.backbone}.{self.layers}.{depth}"
-        return [(key, f"{prefix}.{path}") for key, path in paths.items() if path in present]
+        """(key, full name) of the paths that a layer has."""
+        present = {name for name, _ in model.get_submodule(layer).named_modules()}
+        return [(key, f"{layer}.{path}") for key, path in paths.items() if path in present]
 
     def shapes(self, model: nn.Module) -> dict[str, Shape]:
-        """(rows, columns) of every encoder matrix."""
+        """(rows, columns) of every matrix of `encoder_matrices`."""
         shapes = {}
         for matrix in self.encoder_matrices(model):
             weight: Any = model.get_submodule(matrix.name).weight

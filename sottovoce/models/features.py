@@ -1,9 +1,13 @@
 """What a front end makes of a batch of waveforms."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+Targets = Sequence[tuple[int, ...]]
+"""Label ids of each utterance."""
 
 
 @dataclass(frozen=True)
@@ -15,11 +19,22 @@ class Features:
         frames: [utterances], frames of each that are not padding.
         units: [utterances], what the model's attention mask counts of each: samples, or what its
             feature extractor makes of them.
+        targets: label ids of each that are trained towards; empty where there are none.
+        decoder_inputs: [utterances, tokens], what an attention decoder is given; None for none.
     """
 
     values: Tensor
     frames: Tensor
     units: Tensor
+    targets: tuple[tuple[int, ...], ...] = ()
+    decoder_inputs: Tensor | None = None
+
+    @property
+    def positions(self) -> Tensor:
+        """[utterances], positions of the outputs of each that are not padding."""
+        if self.decoder_inputs is None:
+            return self.frames
+        return torch.tensor(list(map(len, self.targets)), device=self.values.device)
 
     @property
     def frame_mask(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""A CTC recogniser as the rest of the project sees it: waveforms in, frame logits or text out."""
+"""A recogniser as the rest of the project sees it: waveforms in, logits or text out."""
 
 import hashlib
 import json
@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from sottovoce.errors import InputError
 from sottovoce.models.family import Family
-from sottovoce.models.features import Features
+from sottovoce.models.features import Features, Targets
+from sottovoce.models.head import Head
+from sottovoce.models.heads.ctc import frame_labels, without_padding
 from sottovoce.models.positions import clear_stale_positions
-from sottovoce.speech.subwords import labels_of
+from sottovoce.speech.labels import Vocabulary
 
 _SAYS_NOTHING = {
     "_name_or_path",
@@ -35,7 +36,7 @@ def best_device() -> torch.device:
 
 
 class Recogniser:
-    """A transformers CTC model with its processor and family.
+    """A transformers model with its processor, family and head.
 
     The front end runs utterance by utterance and only its features are padded, with the encoder's
     attention masked. A front end with group norm (wav2vec2-base) would otherwise see the padding,
@@ -49,19 +50,14 @@ class Recogniser:
             stored_bits: of a number in the checkpoint; here all of them have 32.
 
         Raises:
-            InputError: the tokenizer is of no kind that labels, or has more labels than the head.
+            InputError: the tokenizer does not suit the head.
         """
         self.stored_bits = stored_bits
         self.model = model
         self.processor = processor
         self.family = family
-        self.labels = labels_of(processor.tokenizer)
+        self.head: Head = family.head_of(model, processor)
         self.outputs: int = model.config.vocab_size
-        if self.labels.highest >= self.outputs:
-            raise InputError(
-                f"the tokenizer's label {self.labels.highest} is none of the {self.outputs} that "
-                "the head gives; put the tokenizer beside the checkpoint that it was trained with"
-            )
         self.sampling_rate: int = processor.feature_extractor.sampling_rate
 
     def to(self, device: torch.device) -> "Recogniser":
@@ -72,6 +68,11 @@ class Recogniser:
     def copy(self) -> "Recogniser":
         """The same, with weights of its own."""
         return Recogniser(deepcopy(self.model), self.processor, self.family, self.stored_bits)
+
+    @property
+    def labels(self) -> Vocabulary:
+        """How it writes."""
+        return self.head.labels
 
     @property
     def device(self) -> torch.device:
@@ -116,12 +117,25 @@ class Recogniser:
         modules = map(self.backbone.get_submodule, self.family.front_end.modules)
         return [one for module in modules for one in module.parameters()]
 
-    def features(self, waveforms: Sequence[np.ndarray]) -> Features:
+    def features(self, waveforms: Sequence[np.ndarray], targets: Targets | None = None) -> Features:
         """Run the front end; gradients are recorded only where its parameters want them.
 
         Args:
             waveforms: mono float32 at `sampling_rate`, each at least `shortest` samples long.
+            targets: label ids of each; None where there are none, as `Head.prepare` takes it.
         """
+        return self.head.prepare(self, self._front_end_features(waveforms), targets)
+
+    def decode(self, frames: np.ndarray) -> str:
+        """The transcript of the best label of each frame; raises InputError as `frame_logits`."""
+        return frame_labels(self).decode(frames)
+
+    @property
+    def hears_whole_recordings(self) -> bool:
+        """Whether `recognise` takes waveforms of any length by itself."""
+        return self.head.hears_whole_recordings
+
+    def _front_end_features(self, waveforms: Sequence[np.ndarray]) -> Features:
         front_end, extractor = self.family.front_end, self.processor.feature_extractor
         trained = any(one.requires_grad for one in self.front_end_parameters)
         with torch.set_grad_enabled(trained and torch.is_grad_enabled()):
@@ -141,15 +155,14 @@ class Recogniser:
         )
 
     def logits(self, features: Features) -> Tensor:
-        """[utterances, frames, labels] of unnormalised log-probabilities, float32.
+        """[utterances, positions, labels] of unnormalised log-probabilities, float32.
 
         Everything after the front end, in the model's present mode (train or eval).
         """
         clear_stale_positions(self.backbone)
         with self._padding_silenced(features):
             output = self.family.front_end.run(self.model, self.backbone, features)
-        logits: Tensor = output.logits
-        return logits.float()
+        return self.head.at_positions(output.logits, features).float()
 
     @contextmanager
     def _padding_silenced(self, features: Features) -> Iterator[None]:
@@ -180,24 +193,18 @@ class Recogniser:
         """Each waveform's logits, [frames, labels] float32 without padding.
 
         The model is in eval mode meanwhile.
+
+        Raises:
+            InputError: the model has no distribution over labels at every frame, as CTC models do.
         """
+        frame_labels(self)
         with self.evaluating():
             features = self.features(waveforms)
-            return _without_padding(self.logits(features), features)
+            return without_padding(self.logits(features), features)
 
-    def recognise(self, waveforms: Sequence[np.ndarray]) -> list[str]:
-        """Greedy transcripts, one for each waveform. The model is in eval mode meanwhile."""
-        return [self.labels.greedy(one) for one in self.frame_logits(waveforms)]
-
-    def texts(self, logits: Tensor, features: Features) -> list[str]:
-        """Greedy transcripts of a batch.
-
-        Args:
-            logits: [utterances, frames, labels].
-        """
-        return [self.labels.greedy(one) for one in _without_padding(logits, features)]
-
-
-def _without_padding(logits: Tensor, features: Features) -> list[np.ndarray]:
-    cut = zip(logits.detach().cpu().numpy(), features.frames.tolist(), strict=True)
-    return [one[:length] for one, length in cut]
+    @torch.inference_mode()
+    def recognise(self, waveforms: Sequence[np.ndarray]) -> list[str | None]:
+        """Transcripts, one for each waveform; None where the model's outputs are not finite. The
+        model is in eval mode meanwhile."""
+        with self.evaluating():
+            return self.head.texts(self, self._front_end_features(waveforms))

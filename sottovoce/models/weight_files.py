@@ -19,7 +19,7 @@ def check_indices(folder: Path) -> None:
         _check_index(index)
 
 
-def check_size(folder: Path, config: Any, ctc_class: Any) -> None:
+def check_size(folder: Path, config: Any, model_class: Any) -> None:
     """Of a folder; the files of a hub id are not here yet.
 
     Raises:
@@ -36,7 +36,7 @@ def check_size(folder: Path, config: Any, ctc_class: Any) -> None:
     config = copy.deepcopy(config)
     config.vocab_size = config.vocab_size or 1  # of a model without a head
     with torch.device("meta"):
-        asked = sum(one.numel() for one in ctc_class(config).parameters())
+        asked = sum(one.numel() for one in model_class(config).parameters())
     if asked > held + _SLACK:  # each number takes a byte at least
         raise InputError(
             f"{folder}: config.json asks for a model of {asked:,} numbers, and its files of "

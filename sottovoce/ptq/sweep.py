@@ -78,8 +78,8 @@ def transcripts(
                 if ids[0] in texts[name]:
                     continue
                 trial = quantizing(layers, trials[name]) if name in trials else None
-                found = recogniser.texts(batch.logits_of(trial), batch.features)
-                texts[name] |= dict(zip(ids, found, strict=True))
+                written = [text or "" for text in batch.texts_of(trial)]
+                texts[name] |= dict(zip(ids, written, strict=True))
                 job.advance(batch.seconds)
             write_text(kept, json.dumps(texts))
     return {name: _transcripts(name, texts[name], corpus) for name in (FULL, *trials)}

@@ -60,17 +60,31 @@ class TriedBatch:
         return Replay(self.recogniser, self.features)
 
     def logits_of(self, trial: Trial | None) -> Tensor:
-        """[utterances, frames, labels]; None is full precision."""
+        """[utterances, positions, labels]; None is full precision."""
         if trial is None:
             return self._replay.logits
-        family = self.recogniser.family
-        front_end = tuple(f"{family.backbone}.{path}." for path in family.front_end.modules)
-        if f"{trial.first}.".startswith(front_end):
-            with trial.applied():
-                return self.recogniser.logits(self.recogniser.features(self.waveforms))
         replay = self._replay  # before anything is quantized
         with trial.applied():
+            if self._changes_features(trial):
+                features = self.recogniser.features(self.waveforms, self.features.targets)
+                return self.recogniser.logits(features)
             return replay.again(trial.first)
+
+    def texts_of(self, trial: Trial | None) -> list[str | None]:
+        """Transcripts; None is full precision, and a transcript None where outputs are not
+        finite."""
+        if trial is None:
+            return self.recogniser.head.texts(self.recogniser, self.features)
+        replay = self._replay  # before anything is quantized
+        with trial.applied():
+            if self._changes_features(trial):
+                return self.recogniser.recognise(self.waveforms)
+            return replay.texts(trial.first)
+
+    def _changes_features(self, trial: Trial) -> bool:
+        family = self.recogniser.family
+        front_end = tuple(f"{family.backbone}.{path}." for path in family.front_end.modules)
+        return f"{trial.first}.".startswith(front_end)
 
 
 @torch.inference_mode()
@@ -91,10 +105,10 @@ def divergences(
     with recogniser.evaluating():
         for waveforms in few():
             batch = TriedBatch(recogniser, waveforms)
-            own = int(batch.features.frame_mask.sum())
+            own = int(batch.features.positions.sum())
             for name, trial in trials.items():
                 divergence = kl_divergence(
-                    batch.logits_of(None), batch.logits_of(trial), batch.features.frame_mask
+                    batch.logits_of(None), batch.logits_of(trial), batch.features.positions
                 )
                 found[name] += own * divergence.item()
                 job.advance(batch.seconds * REPLAYED)

@@ -12,6 +12,7 @@ from sottovoce.compiler import require_compiler
 from sottovoce.graph.interface import Interface
 from sottovoce.graph.quiet import quiet
 from sottovoce.graph.whole_model import traceable
+from sottovoce.models.heads.ctc import frame_labels
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.runtime.graph_engine import GraphEngine, Run
 from sottovoce.runtime.integer_layers import round_inputs
@@ -28,7 +29,7 @@ def compile_recogniser(recogniser: Recogniser, device: torch.device) -> GraphEng
     Raises:
         InputError: there is no compiler.
     """
-    interface, labels = Interface.of(recogniser), recogniser.labels
+    interface, labels = Interface.of(recogniser), frame_labels(recogniser)
     front_end, extractor = recogniser.family.front_end, recogniser.processor.feature_extractor
     prepare = partial(front_end.graph_inputs, extractor)
     silence = prepare(np.zeros(_SECONDS * recogniser.sampling_rate, np.float32))

@@ -5,11 +5,11 @@ from typing import Protocol
 
 import numpy as np
 
-from sottovoce.speech.labels import Labels
+from sottovoce.speech.labels import Vocabulary
 
 
 class Engine(Protocol):
-    """A CTC model at work: waveforms in, frame logits out."""
+    """A model at work: waveforms in, text out."""
 
     @property
     def sampling_rate(self) -> int:
@@ -20,8 +20,8 @@ class Engine(Protocol):
         """Samples of the shortest waveform that yields one frame."""
 
     @property
-    def labels(self) -> Labels:
-        """What the logits' columns write."""
+    def labels(self) -> Vocabulary:
+        """How it writes."""
 
     @property
     def place(self) -> str:
@@ -30,10 +30,26 @@ class Engine(Protocol):
     def frames_of(self, samples: int) -> int:
         """Frames that a waveform of `samples` samples yields."""
 
-    def frame_logits(self, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Unnormalised log-probabilities, [frames, labels] float32 each, padding cut off.
+    def recognise(self, waveforms: Sequence[np.ndarray]) -> list[str | None]:
+        """Transcripts; None where the model's outputs are not finite.
 
         Args:
             waveforms: mono float32 at `sampling_rate`, each at least `shortest` samples long; in
                 a batch each yields what it yields alone.
         """
+
+    @property
+    def hears_whole_recordings(self) -> bool:
+        """Whether `recognise` takes waveforms of any length; else recordings are cut, and their
+        frames joined again."""
+
+    def frame_logits(self, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Unnormalised log-probabilities, [frames, labels] float32 each, padding cut off; the
+        waveforms as in `recognise`.
+
+        Raises:
+            InputError: the model has no distribution over labels at every frame, as CTC models do.
+        """
+
+    def decode(self, frames: np.ndarray) -> str:
+        """The transcript of the best label of each frame; raises InputError as `frame_logits`."""

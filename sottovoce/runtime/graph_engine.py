@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sottovoce.graph.interface import Interface
+from sottovoce.models.heads.ctc import greedy_texts
 from sottovoce.speech.labels import Labels
 
 Run = Callable[[np.ndarray], np.ndarray]
@@ -41,3 +42,13 @@ class GraphEngine:
 
     def frame_logits(self, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
         return [self.run(self.prepare(waveform))[0] for waveform in waveforms]
+
+    @property
+    def hears_whole_recordings(self) -> bool:
+        return False
+
+    def decode(self, frames: np.ndarray) -> str:
+        return self.labels.decode(frames)
+
+    def recognise(self, waveforms: Sequence[np.ndarray]) -> list[str | None]:
+        return greedy_texts(self.labels, self.frame_logits(waveforms))

@@ -70,11 +70,11 @@ def recognise(
             f"in {corpus.name} at utterance {longest.id}, {longest.duration:.0f} s: cut what is as "
             "long, or leave it out"
         ):
-            logits = engine.frame_logits([waveform for _, waveform in batch])
-        for (one, _), found in zip(batch, logits, strict=True):
-            if not np.isfinite(found).all():
-                raise not_finite(f"{corpus.name}: utterance {one.id}")
-            words[one.id] = (one.speaker, tuple(engine.labels.greedy(found).split()))
+            texts = engine.recognise([waveform for _, waveform in batch])
+        for (utterance, _), text in zip(batch, texts, strict=True):
+            if text is None:
+                raise not_finite(f"{corpus.name}: utterance {utterance.id}")
+            words[utterance.id] = (utterance.speaker, engine.labels.words(text))
     spent = time.monotonic() - started
     in_order = {one.id: words[one.id] for one in utterances}
     return Recognised(Transcripts(name, in_order), corpus.hours * 3600, spent)

@@ -62,7 +62,7 @@ def transcribe_files(
                         continue
                     finite = [one for one in best if one is not None]
                     if len(finite) == len(best):
-                        yield file, engine.labels.decode(np.concatenate(finite))
+                        yield file, engine.decode(np.concatenate(finite))
                     else:
                         failure = not_finite(str(file))
                 best = []

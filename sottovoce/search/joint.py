@@ -42,7 +42,7 @@ from sottovoce.training.loop import (
     restore_module,
     warmup_linear_decay,
 )
-from sottovoce.training.losses import ctc_loss, kl_divergence
+from sottovoce.training.losses import kl_divergence
 from sottovoce.training.state import Saved
 from sottovoce.training.teacher import CachedTeacher
 
@@ -136,7 +136,7 @@ class JointObjective:
         searched = self.recipe.searched(update.total)
         if self.plan is None and update.index >= searched:
             self.plan = self.hard_plan()
-        features = self.recogniser.features(batch.waveforms)
+        features = self.recogniser.features(batch.waveforms, batch.targets)
         if self.plan is not None:
             step = self.supernet.quantize(self._students(update), plan=self.plan)
             loss = self._run_networks(batch, features, step, PLAN, update)
@@ -198,7 +198,7 @@ class JointObjective:
             total, shared = total + loss, replace(shared, teacher=logits)
         elif pulled and self.teacher is not None:
             logits = self.teacher.log_probabilities(batch.ids, features.values.device)
-            shared = replace(shared, teacher=_fitted(logits, features.values.shape[2]))
+            shared = replace(shared, teacher=logits)
         for network, (ctc, kl) in weights.items():
             if ctc or kl:
                 total += self._run_network(shared, network, ctc, kl)[0]
@@ -219,10 +219,10 @@ class JointObjective:
             logits = self.recogniser.logits(features)
         loss = logits.new_zeros(())
         if ctc:
-            blank = self.recogniser.labels.blank
-            loss = ctc * ctc_loss(logits, features.frames, shared.batch.labels, blank)
+            loss = ctc * self.recogniser.head.task_loss(logits, features)
         if shared.teacher is not None and kl:
-            loss = loss + kl * kl_divergence(shared.teacher, logits, features.frame_mask)
+            teacher = _fitted(shared.teacher, logits.shape[1])
+            loss = loss + kl * kl_divergence(teacher, logits, features.positions)
         self.accelerator.backward(loss)
         shared.step.collect(network)
         return loss.item(), logits.detach()
@@ -333,7 +333,7 @@ class _Shared:
     teacher: Tensor | None = None
 
 
-def _fitted(teacher: Tensor, frames: int) -> Tensor:
+def _fitted(teacher: Tensor, positions: int) -> Tensor:
     """A teacher's padding made as long as the batch's."""
-    short = frames - teacher.shape[1]
+    short = positions - teacher.shape[1]
     return torch.nn.functional.pad(teacher, (0, 0, 0, short)) if short else teacher

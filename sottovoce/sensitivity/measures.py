@@ -17,7 +17,7 @@ from sottovoce.config.recipe import Recipe
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.sensitivity.importance import Importance, anneal, gumbel_softmax
 from sottovoce.training.batch import Batch
-from sottovoce.training.losses import ctc_loss, kl_divergence
+from sottovoce.training.losses import kl_divergence
 
 Matrices = Mapping[float, Mapping[str, Tensor]]
 """Width -> layer -> its quantized weight in the uniform model of that width, [rows, columns]."""
@@ -47,13 +47,13 @@ def kl_costs(
     costs = np.zeros((len(_layers(matrices)), len(matrices)))
     with recogniser.evaluating():
         for batch in batches:
-            features = recogniser.features(batch.waveforms)
+            features = recogniser.features(batch.waveforms, batch.targets)
             reference = recogniser.logits(features)
             for row, layer in enumerate(_layers(matrices)):
                 for column, own in enumerate(matrices.values()):
                     with _replaced(recogniser, {layer: own[layer]}):
                         logits = recogniser.logits(features)
-                    divergence = kl_divergence(reference, logits, features.frame_mask)
+                    divergence = kl_divergence(reference, logits, features.positions)
                     costs[row, column] += divergence.item() / len(batches)
     return costs
 
@@ -158,13 +158,12 @@ MEASURES = {"kl": kl_costs, "hessian": hessian_costs, "nas": nas_costs}
 def _gradients_of(
     recogniser: Recogniser, batch: Batch, moved: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """The CTC loss's gradients by some matrices, where they have moved to; [rows, columns] each."""
+    """The task loss's gradients by some matrices where they have moved to, [rows, columns] each."""
     weights = {layer: recogniser.model.get_submodule(layer).weight for layer in moved}
     with _replaced(recogniser, moved):
         with torch.no_grad():
-            features = recogniser.features(batch.waveforms)
-        logits = recogniser.logits(features)
-        loss = ctc_loss(logits, features.frames, batch.labels, recogniser.labels.blank)
+            features = recogniser.features(batch.waveforms, batch.targets)
+        loss = recogniser.head.task_loss(recogniser.logits(features), features)
         found = torch.autograd.grad(loss, list(weights.values()))
     return {layer: one.flatten(1) for layer, one in zip(weights, found, strict=True)}
 

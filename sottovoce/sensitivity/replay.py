@@ -3,7 +3,7 @@
 A sweep quantizes one layer at a time: everything before that layer computes what it did before.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -29,12 +29,23 @@ class Replay:
 
     def again(self, changed: str) -> Tensor:
         """The logits, parts before the one that holds layer `changed` not computed."""
+        with self.running(changed, self._parts):
+            return self.recogniser.logits(self.features)
+
+    def texts(self, changed: str) -> list[str | None]:
+        """The transcripts, likewise; a decoder's layers are all computed, token by token."""
+        with self.running(changed, encoder_parts(self.recogniser)):
+            return self.recogniser.head.texts(self.recogniser, self.features)
+
+    @contextmanager
+    def running(self, changed: str, parts: Iterable[str]) -> Iterator[None]:
+        """Context manager: of these parts those before layer `changed` give what they gave."""
         with ExitStack() as stack:
-            for name, part in self._parts.items():
+            for name in parts:
                 if f"{changed}.".startswith(f"{name}."):
                     break
-                stack.enter_context(_giving(part, self._outputs[name]))
-            return self.recogniser.logits(self.features)
+                stack.enter_context(_giving(self._parts[name], self._outputs[name]))
+            yield
 
     def _keeping(self, name: str) -> Any:
         def keep(_: nn.Module, __: Any, output: Any) -> None:
@@ -44,12 +55,18 @@ class Replay:
 
 
 def parts_of(recogniser: Recogniser) -> dict[str, nn.Module]:
-    """The trunk's parts and the encoder layers by name, in the order of computation."""
-    family, model = recogniser.family, recogniser.model
-    layers = f"{family.backbone}.{family.layers}"
-    names = [f"{family.backbone}.{path}" for path in family.trunk]
-    names += [f"{layers}.{depth}" for depth in range(len(model.get_submodule(layers)))]
-    return {name: model.get_submodule(name) for name in names}
+    """The trunk's parts, encoder layers and decoder layers by name, in the order of computation."""
+    names = [*encoder_parts(recogniser)]
+    if recogniser.family.decoder is not None:
+        names += recogniser.family.layer_names(recogniser.model, recogniser.family.decoder)
+    return {name: recogniser.model.get_submodule(name) for name in names}
+
+
+def encoder_parts(recogniser: Recogniser) -> list[str]:
+    """Names of the trunk's parts and the encoder layers, in the order of computation."""
+    family = recogniser.family
+    trunk = [f"{family.backbone}.{path}" for path in family.trunk]
+    return trunk + family.layer_names(recogniser.model, family.encoder)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, pairwise
+from typing import Protocol
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase, Wav2Vec2CTCTokenizer
@@ -17,6 +18,25 @@ from sottovoce.text.unicode_form import composed
 
 HIGHEST_LABEL = 1 << 20
 """More than any vocabulary has; what is made of a label's number must stay small."""
+
+
+class Vocabulary(Protocol):
+    """How a recogniser writes, and how what it wrote is compared with a transcript."""
+
+    def normalise(self, text: str, utterance: str = "") -> str:
+        """A transcript as the recogniser would write it, words with a space between them.
+
+        Args:
+            utterance: whose transcript it is, for the message.
+
+        Raises:
+            InputError: it has characters that the recogniser cannot write.
+        """
+        ...
+
+    def words(self, text: str) -> tuple[str, ...]:
+        """Words of what the recogniser wrote, as they are compared with a transcript's."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -84,6 +104,10 @@ class Labels:
         """
         spelled = composed(self._spelled(text, utterance))
         return self._lowered(spelled) if self.writes_lower_case else spelled
+
+    def words(self, text: str) -> tuple[str, ...]:
+        """Words of what was decoded, as they are."""
+        return tuple(text.split())
 
     def encode(self, text: str, utterance: str = "") -> list[int]:
         """The labels of a transcript, normalised first; the longest token is taken at each place.

@@ -12,7 +12,6 @@ from sottovoce.models.recogniser import Recogniser
 from sottovoce.speech.augmentation import augment
 from sottovoce.speech.batching import bucketed_batches
 from sottovoce.speech.corpus import Corpus
-from sottovoce.speech.labels import least_frames
 from sottovoce.speech.loading import prefetched
 from sottovoce.speech.utterance import Utterance
 from sottovoce.training.distributed import is_main_process, process_state, split_between_processes
@@ -25,14 +24,14 @@ class Batch:
     Attributes:
         ids: the utterances.
         waveforms: float32 samples of each.
-        labels: label ids of each.
+        targets: label ids of each.
         frames: of the encoder, padding excluded.
         seconds: of audio, padding excluded.
     """
 
     ids: tuple[str, ...]
     waveforms: tuple[np.ndarray, ...]
-    labels: tuple[tuple[int, ...], ...]
+    targets: tuple[tuple[int, ...], ...]
     frames: int
     seconds: float
 
@@ -51,14 +50,14 @@ class TrainingSpeech:
     def __init__(self, corpus: Corpus, recogniser: Recogniser, *, transcribed: bool = True) -> None:
         self.corpus = corpus
         self.sampling_rate = recogniser.sampling_rate
-        self._frames_of = recogniser.frames_of
-        self.labels: dict[str, tuple[int, ...]] = {}
+        self._frames_of, self._head = recogniser.frames_of, recogniser.head
+        self.targets: dict[str, tuple[int, ...]] = {}
         for utterance in corpus.utterances:
             text = utterance.text if transcribed else ""
             with prefix_errors(corpus.name):
-                self.labels[utterance.id] = tuple(recogniser.labels.encode(text, utterance.id))
+                self.targets[utterance.id] = self._head.targets(text, utterance.id)
             self._frames(utterance, round(utterance.duration * self.sampling_rate))
-        if transcribed and not any(self.labels.values()):
+        if transcribed and not any(self.targets.values()):
             raise InputError(
                 f"{corpus.name}: every transcript is empty, and training on them would teach the "
                 "model to be silent; give speech with transcripts"
@@ -66,17 +65,10 @@ class TrainingSpeech:
 
     def _frames(self, utterance: Utterance, samples: int) -> int:
         """Of so many samples of an utterance. Raises InputError where they are too few to train."""
-        frames = self._frames_of(samples)
-        needed = max(1, least_frames(self.labels[utterance.id]))
-        if frames < needed:
-            transcribed = bool(self.labels[utterance.id])
-            wants = f"its transcript needs {needed}" if transcribed else "training needs one"
-            mend = "correct the transcript or leave" if transcribed else "leave"
-            raise InputError(
-                f"{self.corpus.name}: utterance {utterance.id} lasts "
-                f"{samples / self.sampling_rate:.2f} s, which is {frames} frames, but {wants}; "
-                f"{mend} the utterance out"
-            )
+        frames, seconds = self._frames_of(samples), samples / self.sampling_rate
+        misfit = self._head.misfit(self.targets[utterance.id], frames, seconds)
+        if misfit is not None:
+            raise InputError(f"{self.corpus.name}: utterance {utterance.id} {misfit}")
         return frames
 
     @property
@@ -112,7 +104,7 @@ class TrainingSpeech:
             yield Batch(
                 ids=tuple(utterance.id for utterance, _ in batch),
                 waveforms=tuple(waveforms),
-                labels=tuple(self.labels[utterance.id] for utterance, _ in batch),
+                targets=tuple(self.targets[utterance.id] for utterance, _ in batch),
                 frames=frames,
                 seconds=sum(map(len, waveforms)) / self.sampling_rate,
             )

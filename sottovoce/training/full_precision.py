@@ -19,13 +19,15 @@ from sottovoce.training.loop import (
     restore_module,
     warmup_linear_decay,
 )
-from sottovoce.training.losses import ctc_loss
 from sottovoce.training.state import Saved
 
 
 class FullPrecision:
-    """The CTC loss alone. The convolutional front end stays frozen unless the recipe trains it, and
-    so do the statistics of batch norms: a start point has its own, training from scratch none."""
+    """The task loss alone.
+
+    The convolutional front end stays frozen unless the recipe trains it, and so do the statistics
+    of batch norms: a start point has its own, training from scratch none.
+    """
 
     def __init__(self, recogniser: Recogniser, recipe: Training, accelerator: Accelerator) -> None:
         self.recogniser = recogniser
@@ -43,10 +45,10 @@ class FullPrecision:
         return LrSchedule(warmup_linear_decay(update, self.recipe.warmup))
 
     def update(self, batch: Batch, update: Update) -> dict[str, Any]:  # noqa: ARG002
-        features = self.recogniser.features(batch.waveforms)
+        features = self.recogniser.features(batch.waveforms, batch.targets)
         with self.accelerator.autocast():
             logits = self.recogniser.logits(features)
-        loss = ctc_loss(logits, features.frames, batch.labels, self.recogniser.labels.blank)
+        loss = self.recogniser.head.task_loss(logits, features)
         self.accelerator.backward(loss)
         return {"loss": loss.item()}
 

@@ -41,8 +41,8 @@ def test_every_layer_is_an_encoder_matrix_or_among_the_cnns(
     matrices, cnns = family.shapes(model), family.cnns(model)
     assert not matrices.keys() & cnns.keys()
     assert matrices.keys() | cnns.keys() == multiplying
-    assert all(f"{family.layers}." in path for path in matrices)
-    within = [path for path in cnns if f".{family.layers}." in path and "depthwise" in path]
+    assert all(f"{family.encoder.layers}." in path for path in matrices)
+    within = [path for path in cnns if f".{family.encoder.layers}." in path and "depthwise" in path]
     assert len(within) == (2 if name in CONFORMERS else 0)
 
 
@@ -90,11 +90,11 @@ def test_a_layer_without_projected_positions_has_ten_matrices(
 def test_published_shapes(name: str, layers: int, weights: int) -> None:
     """wav2vec2-conformer-rel-pos-large, w2v-bert-2.0, parakeet-ctc-0.6b, without their weights."""
     family = family_of(name)
-    ctc_class = getattr(transformers, family.ctc_class)
+    model_class = getattr(transformers, family.model_class)
     large = {"hidden_size": 1024, "num_hidden_layers": layers, "intermediate_size": 4096}
     settings = large | {"num_attention_heads": 16, "vocab_size": 32}
     with torch.device("meta"):
-        model = ctc_class(ctc_class.config_class(**settings if name != "parakeet_ctc" else {}))
+        model = model_class(model_class.config_class(**settings if name != "parakeet_ctc" else {}))
     assert sum(rows * columns for rows, columns in family.shapes(model).values()) == weights
 
 

@@ -35,5 +35,5 @@ def test_what_was_recognised_can_be_trained_on(
     recogniser, waveform = make_recogniser(family, **changes), noise(0.6)
     recogniser.frame_logits([waveform])
     recogniser.logits(recogniser.features([waveform])).sum().backward()
-    first = next(recogniser.backbone.get_submodule(recogniser.family.layers).parameters())
+    first = next(recogniser.backbone.get_submodule(recogniser.family.encoder.layers).parameters())
     assert first.grad is not None

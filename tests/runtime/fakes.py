@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sottovoce.models.heads.ctc import greedy_texts
 from sottovoce.speech.labels import Labels
 
 STEP, FIELD, RADIUS = 10, 25, 3
@@ -29,6 +30,14 @@ class Convolutions:
 
     def frames_of(self, samples: int) -> int:
         return max(0, (samples - self.shortest) // STEP + 1)
+
+    hears_whole_recordings = False
+
+    def recognise(self, waveforms: Sequence[np.ndarray]) -> list[str | None]:
+        return greedy_texts(self.labels, self.frame_logits(waveforms))
+
+    def decode(self, frames: np.ndarray) -> str:
+        return self.labels.decode(frames)
 
     def frame_logits(self, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
         self.heard.append([len(one) for one in waveforms])

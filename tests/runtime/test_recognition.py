@@ -55,7 +55,7 @@ def test_too_little_memory_names_the_longest_utterance(
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     recogniser = make_recogniser()
-    monkeypatch.setattr(Recogniser, "frame_logits", lacking)
+    monkeypatch.setattr(Recogniser, "recognise", lacking)
     longest = max(corpus.utterances, key=lambda one: one.duration)
     with pytest.raises(InputError, match=f"out of memory in .* at utterance {longest.id}, .* s: "):
         recognise(recogniser, corpus)

@@ -14,6 +14,7 @@ from transformers import set_seed
 
 from sottovoce.config.recipe import Recipe
 from sottovoce.errors import InputError
+from sottovoce.models.heads.ctc import ctc_loss
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.quantization import fake_quantize as fake
 from sottovoce.quantization.fake_quantize import fake_quantize
@@ -24,7 +25,7 @@ from sottovoce.sensitivity.importance import gumbel_softmax
 from sottovoce.speech.corpus import Corpus
 from sottovoce.training.batch import Batch, TrainingSpeech
 from sottovoce.training.loop import Update, build_optimizer, make_update, random_state
-from sottovoce.training.losses import ctc_loss, kl_divergence
+from sottovoce.training.losses import kl_divergence
 from sottovoce.training.teacher import CachedTeacher
 
 DIALS: dict[str, Any] = {
@@ -276,9 +277,9 @@ def test_the_loss_is_the_papers_sum(make_recogniser: MakeRecogniser, corpus: Cor
         set_seed(random_state(run.recipe.seed, update))
         with torch.no_grad(), step.running(network):
             logits[network] = objective.recogniser.logits(features)
-        ctc[network] = ctc_loss(logits[network], features.frames, batch.labels, 0)
+        ctc[network] = ctc_loss(logits[network], features.frames, batch.targets, 0)
     kl = {
-        network: kl_divergence(logits[FULL], one, features.frame_mask)
+        network: kl_divergence(logits[FULL], one, features.positions)
         for network, one in logits.items()
     }
     expected = (
@@ -322,7 +323,7 @@ def test_without_transcripts_only_the_teacher_pulls(
     dials = {"teacher": "cached", "unlabelled": True, "search_share": search_share}
     run = training(cached=cached, **dials)
     loss = run.objective.update(run.batch, Update(3, 8))["loss"]
-    unlabelled = replace(run.batch, labels=tuple(() for _ in run.batch.labels))
+    unlabelled = replace(run.batch, targets=tuple(() for _ in run.batch.targets))
     run = training(cached=cached, **dials)
     assert run.objective.update(unlabelled, Update(3, 8))["loss"] == loss > 0
     pulled = training(cached=cached, **dials | {"unlabelled": False, "kl_frozen": 1.0})
@@ -417,7 +418,7 @@ def test_the_front_end_gets_the_gradients_of_all_networks(training: MakeTraining
     recogniser = run.objective.recogniser
     features = recogniser.features(run.batch.waveforms)
     set_seed(random_state(run.recipe.seed, Update(3, 8)))
-    ctc_loss(recogniser.logits(features), features.frames, run.batch.labels, 0).backward()
+    ctc_loss(recogniser.logits(features), features.frames, run.batch.targets, 0).backward()
     front_end = recogniser.model.wav2vec2.feature_extractor
     full = torch.cat([one.grad.flatten() for one in front_end.parameters()])
     torch.testing.assert_close(both, quantized + full, rtol=1e-3, atol=1e-7)
@@ -454,7 +455,7 @@ def test_the_mixture_is_sampled_at_the_temperature_of_the_update(
         set_seed(random_state(recipe.seed, update))
         with torch.no_grad(), objective.supernet.quantize((), mixtures).running(MIXED):
             logits = objective.recogniser.logits(features)
-        return ctc_loss(logits, features.frames, batch.labels, 0).item()
+        return ctc_loss(logits, features.frames, batch.targets, 0).item()
 
     expected = loss_at(3.0 * (0.01 / 3.0) ** (index / 8))
     assert objective.update(batch, update)["loss"] == pytest.approx(expected, rel=1e-5)
@@ -517,10 +518,9 @@ def test_the_cached_teacher_teaches_frame_by_frame(
         set_seed(random_state(recipe.seed, update))
         with objective.supernet.quantize(plan=plan).running(PLAN):
             logits = objective.recogniser.logits(features)
-    ctc = ctc_loss(logits, features.frames, batch.labels, 0).item()
+    ctc = ctc_loss(logits, features.frames, batch.targets, 0).item()
     kl, late = (
-        kl_divergence(one, logits, features.frame_mask).item()
-        for one in (taught, taught.roll(1, 1))
+        kl_divergence(one, logits, features.positions).item() for one in (taught, taught.roll(1, 1))
     )
     tolerance = 2e-3
     assert abs(late - kl) > 5 * tolerance * kl

@@ -42,7 +42,7 @@ def test_an_utterance_keeps_its_samples_and_labels(
 ) -> None:
     recogniser = make_recogniser()
     batch = _first(_speech(corpus, recogniser), 1)[0]
-    for name, waveform, labels in zip(batch.ids, batch.waveforms, batch.labels, strict=True):
+    for name, waveform, labels in zip(batch.ids, batch.waveforms, batch.targets, strict=True):
         index, utterance = int(name[1:]), corpus.by_id[name]
         expected = noise(utterance.duration, seed=index)
         np.testing.assert_allclose(waveform, expected, atol=1e-4)  # 16-bit file
@@ -99,7 +99,7 @@ def test_a_transcript_that_just_fits_is_accepted(
     recogniser = make_recogniser()
     frames = recogniser.frames_of(3200)
     fitting = replace(corpus.utterances[0], text="ab" * (frames // 2))
-    assert len(TrainingSpeech(Corpus("speech", (fitting,)), recogniser).labels["u0"]) >= frames - 1
+    assert len(TrainingSpeech(Corpus("speech", (fitting,)), recogniser).targets["u0"]) >= frames - 1
 
 
 @pytest.mark.parametrize("updates", [0, 1, 3, 1000])

@@ -1,11 +1,10 @@
 """HuBERT (arXiv 2106.07447)."""
 
-from sottovoce.models.family import TRANSFORMER_MATRICES, Family
+from sottovoce.models.family import TRANSFORMER_MATRICES, Family, Stack
 
 FAMILY = Family(
     model_type="hubert",
-    ctc_class="HubertForCTC",
+    model_class="HubertForCTC",
     backbone="hubert",
-    layers="encoder.layers",
-    matrices=TRANSFORMER_MATRICES,
+    encoder=Stack("encoder.layers", TRANSFORMER_MATRICES),
 )

@@ -1,11 +1,10 @@
 """wav2vec 2.0 (arXiv 2006.11477)."""
 
-from sottovoce.models.family import TRANSFORMER_MATRICES, Family
+from sottovoce.models.family import TRANSFORMER_MATRICES, Family, Stack
 
 FAMILY = Family(
     model_type="wav2vec2",
-    ctc_class="Wav2Vec2ForCTC",
+    model_class="Wav2Vec2ForCTC",
     backbone="wav2vec2",
-    layers="encoder.layers",
-    matrices=TRANSFORMER_MATRICES,
+    encoder=Stack("encoder.layers", TRANSFORMER_MATRICES),
 )

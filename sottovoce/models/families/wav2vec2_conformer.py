@@ -4,16 +4,14 @@ Its config asks for a positional convolution that its encoder never calls; its c
 are not told what is padding.
 """
 
-from sottovoce.models.family import CONFORMER_MATRICES, Family
+from sottovoce.models.family import CONFORMER_MATRICES, Family, Stack
 
 FAMILY = Family(
     model_type="wav2vec2-conformer",
-    ctc_class="Wav2Vec2ConformerForCTC",
+    model_class="Wav2Vec2ConformerForCTC",
     backbone="wav2vec2_conformer",
-    layers="encoder.layers",
-    matrices=CONFORMER_MATRICES,
+    encoder=Stack("encoder.layers", CONFORMER_MATRICES, ("conv_module.depthwise_conv",)),
     trunk=("feature_projection",),
-    convolutions=("conv_module.depthwise_conv",),
     masks_convolutions=False,
     unused=("encoder.pos_conv_embed",),
 )

@@ -2,7 +2,7 @@
 
 import warnings
 
-from sottovoce.models.family import TRANSFORMER_MATRICES, Family
+from sottovoce.models.family import TRANSFORMER_MATRICES, Family, Stack
 
 # transformers makes the mask of padding boolean beside WavLM's positions, which are numbers. torch
 # turns one into the other, which is what is meant, and warns of it.
@@ -12,8 +12,7 @@ warnings.filterwarnings(
 
 FAMILY = Family(
     model_type="wavlm",
-    ctc_class="WavLMForCTC",
+    model_class="WavLMForCTC",
     backbone="wavlm",
-    layers="encoder.layers",
-    matrices=TRANSFORMER_MATRICES,
+    encoder=Stack("encoder.layers", TRANSFORMER_MATRICES),
 )
