@@ -23,6 +23,7 @@ from transformers.utils.hub import cached_file
 
 from sottovoce.artifact.reader import read_artifact
 from sottovoce.errors import InputError, prefix_errors
+from sottovoce.models.decoding import Decoding
 from sottovoce.models.families import family_of
 from sottovoce.models.family import Family
 from sottovoce.models.recogniser import Recogniser
@@ -39,25 +40,26 @@ class MissingHead(InputError):  # noqa: N818 - an InputError that one caller can
     """The weights have no CTC head, whatever the config says."""
 
 
-def load_checkpoint(source: str | Path) -> Recogniser:
-    """A float checkpoint with a CTC head, in float32 and eval mode.
+def load_checkpoint(source: str | Path, decoding: Decoding | None = None) -> Recogniser:
+    """A float checkpoint with its head, in float32 and eval mode.
 
     Args:
         source: hub id, or folder written by transformers with its processor. A `.bin` is read
             with `weights_only=True`.
+        decoding: how it writes; None is as the checkpoint says.
 
     Raises:
-        InputError: nothing there, an unsupported family, no CTC head, a weight that is missing or
+        InputError: nothing there, an unsupported family, no head, a weight that is missing or
             not finite, encoder layers that the config leaves out, or one that is compressed
             already, by us or by another quantizer.
     """
     config = None if is_artifact(source) else _read_config(source)
     if config is None or getattr(config, "quantization_config", None) is not None:
         raise InputError(f"{source} is compressed already; give the full-precision checkpoint")
-    return _recogniser(source, config)
+    return _recogniser(source, config, decoding)
 
 
-def _recogniser(source: str | Path, config: Any) -> Recogniser:
+def _recogniser(source: str | Path, config: Any, decoding: Decoding | None) -> Recogniser:
     family = family_of(config.model_type)
     model, report = _read_model(source, config, **_adapter_of(source, config))
     if any(name.startswith(family.head) for name in report["missing_keys"]):
@@ -67,7 +69,7 @@ def _recogniser(source: str | Path, config: Any) -> Recogniser:
     _ready(model)
     processor = read_processor(source, family, config)
     with prefix_errors(str(source)):
-        return Recogniser(model.eval(), processor, family, _stored_bits(source, config))
+        return Recogniser(model.eval(), processor, family, _stored_bits(source, config), decoding)
 
 
 def _read_model(source: str | Path, config: Any, **changes: Any) -> tuple[Any, Any]:
@@ -154,8 +156,11 @@ def _stored_bits(source: str | Path, config: Any) -> int:
     return int(found[0]) if found else 32
 
 
-def load(source: str | Path) -> Recogniser:
+def load(source: str | Path, decoding: Decoding | None = None) -> Recogniser:
     """Any recogniser: a compressed folder or a checkpoint of transformers, ready to transcribe.
+
+    Args:
+        decoding: how it writes; None is as the checkpoint says.
 
     Example:
         ```python
@@ -164,7 +169,7 @@ def load(source: str | Path) -> Recogniser:
         ```
     """
     if not is_artifact(source):
-        return _recogniser(source, _read_config(source))
+        return _recogniser(source, _read_config(source), decoding)
     config = _read(lambda: _config_of(source), source)
     with prefix_errors(str(source)):
         check_config(config)
@@ -172,7 +177,7 @@ def load(source: str | Path) -> Recogniser:
     family = family_of(model.config.model_type)
     _refuse_extractor(processor.feature_extractor, source, family, model.config)
     with prefix_errors(str(source)):
-        return Recogniser(model.eval(), processor, family)
+        return Recogniser(model.eval(), processor, family, decoding=decoding)
 
 
 def load_backbone(source: str | Path, vocabulary: dict[str, int]) -> Any:
@@ -238,9 +243,10 @@ def refuse_file(source: str | Path) -> None:
         raise InputError(f"{source} is a file; give its folder, {Path(source).parent}")
 
 
-def has_ctc_head(source: str | Path) -> bool:
-    """Whether the checkpoint's config says that it was saved with a CTC head."""
-    return any("ForCTC" in name for name in _read_config(source).architectures or [])
+def has_head(source: str | Path) -> bool:
+    """Whether the checkpoint's config says that it was saved with its head."""
+    config = _read_config(source)
+    return family_of(config.model_type).model_class in (config.architectures or [])
 
 
 def _read_config(source: str | Path) -> Any:

@@ -20,7 +20,7 @@ from sottovoce.artifact.writer import write_artifact
 from sottovoce.commands.scored_systems import float_system
 from sottovoce.errors import InputError
 from sottovoce.loading import (
-    has_ctc_head,
+    has_head,
     is_artifact,
     load,
     load_backbone,
@@ -79,7 +79,7 @@ def test_a_checkpoint_loads_as_it_was_saved(
     make_checkpoint: MakeCheckpoint, make_recogniser: Callable[..., Recogniser], family: str
 ) -> None:
     folder = make_checkpoint(family)
-    assert has_ctc_head(folder)
+    assert has_head(folder)
     loaded, original = load_checkpoint(folder), make_recogniser(family)
     assert not loaded.model.training
     state = loaded.model.state_dict()
@@ -277,7 +277,7 @@ def test_what_is_cached_needs_no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(checkpoint, "try_to_load_from_cache", lambda *_: str(tmp_path))
     monkeypatch.setattr(checkpoint, "get_hf_file_metadata", _raises(AssertionError("asked")))
     monkeypatch.setattr(AutoConfig, "from_pretrained", lambda *_, **__: WavLMConfig())
-    assert not has_ctc_head("somebody/cached")
+    assert not has_head("somebody/cached")
 
 
 def test_a_folder_without_weights_is_refused(make_checkpoint: MakeCheckpoint) -> None:
@@ -486,7 +486,7 @@ def test_a_file_beside_the_weights_that_is_none_is_refused(
 @pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
 def test_a_file_is_no_folder(make_checkpoint: MakeCheckpoint, file: str) -> None:
     folder = make_checkpoint()
-    for read in (load, load_checkpoint, has_ctc_head, load_feature_extractor):
+    for read in (load, load_checkpoint, has_head, load_feature_extractor):
         with pytest.raises(InputError, match=f"{file} is a file; give its folder, {folder}"):
             read(folder / file)
 

@@ -8,8 +8,9 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv1d, conv2d, linear
+from torch.nn.functional import conv1d, conv2d, embedding, linear
 from transformers.models.parakeet import modeling_parakeet
+from transformers.models.whisper.modeling_whisper import WhisperPositionalEmbedding
 
 from sottovoce.artifact.packing import pack, unpack
 from sottovoce.errors import InputError
@@ -20,6 +21,8 @@ from sottovoce.quantization.plan import INPUT_BITS, Precision, Shape, packed_col
 from sottovoce.quantization.quantizer import Quantizer
 
 Convolution = nn.Conv1d | nn.Conv2d
+WeightedLayer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Embedding
+"""What has a weight that can be quantized."""
 
 # Earlier releases of transformers transpose around an ordinary convolution.
 _FRAMEWISE: type[nn.Conv1d] | None = getattr(modeling_parakeet, "ParakeetEncoderCTCHead", None)
@@ -303,19 +306,54 @@ class PackedFramewise(PackedConv1d):
         return super().compute(inputs.transpose(1, 2), weight, bias).transpose(1, 2)
 
 
+class PackedEmbedding(PackedLayer):
+    """A table of rows, looked up by index."""
+
+    @property
+    def num_embeddings(self) -> int:
+        return self.weight_shape[0]
+
+    def compute(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: ARG002
+        return embedding(inputs, weight)
+
+
+class PackedPositions(PackedEmbedding):
+    """Whisper's decoder positions: the rows that follow what was decoded before."""
+
+    def forward(
+        self,
+        inputs: Tensor,
+        past_key_values_length: int = 0,
+        position_ids: Tensor | None = None,
+    ) -> Tensor:
+        if position_ids is not None:
+            return self.weight[position_ids]
+        return self.weight[past_key_values_length : past_key_values_length + inputs.shape[1]]
+
+
 def empty_packed(layer: nn.Module, precision: Precision) -> PackedLayer:
     """What can store the weight of a float layer, on its device, with nothing stored yet."""
-    if not isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d):
+    if not isinstance(layer, WeightedLayer):
         raise TypeError(f"a {type(layer).__name__} has no packed form")
     stored: dict[str, Any] = {
-        "bias": layer.bias is not None,
+        "bias": bias_of(layer) is not None,
         "device": layer.weight.device,
         "dtype": layer.weight.dtype,
     }
     if isinstance(layer, nn.Linear):
         return PackedLinear(layer.in_features, layer.out_features, precision, **stored)
+    if isinstance(layer, nn.Embedding):
+        positions = isinstance(layer, WhisperPositionalEmbedding)
+        table = PackedPositions if positions else PackedEmbedding
+        return table(tuple(layer.weight.shape), precision, **stored)
     if isinstance(layer, nn.Conv2d):
         return PackedConv2d(layer, precision, **stored)
     if _FRAMEWISE is not None and isinstance(layer, _FRAMEWISE):
         return PackedFramewise(layer, precision, **stored)
     return PackedConv1d(layer, precision, **stored)
+
+
+def bias_of(layer: nn.Module) -> Tensor | None:
+    """A float layer's bias; an embedding has none."""
+    bias: Tensor | None = getattr(layer, "bias", None)
+    return bias

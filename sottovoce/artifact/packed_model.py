@@ -2,7 +2,8 @@
 
 from torch import nn
 
-from sottovoce.artifact.packed_layers import PackedLayer, empty_packed
+from sottovoce.artifact.packed_layers import PackedLayer, WeightedLayer, empty_packed
+from sottovoce.artifact.tied_projection import share_embedding, tied_names
 from sottovoce.errors import InputError
 from sottovoce.quantization.plan import Plan
 
@@ -17,21 +18,21 @@ def plan_of(model: nn.Module) -> Plan:
     return Plan({name: layer.precision for name, layer in packed_layers(model).items()})
 
 
-def planned_layers(model: nn.Module, plan: Plan) -> dict[str, nn.Linear | nn.Conv1d | nn.Conv2d]:
+def planned_layers(model: nn.Module, plan: Plan) -> dict[str, WeightedLayer]:
     """Layer name -> the float layer that `plan` quantizes.
 
     Raises:
-        InputError: the plan names something that is no linear layer or convolution of the model.
+        InputError: the plan names something that is no layer with a weight of the model.
     """
     modules = dict(model.named_modules())
     planned = {}
     for name in plan:
         layer = modules.get(name)
-        if not isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d):
+        if not isinstance(layer, WeightedLayer):
             found = "is not in" if layer is None else f"is a {type(layer).__name__} of"
             raise InputError(
                 f"layer {name!r} of the plan {found} {type(model).__name__}; "
-                "a plan must name linear layers and convolutions of this model"
+                "a plan must name linear layers, convolutions and embeddings of this model"
             )
         planned[name] = layer
     return planned
@@ -44,4 +45,6 @@ def replace_layers(model: nn.Module, plan: Plan) -> None:
         InputError: as `planned_layers`.
     """
     for name, layer in planned_layers(model, plan).items():
+        if isinstance(layer, nn.Embedding) and name in (tied_names(model) or ()):
+            share_embedding(model)
         model.set_submodule(name, empty_packed(layer, plan[name]))

@@ -2,8 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
-from transformers import AutoModelForCTC, AutoProcessor, PreTrainedModel, ProcessorMixin
+from transformers import (
+    AutoModelForCTC,
+    AutoModelForSpeechSeq2Seq,
+    AutoProcessor,
+    PreTrainedModel,
+    ProcessorMixin,
+)
 
 from sottovoce.artifact.format import CONFIG, METHOD, WEIGHTS
 from sottovoce.errors import InputError
@@ -18,9 +25,10 @@ def read_artifact(folder: Path) -> tuple[PreTrainedModel, ProcessorMixin]:
             or type, or not finite; a scale is not positive; a code lies outside its grid. The file,
             tensor or layer is named.
     """
-    _check_is_artifact(folder)
+    config = _artifact_config(folder)
+    speaks_tokens = config.get("is_encoder_decoder") is True
     try:
-        model = AutoModelForCTC.from_pretrained(
+        model = (AutoModelForSpeechSeq2Seq if speaks_tokens else AutoModelForCTC).from_pretrained(
             folder, dtype="float32", use_safetensors=True, trust_remote_code=False
         )
     except InputError as error:
@@ -33,7 +41,8 @@ def read_artifact(folder: Path) -> tuple[PreTrainedModel, ProcessorMixin]:
     return model, _read_processor(folder)
 
 
-def _check_is_artifact(folder: Path) -> None:
+def _artifact_config(folder: Path) -> dict[str, Any]:
+    """What config.json holds. Raises InputError where the folder is no artifact."""
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise InputError(f"{folder} is no sottovoce artifact: it has no file {name}")
@@ -48,6 +57,7 @@ def _check_is_artifact(folder: Path) -> None:
         raise InputError(
             f"{folder} is no sottovoce artifact: the quantization method in {CONFIG} is {method!r}"
         )
+    return dict(config)
 
 
 def _read_processor(folder: Path) -> ProcessorMixin:

@@ -12,8 +12,9 @@ from sottovoce.artifact.attention import quantized_attentions
 from sottovoce.artifact.checks import check_attention_scales, check_codes, check_storable
 from sottovoce.artifact.format import METADATA, WEIGHTS
 from sottovoce.artifact.hf_quantizer import SottovoceConfig
-from sottovoce.artifact.packed_layers import PackedLayer
+from sottovoce.artifact.packed_layers import PackedLayer, bias_of
 from sottovoce.artifact.packed_model import plan_of, planned_layers
+from sottovoce.artifact.tied_projection import tied_names
 from sottovoce.errors import InputError
 from sottovoce.files import new_folder
 from sottovoce.quantization.plan import Plan
@@ -51,6 +52,8 @@ def write_artifact(
     with new_folder(folder, len(content)) as partial:
         (partial / WEIGHTS).write_bytes(content)
         config.save_pretrained(partial)
+        if model.can_generate():
+            model.generation_config.save_pretrained(partial)
         processor.save_pretrained(partial)
     return len(content)
 
@@ -87,13 +90,16 @@ def packed_state(
         if layer.precision != plan[name]:
             raise InputError(f"layer {name!r} is packed as {layer.precision}, not as planned")
         same = layer.weight_shape == tuple(planned.weight.shape)
-        if not same or (layer.bias is None) != (planned.bias is None):
+        if not same or (layer.bias is None) != (bias_of(planned) is None):
             raise InputError(f"layer {name!r} is packed from another shape than the model has")
     for name in packed:
         if name not in plan:
             raise InputError(f"packed layer {name!r} is not in the plan")
 
     replaced = tuple(f"{name}." for name in packed)
+    tied = tied_names(model)
+    if tied is not None and tied[1] in packed:  # stored once
+        replaced += (f"{tied[0]}.",)
     state = {
         name: tensor for name, tensor in model.state_dict().items() if not name.startswith(replaced)
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sottovoce.artifact.packed_layers import empty_packed
+from sottovoce.artifact.packed_layers import bias_of, empty_packed
 from sottovoce.artifact.packed_model import planned_layers
 from sottovoce.commands.delivery import (
     evaluate_and_report,
@@ -239,7 +239,7 @@ def _packed(objective: JointObjective, folder: Path) -> Recogniser:
     affines = {name: objective.affine_of(name) for name in plan}
     objective.dismantle()
     layers = {
-        name: empty_packed(layer, plan[name]).store(layer.weight, affines[name], layer.bias)
+        name: empty_packed(layer, plan[name]).store(layer.weight, affines[name], bias_of(layer))
         for name, layer in planned_layers(recogniser.model, plan).items()
     }
     return pack_and_verify(folder, recogniser, layers, plan, expected)

@@ -65,7 +65,8 @@ def probe_logits(deployed: Callable[[], AbstractContextManager[Recogniser]]) -> 
     """
     with torch.inference_mode(), deployed() as recogniser:
         noise = np.random.default_rng(0).standard_normal(recogniser.sampling_rate)
-        logits = recogniser.logits(recogniser.features([noise.astype(np.float32)]))
+        targets = [recogniser.head.sample_targets]
+        logits = recogniser.logits(recogniser.features([noise.astype(np.float32)], targets))
     if not logits.isfinite().all():
         raise InputError(
             "the quantized model gives no finite outputs: if it was trained, lower --learning-rate "

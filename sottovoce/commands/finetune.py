@@ -23,7 +23,7 @@ from sottovoce.errors import prefix_errors
 from sottovoce.files import write_text
 from sottovoce.loading import (
     MissingHead,
-    has_ctc_head,
+    has_head,
     load_backbone,
     load_checkpoint,
     load_feature_extractor,
@@ -149,7 +149,7 @@ def _write(
 
 def _with_own_head(source: str | Path) -> Recogniser | None:
     """The checkpoint where it has a CTC head: config.json may name one that the weights lack."""
-    if not has_ctc_head(source):
+    if not has_head(source):
         return None
     try:
         return load_checkpoint(source)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sottovoce.artifact.packed_layers import empty_packed
+from sottovoce.artifact.packed_layers import bias_of, empty_packed
 from sottovoce.commands.delivery import (
     calibration_overlap_warnings,
     evaluate_and_report,
@@ -243,7 +243,7 @@ def _packed(
     packed = {}
     for name, layer in layers.items():
         one = by[name]
-        bias = layer.bias if one.bias is None else one.bias
+        bias = bias_of(layer) if one.bias is None else one.bias
         packed[name] = empty_packed(layer, plan[name]).store(one.weight, one.affine, bias)
         if one.inputs is not None:
             packed[name].store_range(one.inputs)

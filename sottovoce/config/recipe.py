@@ -144,6 +144,11 @@ class Recipe(Training):
         "head); "
         "floating point if not given",
     )
+    embedding_bits: int = option(
+        8,
+        "bits of an embedding of tokens that is the output projection too, as an attention decoder "
+        "has it",
+    )
     scales: str = option(
         "learnt",
         "learnt: scales and offsets train with the weights; from-weights: they are computed from "
@@ -236,10 +241,7 @@ class Recipe(Training):
             )
         if self.eta is not None:
             self._refuse_below_zero("eta")
-        if self.cnn_bits is not None and self.cnn_bits not in WHOLE_BITS:
-            raise InputError(f"cnn_bits is {self.cnn_bits}; it must be one of {WHOLE_BITS}")
-        with prefix_errors("cnn_bits"):
-            _ = self.cnn_precision
+        self._refuse_unfit_widths()
         low, high = self.widths[0], self.widths[-1]
         if self.bits is not None and not low <= self.bits <= high:
             raise InputError(
@@ -280,6 +282,17 @@ class Recipe(Training):
         size = turned.widths[0] if len(turned.widths) == 1 else self.bits
         return replace(turned, bits=size)
 
+    def _refuse_unfit_widths(self) -> None:
+        for name, precision in (
+            ("cnn_bits", "cnn_precision"),
+            ("embedding_bits", "embedding_precision"),
+        ):
+            bits = getattr(self, name)
+            if bits is not None and bits not in WHOLE_BITS:
+                raise InputError(f"{name} is {bits}; it must be one of {WHOLE_BITS}")
+            with prefix_errors(name):
+                getattr(self, precision)
+
     def _refuse_idle_students(self) -> None:
         for name in ("student_ctc", "student_kl"):
             named = [bits for bits, _ in getattr(self, name)]
@@ -313,10 +326,16 @@ class Recipe(Training):
     @property
     def cnn_precision(self) -> Precision | None:
         """Of what is no encoder matrix; None leaves it in floating point."""
-        if self.cnn_bits is None:
-            return None
+        return None if self.cnn_bits is None else self._fixed_precision(self.cnn_bits)
+
+    @property
+    def embedding_precision(self) -> Precision:
+        """Of an embedding of tokens that is the output projection too."""
+        return self._fixed_precision(self.embedding_bits)
+
+    def _fixed_precision(self, bits: int) -> Precision:
         granularity = "tensor" if self.scale_granularity == "tensor" else "channel"
-        return precision_of(self.cnn_bits, self.grid_name, granularity, self.scale_bits)
+        return precision_of(bits, self.grid_name, granularity, self.scale_bits)
 
     def _precisions(self) -> dict[float | str, Precision]:
         """Candidate -> its precision, narrowest first."""

@@ -9,9 +9,9 @@ from torch.onnx.errors import OnnxExporterError
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.errors import InputError
 from sottovoce.graph.quantize_ops import traceable_attention_quantizers
-from sottovoce.graph.quiet import quiet
 from sottovoce.graph.whole_model import WholeModel, traceable
 from sottovoce.models.recogniser import Recogniser
+from sottovoce.quiet import quiet
 
 LOGITS = "logits"
 OPSET = 21

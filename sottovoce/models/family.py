@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import nn
 
+from sottovoce.artifact.packed_layers import WeightedLayer
+from sottovoce.models.decoding import Decoding
 from sottovoce.models.front_ends import FrontEnd, WaveformConvolutions
 from sottovoce.models.head import Head
 from sottovoce.models.heads.ctc import CtcHead
@@ -52,16 +54,17 @@ class Family:
 
     Attributes:
         model_type: as in a transformers config.
-        model_class: the transformers class, head included.
+        model_class: the transformers class, head included; `auto_class` finds it by its config.
         backbone: attribute of the model that holds everything but the head.
         encoder: its layers, whose matrices are quantized.
         decoder: likewise, where the head is an attention decoder.
         processor: the transformers class of its processor.
         front_end: waveform in, features out; it stays frozen.
         trunk: paths in the backbone of what computes between the front end and the encoder layers.
-        trunk_end: path of the last module before the first encoder layer.
+        trunk_end: path of the last module before the first encoder layer; None where no module's
+            output is what goes into that layer.
         head: path of the output layer in the model.
-        head_of: reads the head's meaning, (model, processor) -> Head.
+        head_of: reads the head's meaning, (model, processor, decoding) -> Head.
         tables: paths in the backbone of embeddings.
         masks_convolutions: whether the model itself keeps padding from these.
         unused: paths in the backbone of what a checkpoint holds and no output depends on.
@@ -72,12 +75,13 @@ class Family:
     backbone: str
     encoder: Stack
     decoder: Stack | None = None
+    auto_class: str = "AutoModelForCTC"
     processor: str = "Wav2Vec2Processor"
     front_end: FrontEnd = field(default_factory=WaveformConvolutions)
     trunk: tuple[str, ...] = ("feature_projection", "encoder.pos_conv_embed")
-    trunk_end: str = "encoder.dropout"
+    trunk_end: str | None = "encoder.dropout"
     head: str = "lm_head"
-    head_of: Callable[[Any, Any], Head] = CtcHead.of
+    head_of: Callable[[Any, Any, Decoding], Head] = CtcHead.of
     tables: tuple[str, ...] = ()
     masks_convolutions: bool = True
     unused: tuple[str, ...] = ()
@@ -112,16 +116,15 @@ class Family:
         normed = [part.conv for part in trunk if getattr(part, "batch_norm", None) is not None]
         return [*layers.values(), *normed]
 
-    def cnns(self, model: nn.Module) -> dict[str, nn.Linear | nn.Conv1d | nn.Conv2d]:
-        """xu2025's "CNNs", by name: the layers of the front end, the trunk and the head, and the
-        depthwise convolutions of the encoder."""
-        outside = (*self.front_end.modules, *self.trunk, *self.unused)
+    def cnns(self, model: nn.Module) -> dict[str, WeightedLayer]:
+        """xu2025's "CNNs", by name: front end, trunk, head, tables, depthwise convolutions."""
+        outside = (*self.front_end.modules, *self.trunk, *self.tables, *self.unused)
         parts = [*(f"{self.backbone}.{path}" for path in outside), *self.depthwise(model)]
         return {
             f"{part}.{name}".rstrip("."): layer
             for part in (*parts, self.head)
             for name, layer in model.get_submodule(part).named_modules()
-            if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)
+            if isinstance(layer, WeightedLayer)
         }
 
     @property

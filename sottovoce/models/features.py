@@ -36,6 +36,10 @@ class Features:
             return self.frames
         return torch.tensor(list(map(len, self.targets)), device=self.values.device)
 
+    def position_mask(self, logits: Tensor) -> Tensor:
+        """[utterances, positions], True where a position of the logits is not padding."""
+        return _mask(self.positions, logits.shape[1])
+
     @property
     def frame_mask(self) -> Tensor:
         """[utterances, frames], True where a frame is not padding."""

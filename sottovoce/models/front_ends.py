@@ -175,6 +175,43 @@ class LogMelConvolutions(_LogMel):
             return model(features.unit_mask, attention_mask=features.unit_mask)
 
 
+@dataclass(frozen=True)
+class LogMelWindow(_LogMel):
+    """Log-mel frames of a window that is always filled: Whisper. The rest of a window is silence; a
+    longer recording has all of its frames."""
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        return ()
+
+    def shortest(self, model: Any, extractor: Any) -> int:  # noqa: ARG002
+        return int(extractor.hop_length)
+
+    def frames_of(self, model: Any, extractor: Any, samples: int) -> int:  # noqa: ARG002
+        return samples // int(extractor.hop_length)
+
+    def features(
+        self,
+        backbone: Any,  # noqa: ARG002
+        extractor: Any,
+        waveform: np.ndarray,
+        device: torch.device,
+    ) -> tuple[Tensor, int]:
+        fits = len(waveform) <= extractor.n_samples
+        inputs = extractor(
+            waveform,
+            sampling_rate=extractor.sampling_rate,
+            padding="max_length" if fits else "longest",
+            truncation=False,
+            return_attention_mask=True,
+            return_tensors="pt",
+        )
+        return inputs.input_features[0].to(device), int(inputs.attention_mask.sum())
+
+    def run(self, model: Any, backbone: nn.Module, features: Features) -> Any:  # noqa: ARG002
+        return model(features.values, decoder_input_ids=features.decoder_inputs, use_cache=False)
+
+
 def _extracted(extractor: Any, waveform: np.ndarray, device: torch.device) -> Tensor:
     """What the feature extractor makes of a waveform, [frames, channels], its padding cut off."""
     rate = extractor.sampling_rate

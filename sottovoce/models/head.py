@@ -41,6 +41,11 @@ class Head(Protocol):
         """Labels a position that a cached teacher keeps, the likeliest; None keeps all."""
         ...
 
+    @property
+    def sample_targets(self) -> tuple[int, ...]:
+        """Some targets, whatever they say: outputs of two networks are compared with them."""
+        ...
+
     def targets(self, text: str, utterance: str) -> tuple[int, ...]:
         """Label ids that an utterance is trained towards.
 

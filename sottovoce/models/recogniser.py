@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from sottovoce.models.decoding import Decoding
 from sottovoce.models.family import Family
 from sottovoce.models.features import Features, Targets
 from sottovoce.models.head import Head
@@ -44,10 +45,18 @@ class Recogniser:
     gives each utterance the output that it gets alone.
     """
 
-    def __init__(self, model: Any, processor: Any, family: Family, stored_bits: int = 32) -> None:
+    def __init__(
+        self,
+        model: Any,
+        processor: Any,
+        family: Family,
+        stored_bits: int = 32,
+        decoding: Decoding | None = None,
+    ) -> None:
         """
         Args:
             stored_bits: of a number in the checkpoint; here all of them have 32.
+            decoding: how it writes; None is as the checkpoint says.
 
         Raises:
             InputError: the tokenizer does not suit the head.
@@ -56,7 +65,8 @@ class Recogniser:
         self.model = model
         self.processor = processor
         self.family = family
-        self.head: Head = family.head_of(model, processor)
+        self.decoding = decoding or Decoding()
+        self.head: Head = family.head_of(model, processor, self.decoding)
         self.outputs: int = model.config.vocab_size
         self.sampling_rate: int = processor.feature_extractor.sampling_rate
 
@@ -67,7 +77,9 @@ class Recogniser:
 
     def copy(self) -> "Recogniser":
         """The same, with weights of its own."""
-        return Recogniser(deepcopy(self.model), self.processor, self.family, self.stored_bits)
+        return Recogniser(
+            deepcopy(self.model), self.processor, self.family, self.stored_bits, self.decoding
+        )
 
     @property
     def labels(self) -> Vocabulary:
@@ -86,7 +98,9 @@ class Recogniser:
     def fingerprint(self) -> str:
         """A name for what it computes: by its weights, config, feature extractor and vocabulary."""
         processor = self.processor
-        settings = (self.model.config.to_dict(), processor.feature_extractor.to_dict())
+        settings = [self.model.config.to_dict(), processor.feature_extractor.to_dict()]
+        if self.model.can_generate():
+            settings.append(self.model.generation_config.to_dict())
         told = [{key: one[key] for key in one.keys() - _SAYS_NOTHING} for one in settings]
         told.append(processor.tokenizer.get_vocab())
         digest = hashlib.sha256(json.dumps(told, default=str, sort_keys=True).encode())

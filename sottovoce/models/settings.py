@@ -17,6 +17,16 @@ _SIZES = {
     "num_attention_heads": 1024,
     "num_key_value_heads": 1024,
     "hidden_size": 1 << 16,
+    "d_model": 1 << 16,
+    "encoder_layers": 1024,
+    "decoder_layers": 1024,
+    "encoder_attention_heads": 1024,
+    "decoder_attention_heads": 1024,
+    "encoder_ffn_dim": 1 << 18,
+    "decoder_ffn_dim": 1 << 18,
+    "max_source_positions": 1 << 16,
+    "max_target_positions": 1 << 16,
+    "chunk_length": 3600,
     "intermediate_size": 1 << 18,
     "vocab_size": _LARGEST,
     "conv_dim": 1 << 16,
@@ -72,16 +82,18 @@ def check_config(config: Any) -> None:
             "attn_implementation"
         )
     encoder = settings.get("encoder_config") or settings
-    width, heads = encoder["hidden_size"], encoder["num_attention_heads"]
-    if width % heads:
-        raise InputError(
-            f"config.json has num_attention_heads {heads}, which does not divide hidden_size "
-            f"{width}; correct it"
-        )
+    width_name = "hidden_size" if "hidden_size" in encoder else "d_model"
+    width = encoder[width_name]
+    for name in ("num_attention_heads", "encoder_attention_heads", "decoder_attention_heads"):
+        if name in encoder and width % encoder[name]:
+            raise InputError(
+                f"config.json has {name} {encoder[name]}, which does not divide {width_name} "
+                f"{width}; correct it"
+            )
     masked = encoder.get("mask_feature_length", 0)
     if encoder.get("mask_feature_prob", 0) and masked >= width:
         raise InputError(
-            f"config.json has mask_feature_length {masked}, which leaves nothing of hidden_size "
+            f"config.json has mask_feature_length {masked}, which leaves nothing of {width_name} "
             f"{width}; make it shorter, or mask_feature_prob 0"
         )
 
@@ -97,6 +109,8 @@ def check_extractor(extractor: Any, config: Any) -> None:
         made = extractor.feature_size * extractor.stride
     elif hasattr(config, "encoder_config"):
         channels, made = config.encoder_config.num_mel_bins, extractor.feature_size
+    elif hasattr(config, "max_source_positions") and hasattr(config, "num_mel_bins"):
+        channels, made = config.num_mel_bins, extractor.feature_size
     if channels is not None and made != channels:
         raise InputError(
             f"{file} gives {made} features a frame, and the model takes {channels}; put its own "

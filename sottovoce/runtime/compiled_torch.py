@@ -10,10 +10,10 @@ from torch import nn
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.compiler import require_compiler
 from sottovoce.graph.interface import Interface
-from sottovoce.graph.quiet import quiet
 from sottovoce.graph.whole_model import traceable
 from sottovoce.models.heads.ctc import frame_labels
 from sottovoce.models.recogniser import Recogniser
+from sottovoce.quiet import quiet
 from sottovoce.runtime.graph_engine import GraphEngine, Run
 from sottovoce.runtime.integer_layers import round_inputs
 

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import Tensor
+from torch.nn.utils import parametrize
 from transformers import set_seed
 
 from sottovoce.config.recipe import Recipe
@@ -25,7 +26,7 @@ from sottovoce.models.recogniser import Recogniser
 from sottovoce.quantization.affine import Affine
 from sottovoce.quantization.learned_scales import TrainingAffine
 from sottovoce.quantization.plan import Plan, mean_bits
-from sottovoce.search.quantized_cnns import QuantizedCnns
+from sottovoce.search.quantized_cnns import QuantizedCnns, fixed_plan
 from sottovoce.search.supernet import FULL, MIXED, PLAN, QuantizedStep, Supernet, width_groups
 from sottovoce.search.trunk import SharedTrunk
 from sottovoce.sensitivity.allocation import Choice, best_allocation
@@ -78,10 +79,8 @@ class JointObjective:
             scales=recipe.scales,
             fused=bool(recipe.fused),
         )
-        precision = recipe.cnn_precision
-        self.cnns = (
-            None if precision is None else QuantizedCnns(recogniser, precision, recipe.scales)
-        )
+        fixed = fixed_plan(recogniser, recipe.cnn_precision, recipe.embedding_precision)
+        self.cnns = QuantizedCnns(recogniser, fixed, recipe.scales)
         if plan is None and len(candidates) == 1:
             plan = self.supernet.plan(recipe.widths * len(self.supernet.layers))
         if plan is not None:
@@ -215,7 +214,12 @@ class JointObjective:
         """
         features = shared.features
         set_seed(random_state(self.recipe.seed, shared.update))
-        with shared.step.running(network), shared.trunk.running(), self.accelerator.autocast():
+        with (
+            shared.step.running(network),
+            shared.trunk.running(),
+            parametrize.cached(),  # an embedding that is the output projection too is used twice
+            self.accelerator.autocast(),
+        ):
             logits = self.recogniser.logits(features)
         loss = logits.new_zeros(())
         if ctc:
@@ -261,29 +265,24 @@ class JointObjective:
 
     def whole_plan(self) -> Plan:
         """`hard_plan` and the "CNNs" where they are quantized: all that will be packed."""
-        cnns = self.cnns.plan if self.cnns is not None else {}
-        return Plan({**self.hard_plan(), **cnns})
+        return Plan({**self.hard_plan(), **self.cnns.plan})
 
     def affines(self) -> dict[str, list[TrainingAffine]]:
         """Layer name -> its scales and offsets, for each candidate; "CNNs" have one."""
         matrices = {name: layer.affines for name, layer in self.supernet.layers.items()}
-        cnns = self.cnns.affines if self.cnns is not None else {}
-        return {**matrices, **{name: [one] for name, one in cnns.items()}}
+        return {**matrices, **{name: [affine] for name, affine in self.cnns.affines.items()}}
 
     @torch.no_grad()
     def affine_of(self, layer: str) -> Affine:
         """The scales and offsets that a layer of `whole_plan` is packed with."""
         if layer in self.supernet.layers:
             return self.supernet.layers[layer].affine_of(self.hard_plan()[layer].bits)
-        if self.cnns is None:
-            raise ValueError(f"{layer!r} is no quantized layer")
         return self.cnns.affine_of(layer)
 
     def dismantle(self) -> None:
         """Leave an ordinary model behind, with the latent weights that trained."""
         self.supernet.dismantle()
-        if self.cnns is not None:
-            self.cnns.dismantle()
+        self.cnns.dismantle()
 
     @torch.no_grad()
     def expected_bits(self) -> dict[str, float] | None:
@@ -296,7 +295,7 @@ class JointObjective:
 
     @contextmanager
     def deployed(self) -> Iterator[Recogniser]:
-        with self.supernet.deployed(self.hard_plan()) as recogniser:
+        with self.supernet.deployed(self.hard_plan()) as recogniser, parametrize.cached():
             yield recogniser
 
     def state(self) -> Saved:

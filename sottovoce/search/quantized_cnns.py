@@ -1,8 +1,8 @@
 """xu2025's 8-bit "CNNs": what is not an encoder matrix, quantized at one width from the first
 update.
 
-Convolutional front end, feature projection, positional convolution and head have no choice of
-width. They are the same in every network of an update, the full-precision one included.
+Convolutional front end, feature projection, positional convolution, head and embeddings have no
+choice of width. They are the same in every network of an update, the full-precision one included.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from sottovoce.artifact.tied_projection import part_embedding, share_embedding, tied_names
 from sottovoce.errors import prefix_errors
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.models.weight_norm import fold_weight_norm
@@ -41,23 +42,38 @@ class FakeQuantizer(nn.Module):
         return rounded.view_as(weight)
 
 
+def fixed_plan(recogniser: Recogniser, cnns: Precision | None, embedding: Precision) -> Plan:
+    """Precisions of what is no encoder matrix.
+
+    Args:
+        cnns: None leaves them in floating point.
+        embedding: of the embedding of tokens, where the recogniser has one.
+    """
+    tied = tied_names(recogniser.model)
+    names = recogniser.family.cnns(recogniser.model)
+    wanted = {name: embedding if tied and name == tied[1] else cnns for name in names}
+    return Plan({name: each for name, each in wanted.items() if each is not None})
+
+
 class QuantizedCnns:
     """Quantizes them in place. A weight norm is folded first: the weight itself trains then.
 
-    Attributes:
-        plan: their precisions.
-
     Args:
+        plan: precisions of some of `Family.cnns`. An embedding that is the output projection too
+            serves both from the same codes.
         scales: one of `sottovoce.quantization.learned_scales.SCALES`.
     """
 
-    def __init__(self, recogniser: Recogniser, precision: Precision, scales: str) -> None:
-        self._layers = recogniser.family.cnns(recogniser.model)
-        self.plan = Plan(dict.fromkeys(self._layers, precision))
+    def __init__(self, recogniser: Recogniser, plan: Plan, scales: str) -> None:
+        self._model, self.plan = recogniser.model, plan
+        layers = recogniser.family.cnns(recogniser.model)
+        self._layers = {name: layer for name, layer in layers.items() if name in plan}
         for name, layer in self._layers.items():
             fold_weight_norm(layer)
             with prefix_errors(f"layer {name!r}"):
-                quantizer = FakeQuantizer(layer.weight, precision, scales)
+                quantizer = FakeQuantizer(layer.weight, plan[name], scales)
+            if name in (tied_names(self._model) or ()):
+                share_embedding(self._model)
             parametrize.register_parametrization(layer, "weight", quantizer)
 
     @property
@@ -77,6 +93,7 @@ class QuantizedCnns:
         """Leave plain layers behind, with the weights that trained."""
         for layer in self._layers.values():
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
+        part_embedding(self._model)
 
 
 def _quantizer(layer: nn.Module) -> FakeQuantizer:

@@ -22,7 +22,10 @@ class SharedTrunk:
     def __init__(self, recogniser: Recogniser) -> None:
         family, backbone = recogniser.family, recogniser.backbone
         self._parts = [backbone.get_submodule(path) for path in family.trunk]
-        self._end = backbone.get_submodule(family.trunk_end)
+        self._end = None if family.trunk_end is None else backbone.get_submodule(family.trunk_end)
+        self._first = recogniser.model.get_submodule(
+            family.layer_names(recogniser.model, family.encoder)[0]
+        )
         self._outputs: dict[nn.Module, Any] = {}
         self._hidden: Tensor | None = None
         self._start: Tensor | None = None
@@ -37,7 +40,11 @@ class SharedTrunk:
                     stack.callback(part.register_forward_hook(self._seen).remove)
                 else:
                     stack.enter_context(_giving(part, self._outputs[part]))
-            stack.callback(self._end.register_forward_hook(self._handed_over).remove)
+            if self._end is None:
+                hook = self._first.register_forward_pre_hook(self._handed_in)
+            else:
+                hook = self._end.register_forward_hook(self._handed_over)
+            stack.callback(hook.remove)
             yield
 
     def backward(self) -> None:
@@ -47,6 +54,9 @@ class SharedTrunk:
 
     def _seen(self, part: nn.Module, _: Any, output: Any) -> None:
         self._outputs[part] = _blank(output)
+
+    def _handed_in(self, _: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (self._handed_over(_, inputs, inputs[0]), *inputs[1:])
 
     def _handed_over(self, _: nn.Module, __: Any, output: Tensor) -> Tensor:
         if self._start is None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sottovoce.errors import InputError
+from sottovoce.models.decoding import Decoding
 from sottovoce.models.features import Features, Targets
 from sottovoce.speech.labels import Labels, least_frames
 from sottovoce.speech.subwords import labels_of
@@ -26,14 +27,21 @@ class CtcHead:
     hears_whole_recordings: bool = False
     teaches_itself: bool = False
     kept_labels: int | None = None
+    sample_targets: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, model: Any, processor: Any) -> "CtcHead":
+    def of(cls, model: Any, processor: Any, decoding: Decoding) -> "CtcHead":
         """Read the tokenizer.
 
         Raises:
-            InputError: it is of no kind that labels, or has more labels than the model gives.
+            InputError: it is of no kind that labels, or has more labels than the model gives; or
+                decoding is asked for that CTC has not.
         """
+        if decoding != Decoding():
+            raise InputError(
+                "a CTC model writes in its own characters, the likeliest at every frame: leave "
+                "--language, --task, --beams and --normaliser out"
+            )
         labels, outputs = labels_of(processor.tokenizer), model.config.vocab_size
         if labels.highest >= outputs:
             raise InputError(
