@@ -387,7 +387,7 @@ def _pack(recogniser: Any, folder: Path, bits: int, *, inputs: bool) -> None:
     """All layers packed: encoder matrices at `bits`, the rest at 8; with `inputs`, what goes into
     layers and attention's products takes 8 bits."""
     from sottovoce.artifact.attention import quantizable_attentions, quantize_attention
-    from sottovoce.artifact.packed_layers import empty_packed
+    from sottovoce.artifact.packed_layers import bias_of, empty_packed
     from sottovoce.artifact.writer import write_artifact
     from sottovoce.ptq.attention import find_ranges
     from sottovoce.ptq.layers import quantizable_layers
@@ -409,7 +409,7 @@ def _pack(recogniser: Any, folder: Path, bits: int, *, inputs: bool) -> None:
         grid = "half" if width <= 2 else "symmetric"
         plan[name] = Precision(width, grid, input_bits=8 if name in histograms else None)
         affine = initial_affine(layer.weight.detach().flatten(1), plan[name].quantizer, "max")
-        packed[name] = empty_packed(layer, plan[name]).store(layer.weight, affine, layer.bias)
+        packed[name] = empty_packed(layer, plan[name]).store(layer.weight, affine, bias_of(layer))
         if name in histograms:
             packed[name].store_range(max_range(histograms[name]))
     write_artifact(folder, recogniser.model, recogniser.processor, packed, Plan(plan))

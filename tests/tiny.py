@@ -21,6 +21,9 @@ from transformers import (
     Wav2Vec2CTCTokenizer,
     Wav2Vec2FeatureExtractor,
     Wav2Vec2Processor,
+    WhisperFeatureExtractor,
+    WhisperProcessor,
+    WhisperTokenizer,
 )
 
 from sottovoce.models.families import family_of
@@ -55,6 +58,19 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "wav2vec2-conformer": _ENCODER | _MASKED | _CONVOLUTIONS | _CONFORMER,
     "wav2vec2-bert": _ENCODER | _MASKED | _CONFORMER | {"left_max_position_embeddings": 8},
     "parakeet_ctc": {"pad_token_id": 0},
+    "whisper": {
+        "d_model": 32,
+        "encoder_layers": 2,
+        "decoder_layers": 2,
+        "encoder_attention_heads": 2,
+        "decoder_attention_heads": 2,
+        "encoder_ffn_dim": 48,
+        "decoder_ffn_dim": 48,
+        "num_mel_bins": 16,
+        "max_source_positions": 50,
+        "max_target_positions": 24,
+        "init_std": 0.2,
+    },
 }
 _PARAKEET_ENCODER = _ENCODER | {
     "conv_kernel_size": 5,
@@ -71,6 +87,8 @@ def tiny_model(family: str, **changes: Any) -> PreTrainedModel:
         settings["encoder_config"] = _PARAKEET_ENCODER | changes
     else:
         settings |= changes
+    if family == "whisper":
+        settings |= _whisper_tokens(settings)
     model_class = getattr(transformers, family_of(family).model_class)
     torch.manual_seed(0)
     model = model_class(model_class.config_class(**settings)).eval()
@@ -78,7 +96,41 @@ def tiny_model(family: str, **changes: Any) -> PreTrainedModel:
         if isinstance(module, torch.nn.BatchNorm1d):  # as speech would have left them
             module.running_mean.uniform_(-0.1, 0.1)
             module.running_var.uniform_(0.5, 2.0)
+    if family == "whisper":
+        _set_generation(model)
     return model
+
+
+_BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())
+_END, _START, _NO_TIMESTAMPS = 256, 257, 258
+
+
+def _whisper_tokens(settings: dict[str, Any]) -> dict[str, Any]:
+    """Bytes, three special tokens and the timestamps of a second."""
+    ids = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"), _END)
+    del settings["ctc_zero_infinity"]
+    return ids | {"vocab_size": 259 + 51, "decoder_start_token_id": _START}
+
+
+def _set_generation(model: Any) -> None:
+    """English alone, as a checkpoint of OpenAI says it."""
+    generation = model.generation_config
+    generation.is_multilingual, generation.return_timestamps = False, False
+    generation.no_timestamps_token_id = _NO_TIMESTAMPS
+    generation.max_length = model.config.max_target_positions
+    generation.suppress_tokens = list(range(32))
+    generation.begin_suppress_tokens = [_END]
+
+
+def _whisper_processor(_: Path) -> ProcessorMixin:
+    special = ["<|endoftext|>", "<|startoftranscript|>", "<|notimestamps|>"]
+    times = [f"<|{0.02 * step:.2f}|>" for step in range(51)]
+    vocabulary = {token: label for label, token in enumerate((*_BYTES, *special, *times))}
+    tokenizer = WhisperTokenizer(vocabulary, [])
+    tokenizer.add_special_tokens({"additional_special_tokens": special[1:]})
+    tokenizer.add_tokens(times)
+    extractor = WhisperFeatureExtractor(feature_size=16, chunk_length=1)
+    return WhisperProcessor(extractor, tokenizer)
 
 
 def tiny_processor(folder: Path, family: str = "wav2vec2") -> ProcessorMixin:
@@ -101,6 +153,7 @@ _PROCESSORS = {
     "Wav2Vec2Processor": _wav2vec2_processor,
     "Wav2Vec2BertProcessor": _bert_processor,
     "ParakeetProcessor": _parakeet_processor,
+    "WhisperProcessor": _whisper_processor,
 }
 
 

@@ -141,10 +141,8 @@ def _divergence(
     step = objective.supernet.quantize(plan=objective.supernet.plan(bits))
     with step.running(PLAN):
         logits = objective.recogniser.logits(features)
-    teacher = objective.teacher.log_probabilities(ids, logits.device)
-    length = teacher.shape[1]
-    mask = features.frame_mask[:, :length]
-    return kl_divergence(teacher, logits[:, :length], mask).item()
+    teacher = objective.teacher.posteriors(ids).at(logits.device).over(logits.shape[1])
+    return kl_divergence(teacher, logits, features.position_mask(logits)).item()
 
 
 if __name__ == "__main__":

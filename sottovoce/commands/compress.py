@@ -92,7 +92,8 @@ def compress(
             "the recipe has no size: give bits (a target) or eta (xu2025's size weight)"
         )
     console = console or Console(stderr=True)
-    start = Prepared.read(source, train_on, evaluate_on, console, transcribed=not recipe.unlabelled)
+    start = Prepared.read(source, train_on, evaluate_on, console, unlabelled=recipe.unlabelled)
+    recipe = start.resolved(recipe)
     with Run.open(
         out, start.inputs, settings_of(recipe, plan), resume=resume, console=console
     ) as run:
@@ -170,21 +171,26 @@ def compress_prepared(
 
 
 def _context(start: Prepared, recipe: Recipe, stages: Stages, *, searching: bool) -> Context:
-    """What the stages are given; a cached teacher's outputs, for what training hears of it, are
+    """What the stages are given; what a cached teacher makes of the speech that training hears is
     computed now."""
-    taught, teacher = recipe.taught(update_count(start.speech, recipe), searching=searching), None
+    updates, speech, teacher = update_count(start.speech, recipe), start.speech, None
     accelerator = accelerator_for(recipe)
     start.recogniser.to(accelerator.device)
-    if recipe.teacher == "cached" and taught:
+    writes = start.recogniser.head.teaches_itself and not speech.transcribed
+    taught = recipe.taught(updates, searching=searching) if recipe.teacher == "cached" else 0
+    if taught or writes:
+        heard = speech.heard(recipe, updates if writes else taught)
         teacher = CachedTeacher.computed(
             start.recogniser,
-            start.speech,
+            speech,
             recipe.seconds_per_batch,
             stages.teacher,
             start.console,
-            start.speech.heard(recipe, taught),
+            heard,
         )
-    return Context(start.speech, start.evaluation, accelerator, teacher, stages, start.console)
+        if writes:
+            speech = speech.taught(teacher.written(heard, start.console))
+    return Context(speech, start.evaluation, accelerator, teacher, stages, start.console)
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,8 @@ def compress_lossless(
     recipe = (recipe or Recipe()).replaced({"bits": None, "eta": None})
     question, out = question or LosslessCriterion(), Path(out)
     console = console or Console(stderr=True)
-    start = Prepared.read(source, train_on, evaluate_on, console, transcribed=not recipe.unlabelled)
+    start = Prepared.read(source, train_on, evaluate_on, console, unlabelled=recipe.unlabelled)
+    recipe = start.resolved(recipe)
     start.recogniser.to(process_state().device)
     refuse_overlap(start.speech.corpus, start.evaluation)
     split_in_halves(start.evaluation)  # refuses now what is too little

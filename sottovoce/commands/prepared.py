@@ -7,6 +7,7 @@ from typing import Self
 
 from rich.console import Console
 
+from sottovoce.config.recipe import Recipe
 from sottovoce.loading import load_checkpoint
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.speech.corpora import read_corpus
@@ -38,22 +39,35 @@ class Prepared:
         evaluate_on: SpeechPath | Corpus,
         console: Console,
         *,
-        transcribed: bool,
+        unlabelled: bool | None,
     ) -> Self:
         """Read a checkpoint with its head, and two corpora.
 
         Args:
             evaluate_on: a corpus, or where it is.
-            transcribed: whether the training speech's transcripts are used.
+            unlabelled: whether the training speech's transcripts are left aside; None where the
+                head would rather write its own.
 
         Raises:
             InputError: one of them cannot be used.
         """
         recogniser = load_checkpoint(source)
+        transcribed = not (recogniser.head.teaches_itself if unlabelled is None else unlabelled)
         evaluation = evaluate_on if isinstance(evaluate_on, Corpus) else read_corpus(evaluate_on)
         corpus = read_corpus(train_on, transcribed=transcribed)
         speech = TrainingSpeech(corpus, recogniser, transcribed=transcribed)
         return cls(source, recogniser, speech, evaluation, console)
+
+    def resolved(self, recipe: Recipe) -> Recipe:
+        """The recipe with what it leaves to the head.
+
+        Raises:
+            InputError: it needs transcripts, and none are used.
+        """
+        unlabelled = not self.speech.transcribed
+        if unlabelled and not self.recogniser.head.teaches_itself:
+            recipe.refuse_without_transcripts()
+        return recipe.replaced({"unlabelled": unlabelled})
 
     @cached_property
     def inputs(self) -> dict[str, str]:

@@ -34,7 +34,7 @@ TEACHERS = ("none", "live", "cached")
 STUDENTS = ("none", "sampled", "all")
 FINETUNE = ("none", "start", "learnt")
 PLAN_BY = ("joint", "kl", "hessian", "nas")
-_BY_CTC = ("hessian", "nas")
+_BY_TASK_LOSS = ("hessian", "nas")
 _IN_PLACE_OF = {"epochs": "steps", "bits": "eta", "eta": "bits"}
 """Dial -> the one that says the same in another way."""
 
@@ -194,9 +194,11 @@ class Recipe(Training):
         "none; live: the shared full-precision weights; cached: the start point, computed once",
         allowed=TEACHERS,
     )
-    unlabelled: bool = option(
-        False,
-        "use no transcripts: KL(teacher || network) with weight 1 in place of every other term",
+    unlabelled: bool | None = option(
+        None,
+        "use no transcripts: KL(teacher || network) with weight 1 in place of every other term; "
+        "true if not given for attention decoders, which then learn from what the start point "
+        "writes itself",
     )
     students: str = option(
         "none", "uniform-precision networks trained beside the mixed one", allowed=STUDENTS
@@ -249,13 +251,6 @@ class Recipe(Training):
                 "give other bits or other candidates"
             )
         self._refuse_idle_students()
-        if self.unlabelled and self.teacher != "cached":
-            raise InputError(
-                f"unlabelled learns from a frozen teacher, not from teacher {self.teacher}: "
-                "set teacher to cached"
-            )
-        if self.unlabelled and self.plan_by in _BY_CTC:
-            raise InputError(f"plan_by {self.plan_by} needs transcripts; without them: joint or kl")
         for name in ("kl_frozen", "kl_finetune"):
             if getattr(self, name) and self.teacher == "none":
                 raise InputError(f"{name} needs a teacher: set teacher to live or cached")
@@ -305,7 +300,8 @@ class Recipe(Training):
             return
         if self.teacher == "none":
             raise InputError("students learn from a teacher: set teacher to live or cached")
-        weighed = {bits for bits, weight in self.student_ctc if weight and not self.unlabelled}
+        alone = self.learns_from_teacher_alone
+        weighed = {bits for bits, weight in self.student_ctc if weight and not alone}
         weighed |= {bits for bits, weight in self.student_kl if weight and self.kl_students}
         if len(self.widths) > 1 and not weighed & set(self.widths):
             raise InputError(
@@ -343,6 +339,21 @@ class Recipe(Training):
             self.candidates, self.grid_name, self.scale_granularity, self.scale_bits
         )
 
+    @property
+    def learns_from_teacher_alone(self) -> bool:
+        """Whether KL(teacher || network) stands in place of every other term."""
+        return bool(self.unlabelled) and self.teacher == "cached"
+
+    def refuse_without_transcripts(self) -> None:
+        """Raise InputError where a term needs transcripts that the head cannot do without."""
+        if self.teacher != "cached":
+            raise InputError(
+                f"unlabelled learns from a frozen teacher, not from teacher {self.teacher}: "
+                "set teacher to cached"
+            )
+        if self.plan_by in _BY_TASK_LOSS:
+            raise InputError(f"plan_by {self.plan_by} needs transcripts; without them: joint or kl")
+
     def searched(self, updates: int) -> int:
         """In how many of so many updates, the first ones, the plan is learnt.
 
@@ -364,7 +375,7 @@ class Recipe(Training):
             return 0
         second = self.kl_finetune or self.students_finetune != "none"
         frozen = self.kl_frozen or (self.finetune != "none" and second)
-        if self.unlabelled or self.students != "none" or frozen:
+        if self.learns_from_teacher_alone or self.students != "none" or frozen:
             return updates
         learning = searching and len(self.candidates) > 1 and self.plan_by == "joint"
         return self.searched(updates) if learning and self.kl_mixed else 0

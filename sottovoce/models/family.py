@@ -1,6 +1,6 @@
 """What the project needs to know of a model family, as one value."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,11 +41,13 @@ class Stack:
         matrices: role -> path inside one layer, in the order of computation. One that a
             checkpoint's layers do not have, such as the projection of positions, is passed over.
         convolutions: paths inside one layer of its depthwise convolutions.
+        tables: paths in the backbone of the embeddings that the first layer's inputs come from.
     """
 
     layers: str
     matrices: Mapping[str, str]
     convolutions: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,6 @@ class Family:
             output is what goes into that layer.
         head: path of the output layer in the model.
         head_of: reads the head's meaning, (model, processor, decoding) -> Head.
-        tables: paths in the backbone of embeddings.
         masks_convolutions: whether the model itself keeps padding from these.
         unused: paths in the backbone of what a checkpoint holds and no output depends on.
     """
@@ -82,7 +83,6 @@ class Family:
     trunk_end: str | None = "encoder.dropout"
     head: str = "lm_head"
     head_of: Callable[[Any, Any, Decoding], Head] = CtcHead.of
-    tables: tuple[str, ...] = ()
     masks_convolutions: bool = True
     unused: tuple[str, ...] = ()
 
@@ -118,14 +118,15 @@ class Family:
 
     def cnns(self, model: nn.Module) -> dict[str, WeightedLayer]:
         """xu2025's "CNNs", by name: front end, trunk, head, tables, depthwise convolutions."""
-        outside = (*self.front_end.modules, *self.trunk, *self.tables, *self.unused)
+        tables = [path for stack in self.stacks for path in stack.tables]
+        outside = (*self.front_end.modules, *self.trunk, *tables, *self.unused)
         parts = [*(f"{self.backbone}.{path}" for path in outside), *self.depthwise(model)]
-        return {
-            f"{part}.{name}".rstrip("."): layer
-            for part in (*parts, self.head)
-            for name, layer in model.get_submodule(part).named_modules()
-            if isinstance(layer, WeightedLayer)
-        }
+        layers: dict[str, WeightedLayer] = {}
+        for part in (*parts, self.head):
+            for name, layer in model.get_submodule(part).named_modules():
+                if isinstance(layer, WeightedLayer) and not _is_tied(layer, layers.values()):
+                    layers[f"{part}.{name}".rstrip(".")] = layer
+        return layers
 
     @property
     def stacks(self) -> tuple[Stack, ...]:
@@ -151,6 +152,13 @@ class Family:
             rows, columns = weight.flatten(1).shape
             shapes[matrix.name] = (int(rows), int(columns))
         return shapes
+
+
+def _is_tied(layer: WeightedLayer, others: Iterable[WeightedLayer]) -> bool:
+    """Whether a layer's weight is the very one of another: an embedding's, in an output layer."""
+    return isinstance(layer, nn.Linear) and any(
+        isinstance(other, nn.Embedding) and layer.weight is other.weight for other in others
+    )
 
 
 def is_pointwise(layer: nn.Module) -> bool:

@@ -57,6 +57,14 @@ class Head(Protocol):
         """
         ...
 
+    def is_doubtful(self, targets: Sequence[int], log_probability: float) -> bool:
+        """Whether what a teacher wrote should teach nobody.
+
+        Args:
+            log_probability: mean over the targets, nats.
+        """
+        ...
+
     def positions(self, targets: Sequence[int], frames: int) -> int:
         """Positions that the outputs of an utterance have."""
         ...

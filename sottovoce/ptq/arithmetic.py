@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sottovoce.artifact.packed_layers import PackedLayer
+from sottovoce.artifact.packed_layers import PackedEmbedding, PackedLayer
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.ptq.effort import minutes_for
 from sottovoce.ptq.layers import Layer
@@ -17,9 +17,10 @@ from sottovoce.ptq.layers import Layer
 def multiply_adds(
     recogniser: Recogniser, layers: Mapping[str, Layer | PackedLayer]
 ) -> dict[str, int]:
-    """Layer name -> multiply-adds for a second of speech; a layer that is never called is left out.
+    """Layer name -> multiply-adds for a second of speech.
 
-    Attention's own products are in none of them.
+    A layer that is never called is left out, and so is an embedding. Attention's own products are
+    in none of them.
     """
     found: dict[str, int] = {}
 
@@ -32,9 +33,11 @@ def multiply_adds(
 
     with recogniser.evaluating(), ExitStack() as stack:
         for name, layer in layers.items():
-            stack.callback(layer.register_forward_hook(hook(name)).remove)
+            if not isinstance(layer, nn.Embedding | PackedEmbedding):
+                stack.callback(layer.register_forward_hook(hook(name)).remove)
         second = np.random.default_rng(0).standard_normal(recogniser.sampling_rate)
-        recogniser.logits(recogniser.features([second.astype(np.float32)]))
+        targets = [recogniser.head.sample_targets]
+        recogniser.logits(recogniser.features([second.astype(np.float32)], targets))
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from sottovoce.artifact.packed_layers import WeightedLayer, bias_of
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.models.weight_norm import fold_weight_norm
 from sottovoce.quantization.activations import Range, fake_quantize_inputs
@@ -14,7 +15,7 @@ from sottovoce.quantization.affine import Affine
 from sottovoce.quantization.plan import Precision
 from sottovoce.quantization.ranges import initial_affine
 
-Layer = nn.Linear | nn.Conv1d | nn.Conv2d
+Layer = WeightedLayer
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Quantized:
 
 
 def quantizable_layers(recogniser: Recogniser) -> dict[str, Layer]:
-    """Every linear layer and convolution, input to output; weight norms are folded for good."""
+    """Every layer with a weight, input to output; weight norms are folded for good."""
     model, cnns = recogniser.model, recogniser.family.cnns(recogniser.model)
     names = {*cnns, *recogniser.family.shapes(model)}
     layers = {name: layer for name, layer in model.named_modules() if name in names}
@@ -60,9 +61,10 @@ def quantized_layers(layers: Mapping[str, Layer], by: Mapping[str, Quantized]) -
             layer = layers[name]
             stack.callback(_put_back, layer.weight, layer.weight.data)
             layer.weight.data = quantized.weight
-            if quantized.bias is not None and layer.bias is not None:
-                stack.callback(_put_back, layer.bias, layer.bias.data)
-                layer.bias.data = quantized.bias
+            bias = bias_of(layer)
+            if quantized.bias is not None and bias is not None:
+                stack.callback(_put_back, bias, bias.data)
+                bias.data = quantized.bias
             if quantized.inputs is not None:
                 hook = QuantizeInputs(quantized.inputs, layer.weight.device)
                 stack.callback(layer.register_forward_pre_hook(hook).remove)

@@ -26,7 +26,7 @@ def input_histograms(
     """Layer name -> histogram of its inputs, padding left out.
 
     A layer that the model never calls (WavLM's attention reads the weights alone) is not in the
-    result: its inputs stay in floating point.
+    result, nor is an embedding: its inputs stay as they are.
 
     Args:
         batches: gives the calibration speech from its beginning, each time it is called.
@@ -73,5 +73,7 @@ def _watched(layers: Mapping[str, nn.Module], see: Callable[[str, Tensor], None]
 
     with ExitStack() as stack:
         for name, layer in layers.items():
+            if isinstance(layer, nn.Embedding):
+                continue
             stack.callback(layer.register_forward_pre_hook(hook(name)).remove)
         yield

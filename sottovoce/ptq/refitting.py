@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from sottovoce.artifact.packed_layers import bias_of
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.ptq.layers import Layer, Quantized, quantized_layers, round_weight
 from sottovoce.ptq.observing import Waveforms, run_observed
@@ -156,7 +157,8 @@ def _seen(
             windows.append(given[drawn])
             outputs.append(exact[drawn] @ layer.weight.flatten(1).T)
     found = torch.cat(outputs)
-    return torch.cat(windows), found if layer.bias is None else found + layer.bias
+    bias = bias_of(layer)
+    return torch.cat(windows), found if bias is None else found + bias
 
 
 class _Reached(Exception):  # noqa: N818 - nothing went wrong
@@ -180,7 +182,7 @@ def _inputs(
 
 def _windows(layer: Layer, inputs: Tensor) -> Tensor:
     """What each output is computed from, [outputs, columns of the weight]."""
-    if isinstance(layer, nn.Linear):
+    if not isinstance(layer, nn.Conv1d):
         return inputs.flatten(0, -2)
     (taps,), (stride,), (dilation,) = layer.kernel_size, layer.stride, layer.dilation
     padded = pad(inputs[0], layer._reversed_padding_repeated_twice)

@@ -107,9 +107,9 @@ def divergences(
             batch = TriedBatch(recogniser, waveforms)
             own = int(batch.features.positions.sum())
             for name, trial in trials.items():
-                divergence = kl_divergence(
-                    batch.logits_of(None), batch.logits_of(trial), batch.features.positions
-                )
+                logits = batch.logits_of(trial)
+                counted = batch.features.position_mask(logits)
+                divergence = kl_divergence(batch.logits_of(None), logits, counted)
                 found[name] += own * divergence.item()
                 job.advance(batch.seconds * REPLAYED)
             frames += own

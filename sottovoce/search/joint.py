@@ -44,6 +44,7 @@ from sottovoce.training.loop import (
     warmup_linear_decay,
 )
 from sottovoce.training.losses import kl_divergence
+from sottovoce.training.posteriors import Posteriors
 from sottovoce.training.state import Saved
 from sottovoce.training.teacher import CachedTeacher
 
@@ -185,7 +186,7 @@ class JointObjective:
         kl_main = recipe.kl_mixed if main == MIXED else recipe.kl_frozen
         weights: dict[str | float, tuple[float, float]] = {main: (1.0, kl_main)}
         of_ctc, of_kl = dict(recipe.student_ctc), dict(recipe.student_kl)
-        if recipe.unlabelled:
+        if recipe.learns_from_teacher_alone:
             weights, of_ctc = {main: (0.0, 1.0)}, {}
         for bits in self._students(update):
             weights[bits] = (of_ctc.get(bits, 0.0), recipe.kl_students * of_kl.get(bits, 0.0))
@@ -194,10 +195,10 @@ class JointObjective:
         pulled = any(kl for _, kl in weights.values())
         if pulled and recipe.teacher == "live":
             loss, logits = self._run_network(shared, FULL, ctc=1.0, kl=0.0)
-            total, shared = total + loss, replace(shared, teacher=logits)
+            total, shared = total + loss, replace(shared, teacher=Posteriors(logits))
         elif pulled and self.teacher is not None:
-            logits = self.teacher.log_probabilities(batch.ids, features.values.device)
-            shared = replace(shared, teacher=logits)
+            posteriors = self.teacher.posteriors(batch.ids).at(features.values.device)
+            shared = replace(shared, teacher=posteriors)
         for network, (ctc, kl) in weights.items():
             if ctc or kl:
                 total += self._run_network(shared, network, ctc, kl)[0]
@@ -225,8 +226,8 @@ class JointObjective:
         if ctc:
             loss = ctc * self.recogniser.head.task_loss(logits, features)
         if shared.teacher is not None and kl:
-            teacher = _fitted(shared.teacher, logits.shape[1])
-            loss = loss + kl * kl_divergence(teacher, logits, features.positions)
+            teacher, counted = shared.teacher.over(logits.shape[1]), features.position_mask(logits)
+            loss = loss + kl * kl_divergence(teacher, logits, counted)
         self.accelerator.backward(loss)
         shared.step.collect(network)
         return loss.item(), logits.detach()
@@ -322,17 +323,11 @@ def uniform_noise(seed: int, update: Update, shape: Sequence[int]) -> Tensor:
 
 @dataclass(frozen=True)
 class _Shared:
-    """What all networks of an update share. `teacher`: logits, [utterances, frames, labels]."""
+    """What all networks of an update share."""
 
     batch: Batch
     features: Features
     step: QuantizedStep
     update: Update
     trunk: SharedTrunk
-    teacher: Tensor | None = None
-
-
-def _fitted(teacher: Tensor, positions: int) -> Tensor:
-    """A teacher's padding made as long as the batch's."""
-    short = positions - teacher.shape[1]
-    return torch.nn.functional.pad(teacher, (0, 0, 0, short)) if short else teacher
+    teacher: Posteriors | None = None

@@ -53,7 +53,7 @@ def kl_costs(
                 for column, own in enumerate(matrices.values()):
                     with _replaced(recogniser, {layer: own[layer]}):
                         logits = recogniser.logits(features)
-                    divergence = kl_divergence(reference, logits, features.positions)
+                    divergence = kl_divergence(reference, logits, features.position_mask(logits))
                     costs[row, column] += divergence.item() / len(batches)
     return costs
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sottovoce.models.family import Stack
 from sottovoce.models.features import Features
 from sottovoce.models.recogniser import Recogniser
 
@@ -55,18 +56,24 @@ class Replay:
 
 
 def parts_of(recogniser: Recogniser) -> dict[str, nn.Module]:
-    """The trunk's parts, encoder layers and decoder layers by name, in the order of computation."""
-    names = [*encoder_parts(recogniser)]
+    """Trunk, encoder and decoder: parts by name, in the order of computation."""
+    names = encoder_parts(recogniser)
     if recogniser.family.decoder is not None:
-        names += recogniser.family.layer_names(recogniser.model, recogniser.family.decoder)
+        names += _parts_of_stack(recogniser, recogniser.family.decoder)
     return {name: recogniser.model.get_submodule(name) for name in names}
 
 
 def encoder_parts(recogniser: Recogniser) -> list[str]:
-    """Names of the trunk's parts and the encoder layers, in the order of computation."""
+    """Names of the trunk's parts and the encoder's, in the order of computation."""
     family = recogniser.family
     trunk = [f"{family.backbone}.{path}" for path in family.trunk]
-    return trunk + family.layer_names(recogniser.model, family.encoder)
+    return trunk + _parts_of_stack(recogniser, family.encoder)
+
+
+def _parts_of_stack(recogniser: Recogniser, stack: Stack) -> list[str]:
+    family = recogniser.family
+    tables = [f"{family.backbone}.{path}" for path in stack.tables]
+    return tables + family.layer_names(recogniser.model, stack)
 
 
 @contextmanager

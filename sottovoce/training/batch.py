@@ -1,6 +1,7 @@
 """What one update trains on: speech that was checked before training began."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import islice
 
@@ -48,14 +49,15 @@ class TrainingSpeech:
     """
 
     def __init__(self, corpus: Corpus, recogniser: Recogniser, *, transcribed: bool = True) -> None:
-        self.corpus = corpus
+        self.corpus, self.transcribed = corpus, transcribed
         self.sampling_rate = recogniser.sampling_rate
         self._frames_of, self._head = recogniser.frames_of, recogniser.head
         self.targets: dict[str, tuple[int, ...]] = {}
         for utterance in corpus.utterances:
-            text = utterance.text if transcribed else ""
             with prefix_errors(corpus.name):
-                self.targets[utterance.id] = self._head.targets(text, utterance.id)
+                self.targets[utterance.id] = (
+                    self._head.targets(utterance.text, utterance.id) if transcribed else ()
+                )
             self._frames(utterance, round(utterance.duration * self.sampling_rate))
         if transcribed and not any(self.targets.values()):
             raise InputError(
@@ -74,6 +76,12 @@ class TrainingSpeech:
     @property
     def durations(self) -> list[float]:
         return [utterance.duration for utterance in self.corpus.utterances]
+
+    def taught(self, targets: Mapping[str, tuple[int, ...]]) -> "TrainingSpeech":
+        """The same with some utterances' targets, such as those that a teacher wrote."""
+        speech = copy(self)
+        speech.targets = {**self.targets, **targets}
+        return speech
 
     def updates_an_epoch(self, seconds: float, seed: int) -> int:
         """Batches in one pass over the corpus."""

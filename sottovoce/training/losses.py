@@ -5,20 +5,18 @@ CTC: frames), padding excluded: a task loss (each head has its own) and a KL div
 coefficient 1 then pull about equally hard, whatever the batch's size.
 """
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from sottovoce.training.posteriors import Posteriors
 
 
-def kl_divergence(teacher: Tensor, student: Tensor, positions: Tensor) -> Tensor:
+def kl_divergence(teacher: Tensor | Posteriors, student: Tensor, counted: Tensor) -> Tensor:
     """KL(stopgrad(teacher) || student) of the label distributions (xu2025 eq. 4), a position.
 
     Args:
-        teacher, student: logits, [utterances, positions, labels].
-        positions: [utterances], positions of each that are not padding.
+        teacher: logits as the student's, or what is kept of them.
+        student: logits, [utterances, positions, labels].
+        counted: [utterances, positions], True where a position counts.
     """
-    counted = torch.arange(student.shape[1], device=student.device) < positions.unsqueeze(1)
-    target = teacher.detach()[counted].log_softmax(1)
-    return F.kl_div(student[counted].log_softmax(1), target, reduction="sum", log_target=True) / (
-        len(target)
-    )
+    posteriors = teacher if isinstance(teacher, Posteriors) else Posteriors(teacher)
+    return posteriors.divergence(student, counted) / counted.sum().clamp(min=1)

@@ -36,7 +36,15 @@ from sottovoce.training.loop import train, update_count
 from sottovoce.training.state import WorkFolder
 from sottovoce.training.teacher import CachedTeacher
 
-FAMILIES = ("wav2vec2", "hubert", "wavlm", "wav2vec2-conformer", "wav2vec2-bert", "parakeet_ctc")
+FAMILIES = (
+    "wav2vec2",
+    "hubert",
+    "wavlm",
+    "wav2vec2-conformer",
+    "wav2vec2-bert",
+    "parakeet_ctc",
+    "whisper",
+)
 QUICK = ("--steps", 4, "--evaluations", 1, "--seconds-per-batch", 1.5)
 BITS = 3.0
 POSITIONS = ("rel_attn_embed", "gru_rel_pos", "pos_bias", "self_attn.bias_", "distance_embedding")

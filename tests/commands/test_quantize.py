@@ -22,7 +22,15 @@ from sottovoce.ptq import sweep
 from sottovoce.ptq.sweep import Change
 from sottovoce.record import RunRecord
 
-FAMILIES = ("wav2vec2", "hubert", "wavlm", "wav2vec2-conformer", "wav2vec2-bert", "parakeet_ctc")
+FAMILIES = (
+    "wav2vec2",
+    "hubert",
+    "wavlm",
+    "wav2vec2-conformer",
+    "wav2vec2-bert",
+    "parakeet_ctc",
+    "whisper",
+)
 NEVER_CALLED = {"wavlm": ".attention.", "wav2vec2-conformer": ".pos_conv_embed."}
 
 

@@ -141,14 +141,19 @@ def test_flags_and_tables_are_read(dial: str, text: Any, value: Any) -> None:
         ({"candidates": "4", "plan_by": "kl"}, "plan_by kl has nothing to choose"),
         ({"kl_finetune": 1}, "of Pass 2: set finetune to"),
         ({"students_finetune": "all"}, "of Pass 2: set finetune to"),
-        ({"unlabelled": True, "plan_by": "hessian"}, "plan_by hessian needs transcripts"),
-        ({"unlabelled": True, "plan_by": "nas"}, "plan_by nas needs transcripts"),
         ({"seed": 2**32}, "seed is 4294967296; it must be below"),
     ],
 )
 def test_what_does_not_suit_is_refused_by_name(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Recipe().replaced(changes)
+
+
+@pytest.mark.parametrize("plan_by", ["hessian", "nas"])
+def test_a_sensitivity_by_the_task_loss_needs_transcripts(plan_by: str) -> None:
+    recipe = Recipe().replaced({"unlabelled": True, "plan_by": plan_by})
+    with pytest.raises(InputError, match=f"plan_by {plan_by} needs transcripts"):
+        recipe.refuse_without_transcripts()
 
 
 def test_every_width_that_a_target_can_name_is_allowed() -> None:

@@ -3,8 +3,9 @@ from collections.abc import Callable
 import pytest
 import torch
 import transformers
-from torch import nn
 
+from sottovoce.artifact.packed_layers import WeightedLayer
+from sottovoce.artifact.tied_projection import tied_names
 from sottovoce.errors import InputError
 from sottovoce.models.families import FAMILIES, family_of
 from sottovoce.models.recogniser import Recogniser
@@ -19,7 +20,10 @@ CONFORMER_ROLES = [
     *("q", "k", "v", "positions", "out", "pointwise 1", "pointwise 2"),
     *("feed-forward 2 in", "feed-forward 2 out"),
 ]
-NOT_QUANTIZED = ("gru_rel_pos_linear",)  # WavLM's gate, 8 by head size
+NOT_QUANTIZED = (
+    "rel_attn_embed",
+    "gru_rel_pos_linear",
+)  # of WavLM's positions
 
 
 def _changes(name: str) -> dict[str, str]:
@@ -35,13 +39,14 @@ def test_every_layer_is_an_encoder_matrix_or_among_the_cnns(
     multiplying = {
         path
         for path, module in model.named_modules()
-        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d)
-        and not path.endswith(NOT_QUANTIZED)
+        if isinstance(module, WeightedLayer) and not path.endswith(NOT_QUANTIZED)
     }
+    multiplying -= {names[0] for names in [tied_names(model)] if names}  # the embedding's weight
     matrices, cnns = family.shapes(model), family.cnns(model)
     assert not matrices.keys() & cnns.keys()
     assert matrices.keys() | cnns.keys() == multiplying
-    assert all(f"{family.encoder.layers}." in path for path in matrices)
+    stacks = tuple(f"{family.backbone}.{stack.layers}." for stack in family.stacks)
+    assert all(path.startswith(stacks) for path in matrices)
     within = [path for path in cnns if f".{family.encoder.layers}." in path and "depthwise" in path]
     assert len(within) == (2 if name in CONFORMERS else 0)
 
@@ -99,5 +104,5 @@ def test_published_shapes(name: str, layers: int, weights: int) -> None:
 
 
 def test_other_families_are_refused_by_name() -> None:
-    with pytest.raises(InputError, match=r"'whisper' .* hubert, parakeet_ctc, .*conformer, wavlm"):
-        family_of("whisper")
+    with pytest.raises(InputError, match=r"'speecht5' .* hubert, .*conformer, wavlm, whisper"):
+        family_of("speecht5")

@@ -279,7 +279,7 @@ def test_the_loss_is_the_papers_sum(make_recogniser: MakeRecogniser, corpus: Cor
             logits[network] = objective.recogniser.logits(features)
         ctc[network] = ctc_loss(logits[network], features.frames, batch.targets, 0)
     kl = {
-        network: kl_divergence(logits[FULL], one, features.positions)
+        network: kl_divergence(logits[FULL], one, features.frame_mask)
         for network, one in logits.items()
     }
     expected = (
@@ -332,7 +332,7 @@ def test_without_transcripts_only_the_teacher_pulls(
 
 def test_without_transcripts_a_teacher_that_drifts_is_refused() -> None:
     with pytest.raises(InputError, match="learns from a frozen teacher"):
-        Recipe(teacher="live", unlabelled=True)
+        Recipe(teacher="live", unlabelled=True).refuse_without_transcripts()
 
 
 def test_a_larger_eta_leaves_fewer_bits(training: MakeTraining) -> None:
@@ -520,7 +520,8 @@ def test_the_cached_teacher_teaches_frame_by_frame(
             logits = objective.recogniser.logits(features)
     ctc = ctc_loss(logits, features.frames, batch.targets, 0).item()
     kl, late = (
-        kl_divergence(one, logits, features.positions).item() for one in (taught, taught.roll(1, 1))
+        kl_divergence(one, logits, features.frame_mask).item()
+        for one in (taught, taught.roll(1, 1))
     )
     tolerance = 2e-3
     assert abs(late - kl) > 5 * tolerance * kl

@@ -81,7 +81,7 @@ def test_the_kl_cost_is_that_of_one_layer_alone(
     with torch.no_grad():
         changed.model.get_submodule(name).weight.copy_(matrices[2][name])
         expected = kl_divergence(
-            plain.logits(features), changed.logits(features), features.positions
+            plain.logits(features), changed.logits(features), features.frame_mask
         )
     assert costs[7, 0] == pytest.approx(expected.item(), rel=1e-4)
     assert costs[7, 0] > costs[7, 1] >= 0

@@ -42,7 +42,7 @@ def test_it_gives_what_the_model_gives_without_dropout_or_masks(
     with torch.inference_mode():
         features = recogniser.features([waveform for _, waveform in decoded])
         expected = recogniser.logits(features).log_softmax(2)
-    found = cached.log_probabilities([one.id for one in chosen], CPU)
+    found = cached.posteriors([one.id for one in chosen]).at(CPU).log_probabilities
     assert found.shape == expected.shape
     mask = features.frame_mask
     torch.testing.assert_close(found[mask], expected[mask], rtol=1e-3, atol=1e-3)
@@ -59,12 +59,12 @@ def test_shards_that_are_there_are_kept_and_missing_ones_made(
     recogniser = make_recogniser()
     cached = _teacher(recogniser, corpus, tmp_path)
     ids = [utterance.id for utterance in corpus.utterances]
-    before = cached.log_probabilities(ids, CPU)
+    before = cached.posteriors(ids).at(CPU).log_probabilities
     shards = _shards(tmp_path)
     assert len(shards) == 3  # of eight utterances
     lost = sorted(shards)[1]
     lost.unlink()
-    again = _teacher(recogniser, corpus, tmp_path).log_probabilities(ids, CPU)
+    again = _teacher(recogniser, corpus, tmp_path).posteriors(ids).at(CPU).log_probabilities
     assert torch.equal(again, before)
     kept = _shards(tmp_path)
     assert len(kept) == 3
@@ -94,7 +94,9 @@ def test_what_is_asked_for_is_made_and_the_rest_when_it_is_asked_for(
     assert all(one in everything for one in corpus.utterances)
     whole = _teacher(recogniser, corpus, tmp_path / "at once")
     for one in corpus.utterances:
-        found, expected = (each.log_probabilities([one.id], CPU) for each in (everything, whole))
+        found, expected = (
+            each.posteriors([one.id]).at(CPU).log_probabilities for each in (everything, whole)
+        )
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 
 
@@ -119,7 +121,7 @@ def test_a_second_process_waits_for_the_first(
     made = CachedTeacher.computed(recogniser, speech, 1.0, tmp_path, console)
     assert told.getvalue() == ""
     (folder,) = {path.parent for path in _shards(tmp_path)}
-    expected = made.log_probabilities(["u1"], CPU)
+    expected = made.posteriors(["u1"]).at(CPU).log_probabilities
     for path in _shards(tmp_path):
         path.unlink()
     with subprocess.Popen([sys.executable, "-c", HOLDER, folder], stdout=subprocess.PIPE) as other:
@@ -128,19 +130,19 @@ def test_a_second_process_waits_for_the_first(
         found = CachedTeacher.computed(recogniser, speech, 1.0, tmp_path, console)
         assert (folder / "let go").exists()
     assert f"another process computes the teacher's outputs in {folder}" in told.getvalue()
-    assert torch.equal(found.log_probabilities(["u1"], CPU), expected)
+    assert torch.equal(found.posteriors(["u1"]).at(CPU).log_probabilities, expected)
 
 
 def test_another_model_or_other_speech_shares_nothing(
     make_recogniser: MakeRecogniser, corpus: Corpus, tmp_path: Path
 ) -> None:
     recogniser = make_recogniser()
-    first = _teacher(recogniser, corpus, tmp_path).log_probabilities(["u1"], CPU)
+    first = _teacher(recogniser, corpus, tmp_path).posteriors(["u1"]).at(CPU).log_probabilities
     recogniser.model.lm_head.bias.data[3] += 1
-    second = _teacher(recogniser, corpus, tmp_path).log_probabilities(["u1"], CPU)
+    second = _teacher(recogniser, corpus, tmp_path).posteriors(["u1"]).at(CPU).log_probabilities
     assert not torch.equal(first, second)
     longer = tiny_corpus(tmp_path / "longer", utterances=9)
-    _teacher(recogniser, longer, tmp_path).log_probabilities(["u8"], CPU)
+    _teacher(recogniser, longer, tmp_path).posteriors(["u8"])
 
 
 def test_a_model_with_counters_has_a_teacher_too(
@@ -148,4 +150,7 @@ def test_a_model_with_counters_has_a_teacher_too(
 ) -> None:
     recogniser = make_recogniser("hubert", conv_pos_batch_norm=True)
     assert any(one.ndim == 0 for one in recogniser.model.state_dict().values())
-    assert _teacher(recogniser, corpus, tmp_path).log_probabilities(["u1"], CPU).shape[0] == 1
+    assert (
+        _teacher(recogniser, corpus, tmp_path).posteriors(["u1"]).at(CPU).log_probabilities.shape[0]
+        == 1
+    )

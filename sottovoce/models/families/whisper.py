@@ -16,13 +16,18 @@ FAMILY = Family(
     model_class="WhisperForConditionalGeneration",
     auto_class="AutoModelForSpeechSeq2Seq",
     backbone="model",
-    encoder=Stack("encoder.layers", _ATTENTION | _FEED_FORWARD),
-    decoder=Stack("decoder.layers", _ATTENTION | _CROSS_ATTENTION | _FEED_FORWARD),
+    encoder=Stack(
+        "encoder.layers", _ATTENTION | _FEED_FORWARD, tables=("encoder.embed_positions",)
+    ),
+    decoder=Stack(
+        "decoder.layers",
+        _ATTENTION | _CROSS_ATTENTION | _FEED_FORWARD,
+        tables=("decoder.embed_tokens", "decoder.embed_positions"),
+    ),
     processor="WhisperProcessor",
     front_end=LogMelWindow(),
     trunk=("encoder.conv1", "encoder.conv2"),
     trunk_end=None,
-    tables=("encoder.embed_positions", "decoder.embed_positions"),
-    head="model.decoder.embed_tokens",
+    head="proj_out",
     head_of=AttentionDecoder.of,
 )

@@ -1,7 +1,9 @@
 """An attention decoder: a distribution over tokens behind every token, given all before it."""
 
+import hashlib
+import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 _UNKNOWN_LANGUAGE = "the model writes many languages; name one with --language"
 _TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 _SAMPLE = 31
+_MOST_COMPRESSED = 2.4
+_LEAST_SURE = -1.0
 _LONG_FORM = {
     "return_timestamps": True,
     "temperature": _TEMPERATURES,
@@ -46,6 +50,7 @@ class AttentionDecoder:
         beams: width of the beam search.
         options: of `generate`.
         tokenizer: text <-> tokens.
+        written: see `own_targets`.
     """
 
     labels: FreeText
@@ -58,6 +63,7 @@ class AttentionDecoder:
     beams: int
     options: dict[str, Any]
     tokenizer: Any
+    written: dict[bytes, tuple[int, ...]] = field(default_factory=dict, repr=False, compare=False)
     hears_whole_recordings: bool = True
     teaches_itself: bool = True
     kept_labels: int | None = 64
@@ -98,12 +104,20 @@ class AttentionDecoder:
 
     @property
     def sample_targets(self) -> tuple[int, ...]:
-        return (*range(_SAMPLE), self.end)
+        return (*range(min(_SAMPLE, self.longest - len(self.prefix) - 1)), self.end)
 
     def targets(self, text: str, utterance: str) -> tuple[int, ...]:  # noqa: ARG002
         """A space before the text, as the model writes it, and the end behind."""
         spaced = f" {' '.join(text.split())}" if text.strip() else ""
         return (*self.tokenizer(spaced, add_special_tokens=False).input_ids, self.end)
+
+    def is_doubtful(self, targets: Sequence[int], log_probability: float) -> bool:
+        """As Whisper judges its own output (arXiv 2212.04356, section 4.5): unsure, or looping,
+        which compresses well; or it never came to an end."""
+        text = self.tokenizer.decode(targets, skip_special_tokens=True).encode()
+        ratio = len(text) / max(1, len(zlib.compress(text)))
+        endless = len(targets) >= self.longest - len(self.prefix)
+        return endless or ratio > _MOST_COMPRESSED or log_probability < _LEAST_SURE
 
     def positions(self, targets: Sequence[int], frames: int) -> int:  # noqa: ARG002
         return len(targets)
@@ -143,16 +157,26 @@ class AttentionDecoder:
         counted = features.position_mask(logits)
         tokens = [token for each in features.targets for token in each]
         expected = torch.tensor(tokens, dtype=torch.long, device=logits.device)
-        return F.cross_entropy(logits[counted], expected)
+        total = F.cross_entropy(logits[counted], expected, reduction="sum")
+        return total / max(1, len(tokens))
 
     def own_targets(self, recogniser: "Recogniser", features: Features) -> Targets:
         """What the recogniser writes of its own accord, greedily, the end included.
+
+        What it wrote when it first saw an utterance stands: calibration runs the same speech again
+        while layers are quantized, and compares what goes into them token by token.
 
         Raises:
             InputError: the language is not known.
         """
         if not self.knows_language:
             raise InputError(_UNKNOWN_LANGUAGE)
+        keys = [hashlib.sha256(row.cpu().numpy().tobytes()).digest() for row in features.values]
+        if not self.written.keys() >= set(keys):
+            self.written.update(zip(keys, self._greedy(recogniser, features), strict=True))
+        return [self.written[key] for key in keys]
+
+    def _greedy(self, recogniser: "Recogniser", features: Features) -> Targets:
         with torch.no_grad(), recogniser.evaluating(), quiet():
             written = recogniser.model.generate(
                 features.values, attention_mask=features.unit_mask, **self.options, num_beams=1

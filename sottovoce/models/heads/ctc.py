@@ -53,6 +53,9 @@ class CtcHead:
     def targets(self, text: str, utterance: str) -> tuple[int, ...]:
         return tuple(self.labels.encode(text, utterance))
 
+    def is_doubtful(self, targets: Sequence[int], log_probability: float) -> bool:  # noqa: ARG002
+        return False
+
     def positions(self, targets: Sequence[int], frames: int) -> int:  # noqa: ARG002
         return frames
 
