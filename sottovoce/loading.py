@@ -22,8 +22,8 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 from transformers.utils.hub import cached_file
 
 from sottovoce.artifact.reader import read_artifact
+from sottovoce.config.decoding import Decoding
 from sottovoce.errors import InputError, prefix_errors
-from sottovoce.models.decoding import Decoding
 from sottovoce.models.families import family_of
 from sottovoce.models.family import Family
 from sottovoce.models.recogniser import Recogniser

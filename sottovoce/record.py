@@ -159,7 +159,8 @@ class RunRecord:
 
     `layers` are the encoder's matrices, `cnns` what else is quantized. `training_seconds` and
     `training_cpu_seconds` (None as in `TrainingPoint`) count all stages, also those that were found
-    trained. `tried` is the autopilot's way to the size.
+    trained. `tried` is the autopilot's way to the size, `auto_class` what of transformers loads the
+    result.
     """
 
     version: str
@@ -180,6 +181,7 @@ class RunRecord:
     training_cpu_seconds: float | None = None
     tried: tuple[TriedSize, ...] = ()
     notes: tuple[str, ...] = ()
+    auto_class: str = "AutoModelForCTC"
 
     @property
     def source_name(self) -> str:

@@ -11,6 +11,7 @@ import transformers
 from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 from transformers import (
+    GenerationConfig,
     ParakeetFeatureExtractor,
     ParakeetProcessor,
     ParakeetTokenizer,
@@ -97,7 +98,7 @@ def tiny_model(family: str, **changes: Any) -> PreTrainedModel:
             module.running_mean.uniform_(-0.1, 0.1)
             module.running_var.uniform_(0.5, 2.0)
     if family == "whisper":
-        _set_generation(model)
+        model.generation_config = _generation(model)
     return model
 
 
@@ -112,14 +113,20 @@ def _whisper_tokens(settings: dict[str, Any]) -> dict[str, Any]:
     return ids | {"vocab_size": 259 + 51, "decoder_start_token_id": _START}
 
 
-def _set_generation(model: Any) -> None:
+def _generation(model: Any) -> GenerationConfig:
     """English alone, as a checkpoint of OpenAI says it."""
-    generation = model.generation_config
-    generation.is_multilingual, generation.return_timestamps = False, False
-    generation.no_timestamps_token_id = _NO_TIMESTAMPS
-    generation.max_length = model.config.max_target_positions
-    generation.suppress_tokens = list(range(32))
-    generation.begin_suppress_tokens = [_END]
+    return GenerationConfig(
+        is_multilingual=False,
+        return_timestamps=False,
+        no_timestamps_token_id=_NO_TIMESTAMPS,
+        decoder_start_token_id=_START,
+        max_length=model.config.max_target_positions,
+        suppress_tokens=list(range(32)),
+        begin_suppress_tokens=[_END],
+        pad_token_id=_END,
+        bos_token_id=_END,
+        eos_token_id=_END,
+    )
 
 
 def _whisper_processor(_: Path) -> ProcessorMixin:

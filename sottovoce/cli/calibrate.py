@@ -7,11 +7,14 @@ import typer
 
 from sottovoce.cli.arguments import CORPUS, FloatAttention, Out, Resume, SkipBroken
 from sottovoce.cli.checks import check_places
+from sottovoce.cli.options import add_options
+from sottovoce.config.decoding import AS_THE_CHECKPOINT_SAYS, Decoding
 from sottovoce.config.post_training import CALIBRATION_MINUTES_HELP
 from sottovoce.errors import InputError
 from sottovoce.quantization.rules import INPUT_RANGES
 
 
+@add_options(Decoding, "Decoding", into="decoding")
 def calibrate(
     model: Annotated[str, typer.Argument(help="A compressed folder, trained or not.")],
     calibration: Annotated[
@@ -38,6 +41,7 @@ def calibrate(
     ] = None,
     skip_broken: SkipBroken = False,
     resume: Resume = False,
+    decoding: Decoding = AS_THE_CHECKPOINT_SAYS,
 ) -> None:
     """Give a compressed model 8-bit inputs, so that it runs on integer kernels.
 
@@ -65,6 +69,7 @@ def calibrate(
         calibration_minutes=calibration_minutes,
         baseline=baseline,
         resume=resume,
+        decoding=decoding,
         console=quiet_console(),
     )
     print_summary(record, out)

@@ -7,11 +7,14 @@ import typer
 
 from sottovoce.cli.arguments import CORPUS, Runtime, SkipBroken
 from sottovoce.cli.checks import check_places
+from sottovoce.cli.options import add_options
 from sottovoce.cli.printing import Console
+from sottovoce.config.decoding import AS_THE_CHECKPOINT_SAYS, Decoding
 from sottovoce.runtime.choices import check_runtime
 from sottovoce.wording import plural
 
 
+@add_options(Decoding, "Decoding", into="decoding")
 def compare(
     a: Annotated[
         str,
@@ -26,6 +29,7 @@ def compare(
     ],
     runtime: Runtime = "auto",
     skip_broken: SkipBroken = False,
+    decoding: Decoding = AS_THE_CHECKPOINT_SAYS,
 ) -> None:
     """Is B worse than A? The matched-pairs test (MAPSSWE) and what it could have detected.
 
@@ -37,7 +41,8 @@ def compare(
     from sottovoce.commands.compare import compare_systems
     from sottovoce.speech.corpus import Speech
 
-    result = compare_systems(a, b, Speech(data, skip_broken), quiet_console(), runtime=runtime)
+    speech, console = Speech(data, skip_broken), quiet_console()
+    result = compare_systems(a, b, speech, console, runtime=runtime, decoding=decoding)
     shown = Console(soft_wrap=True)
     shown.print(
         f"{result.test}: Z = {result.z:.3f}, p = {result.p:.3f}, "

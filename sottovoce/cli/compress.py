@@ -10,11 +10,13 @@ from sottovoce.cli.arguments import Checkpoint, Dev, Out, Resume, SkipBroken, Tr
 from sottovoce.cli.checks import check_places
 from sottovoce.cli.options import add_options
 from sottovoce.commands.criterion import LosslessCriterion
+from sottovoce.config.decoding import AS_THE_CHECKPOINT_SAYS, Decoding
 from sottovoce.config.recipe import Recipe, read_recipe
 from sottovoce.errors import InputError
 
 
 @add_options(Recipe)
+@add_options(Decoding, "Decoding", into="decoding")
 def compress(
     checkpoint: Checkpoint,
     train: TrainOrAudio,
@@ -53,6 +55,7 @@ def compress(
     ] = None,
     skip_broken: SkipBroken = False,
     resume: Resume = False,
+    decoding: Decoding = AS_THE_CHECKPOINT_SAYS,
     **dials: Any,
 ) -> None:
     """Learn each layer's bit-width and the quantized weights in one training, and pack them.
@@ -95,6 +98,7 @@ def compress(
         baseline=baseline,
         cache=cache,
         resume=resume,
+        decoding=decoding,
         console=quiet_console(),
     )
     print_summary(record, out)

@@ -7,11 +7,14 @@ import typer
 
 from sottovoce.cli.arguments import Data, Model, Runtime, SkipBroken
 from sottovoce.cli.checks import check_places
+from sottovoce.cli.options import add_options
 from sottovoce.cli.printing import say
+from sottovoce.config.decoding import AS_THE_CHECKPOINT_SAYS, Decoding
 from sottovoce.files import refuse_unwritable
 from sottovoce.runtime.choices import check_runtime
 
 
+@add_options(Decoding, "Decoding", into="decoding")
 def evaluate(
     model: Model,
     data: Data,
@@ -21,6 +24,7 @@ def evaluate(
     ] = None,
     runtime: Runtime = "auto",
     skip_broken: SkipBroken = False,
+    decoding: Decoding = AS_THE_CHECKPOINT_SAYS,
 ) -> None:
     """Word error rate with its 95% interval, and the real-time factor.
 
@@ -34,7 +38,8 @@ def evaluate(
     from sottovoce.commands.evaluate import evaluate as run
     from sottovoce.speech.corpus import Speech
 
-    found = run(model, Speech(data, skip_broken), quiet_console(), runtime=runtime)
+    speech = Speech(data, skip_broken)
+    found = run(model, speech, quiet_console(), runtime=runtime, decoding=decoding)
     own, recognised = found.score, found.recognised
     if skip_broken:
         say(found.corpus)

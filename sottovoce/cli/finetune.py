@@ -6,10 +6,12 @@ from sottovoce.cli.arguments import Checkpoint, Dev, Out, Resume, SkipBroken, Tr
 from sottovoce.cli.checks import check_places
 from sottovoce.cli.options import add_options
 from sottovoce.cli.printing import say
+from sottovoce.config.decoding import AS_THE_CHECKPOINT_SAYS, Decoding
 from sottovoce.config.recipe import Training
 
 
 @add_options(Training)
+@add_options(Decoding, "Decoding", into="decoding")
 def finetune(
     checkpoint: Checkpoint,
     train: Train,
@@ -17,6 +19,7 @@ def finetune(
     out: Out,
     skip_broken: SkipBroken = False,
     resume: Resume = False,
+    decoding: Decoding = AS_THE_CHECKPOINT_SAYS,
     **dials: Any,
 ) -> None:
     """Fine-tune in full precision: makes a start point, or a baseline to compare with.
@@ -40,6 +43,7 @@ def finetune(
         out,
         recipe,
         resume=resume,
+        decoding=decoding,
         console=quiet_console(),
     )
     say(f"{out}: {measured.score.sentence}")

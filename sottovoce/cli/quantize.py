@@ -8,10 +8,12 @@ import typer
 from sottovoce.cli.arguments import CORPUS, Checkpoint, Out, Resume, SkipBroken
 from sottovoce.cli.checks import check_places
 from sottovoce.cli.options import add_options
+from sottovoce.config.decoding import AS_THE_CHECKPOINT_SAYS, Decoding
 from sottovoce.config.post_training import PostTraining
 
 
 @add_options(PostTraining)
+@add_options(Decoding, "Decoding", into="decoding")
 def quantize(
     checkpoint: Checkpoint,
     calibration: Annotated[
@@ -31,6 +33,7 @@ def quantize(
     ] = None,
     skip_broken: SkipBroken = False,
     resume: Resume = False,
+    decoding: Decoding = AS_THE_CHECKPOINT_SAYS,
     **dials: Any,
 ) -> None:
     """Quantize in minutes, without training.
@@ -56,6 +59,7 @@ def quantize(
         evaluate_on=None if dev is None else Speech(dev, skip_broken),
         baseline=baseline,
         resume=resume,
+        decoding=decoding,
         console=quiet_console(),
     )
     print_summary(record, out)

@@ -8,7 +8,9 @@ import typer
 
 from sottovoce.cli.arguments import Model, Runtime
 from sottovoce.cli.checks import check_places
+from sottovoce.cli.options import add_options
 from sottovoce.cli.printing import say
+from sottovoce.config.decoding import AS_THE_CHECKPOINT_SAYS, Decoding
 from sottovoce.errors import InputError
 from sottovoce.runtime.choices import check_runtime
 from sottovoce.runtime.chunking import Chunking
@@ -17,6 +19,7 @@ from sottovoce.wording import printable
 _DEFAULT = Chunking()
 
 
+@add_options(Decoding, "Decoding", into="decoding")
 def transcribe(
     model: Model,
     files: Annotated[
@@ -24,12 +27,17 @@ def transcribe(
         typer.Argument(help="Audio of any length, in any format and rate that soundfile reads."),
     ],
     chunk: Annotated[
-        float, typer.Option(help="Seconds the model hears at once; longer files are cut.")
+        float,
+        typer.Option(
+            help="Seconds the model hears at once; longer files are cut. An attention decoder "
+            "hears a window of its own, and goes through longer files by itself."
+        ),
     ] = _DEFAULT.chunk,
     context: Annotated[
         float, typer.Option(help="Seconds at either end of a chunk that only give it context.")
     ] = _DEFAULT.context,
     runtime: Runtime = "auto",
+    decoding: Decoding = AS_THE_CHECKPOINT_SAYS,
 ) -> None:
     """What is said in audio files, one line a file.
 
@@ -61,6 +69,7 @@ def transcribe(
         chunking,
         runtime=runtime,
         refused=refused,
+        decoding=decoding,
         console=quiet_console(),
     )
     for file, text in texts:

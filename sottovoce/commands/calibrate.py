@@ -30,6 +30,7 @@ from sottovoce.commands.delivery import (
 from sottovoce.commands.float_inputs import float_input_notes
 from sottovoce.commands.prepared import calibrated_inputs
 from sottovoce.commands.scored_systems import evaluate_recogniser, print_warnings
+from sottovoce.config.decoding import Decoding
 from sottovoce.config.post_training import refuse_minutes
 from sottovoce.errors import InputError
 from sottovoce.files import read_json, refuse_taken, write_text
@@ -67,6 +68,7 @@ def calibrate(
     float_attention: bool = False,
     calibration_minutes: float | None = None,
     baseline: str | Path | None = None,
+    decoding: Decoding | None = None,
     resume: bool = False,
     console: Console | None = None,
 ) -> RunRecord:
@@ -87,6 +89,7 @@ def calibrate(
         calibration_minutes: of the calibration speech, the most that is used; None goes by the
             model's size.
         baseline: another recogniser to test the result against.
+        decoding: how an attention decoder writes; None is as the checkpoint says.
         resume: go on with an interrupted run (as all of these, a flag of the command).
 
     Returns:
@@ -98,7 +101,7 @@ def calibrate(
     console, out, started = console or Console(stderr=True), Path(out), time.monotonic()
     _refuse(source, out, rule)
     refuse_minutes(calibration_minutes)
-    recogniser = load(source).to(best_device())
+    recogniser = load(source, decoding).to(best_device())
     minutes = calibration_minutes or default_minutes(recogniser)
     speech = read_corpus(calibration, transcribed=evaluate_on is None)
     evaluation = speech if evaluate_on is None else read_corpus(evaluate_on)
@@ -113,7 +116,7 @@ def calibrate(
         before = evaluate_recogniser(recogniser, evaluation, name, console)
         baselines = [
             scored_system(name, source, recogniser, before),
-            *score_baselines(baseline, evaluation, before.reference, console),
+            *score_baselines(baseline, evaluation, before.reference, console, decoding),
         ]
         chosen = CalibrationSpeech(recogniser, sample(speech, minutes))
         print_warnings(sample_note(speech, chosen.corpus), console)
@@ -150,7 +153,7 @@ def _written(
     shutil.rmtree(run.finished, ignore_errors=True)
     expected = probe_logits(lambda: nullcontext(recogniser))
     rewrite_artifact(run.finished, recogniser.model, recogniser.processor)
-    return reload_and_verify(run.finished, recogniser.device, expected)
+    return reload_and_verify(run.finished, recogniser, expected)
 
 
 def _refuse(source: str | Path, out: Path, rule: str) -> None:

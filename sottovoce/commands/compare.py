@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sottovoce.config.decoding import Decoding
 from sottovoce.errors import InputError, prefix_errors
 from sottovoce.runtime.choices import AUTO
 from sottovoce.runtime.engines import engine_of
@@ -30,6 +31,7 @@ def compare_systems(
     console: Console | None = None,
     *,
     runtime: str = AUTO,
+    decoding: Decoding | None = None,
 ) -> MatchedPairs:
     """The matched-pairs test of candidate `b` against baseline `a` on the same utterances.
 
@@ -44,7 +46,7 @@ def compare_systems(
         data: a corpus, or a `.trn` file of references where both systems are `.trn` files. Of a
             corpus, case and punctuation are brought to what the systems write; a `.trn` file is
             taken word for word.
-        runtime: of the models, as `engine_of` takes it.
+        runtime, decoding: of the models, as `engine_of` takes them.
 
     Raises:
         InputError: something cannot be read, the utterances differ, the runtime cannot run a
@@ -61,7 +63,7 @@ def compare_systems(
             continue
         if reference is not None and _is_trn(data):
             raise InputError(f"{system} is a model, so --data must be speech, not {data}")
-        engine, corpus = engine_of(system, runtime), read_corpus(data)
+        engine, corpus = engine_of(system, runtime, decoding), read_corpus(data)
         own = references(engine, corpus)
         if reference is not None and own.utterances != reference.utterances:
             raise InputError(f"{a} and {b} write in different characters or case: no fair test")

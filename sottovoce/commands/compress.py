@@ -19,6 +19,7 @@ from sottovoce.commands.prepared import Prepared
 from sottovoce.commands.scored_systems import ScoredSystem, print_warnings
 from sottovoce.commands.stages import Context, Stages
 from sottovoce.commands.two_stage import sensitive_plan
+from sottovoce.config.decoding import Decoding
 from sottovoce.config.recipe import Recipe
 from sottovoce.errors import InputError
 from sottovoce.models.recogniser import Recogniser
@@ -48,10 +49,11 @@ def compress(
     baseline: str | Path | None = None,
     plan: Plan | None = None,
     cache: str | Path | None = None,
+    decoding: Decoding | None = None,
     resume: bool = False,
     console: Console | None = None,
 ) -> RunRecord:
-    """Compress a CTC recogniser: joint mixed-precision learning (xu2025, Pass 1 and Pass 2).
+    """Compress a recogniser: joint mixed-precision learning (xu2025, Pass 1 and Pass 2).
 
     A recipe with one candidate makes it uniform quantization, one with another `plan_by` xu2025's
     two-stage baseline.
@@ -66,7 +68,7 @@ def compress(
     The parameters are the command's.
 
     Args:
-        source: hub id or folder of a full-precision checkpoint with a CTC head.
+        source: hub id or folder of a full-precision checkpoint with its head.
         train_on, evaluate_on: corpora, in any form that `read_corpus` reads; the second may be one
             that was read.
         out: folder to write; it must not exist. Until all is done, work is kept in
@@ -77,6 +79,7 @@ def compress(
         plan: train this plan instead of learning one.
         cache: folder that keeps what later runs from the same start point on the same speech can
             share: a cached teacher's outputs, Pass 1, uniform models. None shares nothing.
+        decoding: how an attention decoder writes; None is as the checkpoint says.
         resume: go on with an interrupted run.
         console: where progress is shown; None shows it on standard error.
 
@@ -92,7 +95,9 @@ def compress(
             "the recipe has no size: give bits (a target) or eta (xu2025's size weight)"
         )
     console = console or Console(stderr=True)
-    start = Prepared.read(source, train_on, evaluate_on, console, unlabelled=recipe.unlabelled)
+    start = Prepared.read(
+        source, train_on, evaluate_on, console, unlabelled=recipe.unlabelled, decoding=decoding
+    )
     recipe = start.resolved(recipe)
     with Run.open(
         out, start.inputs, settings_of(recipe, plan), resume=resume, console=console

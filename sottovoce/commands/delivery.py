@@ -29,6 +29,7 @@ from sottovoce.commands.scored_systems import (
     packed_system,
     system_name,
 )
+from sottovoce.config.decoding import Decoding
 from sottovoce.errors import InputError
 from sottovoce.files import write_text
 from sottovoce.loading import is_artifact, load
@@ -90,12 +91,19 @@ def pack_and_verify(
     """
     shutil.rmtree(folder, ignore_errors=True)
     write_artifact(folder, recogniser.model, recogniser.processor, layers, plan)
-    return reload_and_verify(folder, recogniser.device, expected)
+    return reload_and_verify(folder, recogniser, expected)
 
 
-def reload_and_verify(folder: Path, device: torch.device, expected: torch.Tensor) -> Recogniser:
-    """A packed model as it was written. Raises InputError where its `probe_logits` is another."""
-    found = load(folder).to(device)
+def reload_and_verify(folder: Path, like: Recogniser, expected: torch.Tensor) -> Recogniser:
+    """A packed model as it was written.
+
+    Args:
+        like: what it was made from; it goes where that is, and decodes as that does.
+
+    Raises:
+        InputError: its `probe_logits` are not the expected ones.
+    """
+    found = load(folder, like.decoding).to(like.device)
     if not torch.equal(expected, probe_logits(lambda: nullcontext(found))):
         raise InputError(f"{folder} computes other logits than it should; please report this")
     return found
@@ -109,18 +117,22 @@ def measured_baselines(
     console.print(f"input checkpoint: WER {100 * before.wer:.2f}%")
     return [
         ScoredSystem(float_system("input checkpoint", recogniser, before), before),
-        *score_baselines(baseline, evaluation, before.reference, console),
+        *score_baselines(baseline, evaluation, before.reference, console, recogniser.decoding),
     ]
 
 
 def score_baselines(
-    model: str | Path | None, evaluation: Corpus, reference: Transcripts, console: Console
+    model: str | Path | None,
+    evaluation: Corpus,
+    reference: Transcripts,
+    console: Console,
+    decoding: Decoding | None = None,
 ) -> list[ScoredSystem]:
     """A recogniser that the compressed one is compared with; none where None is asked for. Raises
     InputError where it writes in other characters than the reference."""
     if model is None:
         return []
-    name, recogniser = system_name(model), load(model).to(best_device())
+    name, recogniser = system_name(model), load(model, decoding).to(best_device())
     if references(recogniser, evaluation).utterances != reference.utterances:
         raise InputError(f"{name} writes in other characters or case: no fair baseline")
     own = evaluate_recogniser(recogniser, evaluation, name, console)
@@ -177,6 +189,7 @@ def evaluate_and_report(
         cnns=cnn_rows(packed, plan),
         history=history,
         got_worse=got_worse(baselines[0].score, after),
+        auto_class=packed.family.auto_class,
         **facts,
     )
     write_reports(run.finished, record, after, run.out.name)

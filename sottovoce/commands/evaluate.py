@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sottovoce.config.decoding import Decoding
 from sottovoce.errors import InputError
 from sottovoce.runtime.choices import AUTO
 from sottovoce.runtime.chunking import Chunking
@@ -38,6 +39,7 @@ def evaluate(
     console: Console | None = None,
     *,
     runtime: str = AUTO,
+    decoding: Decoding | None = None,
 ) -> Evaluation:
     """Recognise a corpus and score what was recognised.
 
@@ -50,13 +52,13 @@ def evaluate(
     Args:
         model: a compressed or exported folder, or a full-precision checkpoint (hub id, folder).
         data: a corpus with transcripts, in any form that `read_corpus` reads.
-        runtime: as `engine_of` takes it.
+        runtime, decoding: as `engine_of` takes them.
 
     Raises:
         InputError: something cannot be read, a transcript does not suit the vocabulary, or the
             runtime cannot run this model.
     """
-    engine, corpus = engine_of(model, runtime), read_corpus(data)
+    engine, corpus = engine_of(model, runtime, decoding), read_corpus(data)
     reference = references(engine, corpus)
     recognised = recognise(engine, corpus, console=console)
     return Evaluation(
@@ -70,6 +72,7 @@ def transcribe(
     chunking: Chunking | None = None,
     *,
     runtime: str = AUTO,
+    decoding: Decoding | None = None,
     refused: Callable[[InputError], None] | None = None,
     console: Console | None = None,
 ) -> Iterator[tuple[Path, str]]:
@@ -84,7 +87,7 @@ def transcribe(
     Args:
         model: as in `evaluate`.
         chunking: how long files are cut; None is as measured to be good.
-        runtime: as `engine_of` takes it.
+        runtime, decoding: as `engine_of` takes them.
         refused: is told of a file that cannot be transcribed, and the others go on.
         console: where a progress bar is drawn; None draws none.
 
@@ -92,7 +95,7 @@ def transcribe(
         InputError: without `refused`, a file cannot be read or has less than a frame.
     """
     paths = [Path(file) for file in files]
-    engine = engine_of(model, runtime)
+    engine = engine_of(model, runtime, decoding)
     yield from transcribe_files(
         engine, paths, chunking or Chunking(), refused=refused, console=console
     )

@@ -18,6 +18,7 @@ from sottovoce.commands.scored_systems import (
     print_warnings,
 )
 from sottovoce.commands.stages import Context, Stages
+from sottovoce.config.decoding import Decoding
 from sottovoce.config.recipe import Training
 from sottovoce.errors import prefix_errors
 from sottovoce.files import write_text
@@ -56,10 +57,11 @@ def finetune(
     out: str | Path,
     recipe: Training | None = None,
     *,
+    decoding: Decoding | None = None,
     resume: bool = False,
     console: Console | None = None,
 ) -> ScoredSystem:
-    """Fine-tune a recogniser in full precision with the CTC loss.
+    """Fine-tune a recogniser in full precision with its head's own loss.
 
     Example:
         ```python
@@ -73,6 +75,7 @@ def finetune(
             the training transcripts, with the processor to match.
         train_on, evaluate_on: corpora, in any form that `read_corpus` reads.
         out: folder to write; it must not exist.
+        decoding: how an attention decoder writes; None is as the checkpoint says.
 
     Returns:
         The result's score on `evaluate_on`.
@@ -82,7 +85,7 @@ def finetune(
     """
     recipe, out = recipe or Training(), Path(out)
     console = console or Console(stderr=True)
-    start = _prepared(source, train_on, evaluate_on, recipe, console)
+    start = _prepared(source, train_on, evaluate_on, recipe, console, decoding)
     settings = {"recipe": recipe.to_record()}
     with Run.open(out, start.inputs, settings, resume=resume, console=console) as run:
         print_warnings(overlap_warnings(start.speech.corpus, start.evaluation), console)
@@ -110,11 +113,12 @@ def _prepared(
     evaluate_on: SpeechPath,
     recipe: Training,
     console: Console,
+    decoding: Decoding | None,
 ) -> Prepared:
     """The start point, with a new head where it has none, and the speech."""
     corpus, evaluation = read_corpus(train_on), read_corpus(evaluate_on)
     set_seed(recipe.seed)  # the start of a new head
-    recogniser, head = _with_own_head(source), str(source)
+    recogniser, head = _with_own_head(source, decoding), str(source)
     if recogniser is None:
         recogniser = _with_new_head(source, corpus)
         head = f"a new head over {_letters(recogniser)} of {corpus.name}"
@@ -147,12 +151,12 @@ def _write(
     write_text(folder / "recipe.toml", recipe.to_toml())
 
 
-def _with_own_head(source: str | Path) -> Recogniser | None:
+def _with_own_head(source: str | Path, decoding: Decoding | None) -> Recogniser | None:
     """The checkpoint where it has a CTC head: config.json may name one that the weights lack."""
     if not has_head(source):
         return None
     try:
-        return load_checkpoint(source)
+        return load_checkpoint(source, decoding)
     except MissingHead:
         return None
 

@@ -26,6 +26,7 @@ from sottovoce.commands.scored_systems import (
     rates_of,
     system_name,
 )
+from sottovoce.config.decoding import Decoding
 from sottovoce.config.recipe import Recipe
 from sottovoce.errors import InputError
 from sottovoce.loading import load
@@ -55,6 +56,7 @@ def compress_lossless(
     *,
     baseline: str | Path | None = None,
     cache: str | Path | None = None,
+    decoding: Decoding | None = None,
     resume: bool = False,
     console: Console | None = None,
 ) -> RunRecord:
@@ -92,7 +94,9 @@ def compress_lossless(
     recipe = (recipe or Recipe()).replaced({"bits": None, "eta": None})
     question, out = question or LosslessCriterion(), Path(out)
     console = console or Console(stderr=True)
-    start = Prepared.read(source, train_on, evaluate_on, console, unlabelled=recipe.unlabelled)
+    start = Prepared.read(
+        source, train_on, evaluate_on, console, unlabelled=recipe.unlabelled, decoding=decoding
+    )
     recipe = start.resolved(recipe)
     start.recogniser.to(process_state().device)
     refuse_overlap(start.speech.corpus, start.evaluation)
@@ -124,7 +128,7 @@ class _Rival:
     @classmethod
     def read(cls, baseline: str | Path, start: Prepared) -> "_Rival":
         """Raises InputError where it writes in other characters than the start point."""
-        recogniser = load(baseline).to(best_device())
+        recogniser = load(baseline, start.recogniser.decoding).to(best_device())
         wanted = references(start.recogniser, start.evaluation).utterances
         if references(recogniser, start.evaluation).utterances != wanted:
             raise InputError(f"{baseline} writes in other characters or case: no fair baseline")
@@ -232,7 +236,8 @@ class _Search:
         """
         power = power_of_look(looks)
         record = RunRecord.of(self.folder(bits))
-        packed = load(self.folder(bits)).to(best_device())
+        decoding = self.start.recogniser.decoding
+        packed = load(self.folder(bits), decoding).to(best_device())
         after = evaluate_recogniser(packed, self.judge_on, "compressed", self.start.console)
         alpha, detectable = self.question.alpha, self.question.detectable
         judged = replace(

@@ -7,6 +7,7 @@ from typing import Self
 
 from rich.console import Console
 
+from sottovoce.config.decoding import Decoding
 from sottovoce.config.recipe import Recipe
 from sottovoce.loading import load_checkpoint
 from sottovoce.models.recogniser import Recogniser
@@ -40,6 +41,7 @@ class Prepared:
         console: Console,
         *,
         unlabelled: bool | None,
+        decoding: Decoding | None = None,
     ) -> Self:
         """Read a checkpoint with its head, and two corpora.
 
@@ -47,11 +49,12 @@ class Prepared:
             evaluate_on: a corpus, or where it is.
             unlabelled: whether the training speech's transcripts are left aside; None where the
                 head would rather write its own.
+            decoding: how an attention decoder writes.
 
         Raises:
             InputError: one of them cannot be used.
         """
-        recogniser = load_checkpoint(source)
+        recogniser = load_checkpoint(source, decoding)
         transcribed = not (recogniser.head.teaches_itself if unlabelled is None else unlabelled)
         evaluation = evaluate_on if isinstance(evaluate_on, Corpus) else read_corpus(evaluate_on)
         corpus = read_corpus(train_on, transcribed=transcribed)

@@ -19,6 +19,7 @@ from sottovoce.commands.delivery import (
 from sottovoce.commands.float_inputs import float_input_notes
 from sottovoce.commands.prepared import calibrated_inputs
 from sottovoce.commands.scored_systems import print_warnings
+from sottovoce.config.decoding import Decoding
 from sottovoce.config.post_training import PostTraining
 from sottovoce.errors import InputError
 from sottovoce.graph.int8_weights import int8_obstacle
@@ -61,10 +62,11 @@ def quantize(
     *,
     evaluate_on: SpeechPath | None = None,
     baseline: str | Path | None = None,
+    decoding: Decoding | None = None,
     resume: bool = False,
     console: Console | None = None,
 ) -> RunRecord:
-    """Quantize a CTC recogniser without training it.
+    """Quantize a recogniser without training it.
 
     Example:
         ```python
@@ -75,11 +77,12 @@ def quantize(
     The parameters are the command's.
 
     Args:
-        source: hub id or folder of a full-precision checkpoint with a CTC head.
+        source: hub id or folder of a full-precision checkpoint with its head.
         calibration: a corpus; audio is enough if `evaluate_on` is given.
         out: folder to write; it must not exist.
         evaluate_on: a corpus; None measures on the calibration speech, and says so.
         baseline: another recogniser to test the result against.
+        decoding: how an attention decoder writes; None is as the checkpoint says.
         resume: go on with an interrupted run.
 
     Returns:
@@ -91,7 +94,7 @@ def quantize(
     settings, out = settings or PostTraining(), Path(out)
     console = console or Console(stderr=True)
     started = time.monotonic()
-    recogniser = load_checkpoint(source).to(best_device())
+    recogniser = load_checkpoint(source, decoding).to(best_device())
     recogniser.model.requires_grad_(requires_grad=False)
     minutes = settings.calibration_minutes or calibration_minutes(recogniser)
     settings = replace(settings, calibration_minutes=minutes)

@@ -48,7 +48,8 @@ def refuse_unknown_names(settings: Any) -> None:
     """Raises InputError where a dial has a value that is none of the names it may take."""
     for spec in fields(settings):
         allowed, value = spec.metadata["allowed"], getattr(settings, spec.name)
-        if allowed and value not in allowed:
+        unset = value is None and spec.default is None
+        if allowed and value not in allowed and not unset:
             raise InputError(f"{spec.name} is {value!r}; it must be one of {allowed}")
 
 
@@ -99,6 +100,7 @@ def _per_bits(value: Any) -> PerBits:
 
 _READERS: dict[Any, tuple[Callable[[Any], Any], str]] = {
     str: (str, "a word"),
+    str | None: (_or_none(str), "a word"),
     int: (_whole, "a whole number"),
     int | None: (_or_none(_whole), "a whole number"),
     float: (_number, "a number"),

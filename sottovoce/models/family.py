@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from sottovoce.artifact.packed_layers import WeightedLayer
-from sottovoce.models.decoding import Decoding
+from sottovoce.config.decoding import Decoding
 from sottovoce.models.front_ends import FrontEnd, WaveformConvolutions
 from sottovoce.models.head import Head
 from sottovoce.models.heads.ctc import CtcHead

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from sottovoce.models.decoding import Decoding
+from sottovoce.config.decoding import Decoding
 from sottovoce.models.family import Family
 from sottovoce.models.features import Features, Targets
 from sottovoce.models.head import Head
@@ -100,7 +101,7 @@ class Recogniser:
         processor = self.processor
         settings = [self.model.config.to_dict(), processor.feature_extractor.to_dict()]
         if self.model.can_generate():
-            settings.append(self.model.generation_config.to_dict())
+            settings += [self.model.generation_config.to_dict(), asdict(self.decoding)]
         told = [{key: one[key] for key in one.keys() - _SAYS_NOTHING} for one in settings]
         told.append(processor.tokenizer.get_vocab())
         digest = hashlib.sha256(json.dumps(told, default=str, sort_keys=True).encode())

@@ -16,10 +16,10 @@ from sottovoce.wording import plural
 
 LOADING = """\
 import sottovoce  # first: this teaches transformers to read the packed weights
-from transformers import AutoModelForCTC, AutoProcessor
+from transformers import {auto_class}, AutoProcessor
 
 processor = AutoProcessor.from_pretrained({folder!r})
-model = AutoModelForCTC.from_pretrained({folder!r})"""
+model = {auto_class}.from_pretrained({folder!r})"""
 
 WARNING = """\
 > **Without `import sottovoce` the model is not loaded.** transformers then only warns that it does
@@ -46,7 +46,7 @@ def card(record: RunRecord, model_folder_name: str) -> str:
         f"# {text(record.source_name)}, compressed to {numbers.in_bits(compressed.nominal_bits)}",
         _verdicts(record),
         "## Load it",
-        fenced(LOADING.format(folder=model_folder_name), "python"),
+        fenced(LOADING.format(folder=model_folder_name, auto_class=record.auto_class), "python"),
         WARNING,
         "## Size and word error rate",
         f"Evaluated on {text(record.evaluated_on)}, {plural(compressed.words, 'word')}; "

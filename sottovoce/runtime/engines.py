@@ -19,6 +19,7 @@ import torch
 from transformers import AutoModelForCTC, PreTrainedModel
 
 from sottovoce.artifact.packed_model import plan_of
+from sottovoce.config.decoding import Decoding
 from sottovoce.errors import InputError, prefix_errors
 from sottovoce.exporters.folder import read_facts, write_export
 from sottovoce.exporters.probe import ROUNDED, Probe
@@ -121,7 +122,7 @@ IN_TORCH: Mapping[str, Callable[[Recogniser], Engine]] = {
 """What PyTorch makes of a recogniser that was just read."""
 
 
-def engine_of(model: str | Path, runtime: str = AUTO) -> Engine:
+def engine_of(model: str | Path, runtime: str = AUTO, decoding: Decoding | None = None) -> Engine:
     """What runs a model.
 
     Args:
@@ -129,6 +130,7 @@ def engine_of(model: str | Path, runtime: str = AUTO) -> Engine:
         runtime: one of `CHOICES`. "auto" takes what is ready: for an exported folder the fastest
             installed runtime that reads it, else PyTorch. Any other than PyTorch makes a graph
             of a folder that is not exported, and keeps it for the next time.
+        decoding: how an attention decoder writes; None is as the checkpoint says.
 
     Returns:
         An engine whose logits were compared with the model's on this processor. Where those of the
@@ -143,9 +145,9 @@ def engine_of(model: str | Path, runtime: str = AUTO) -> Engine:
         return _exported(Path(model), runtime)
     in_torch = IN_TORCH.get(TORCH if runtime == AUTO else runtime)
     if in_torch is not None:
-        return in_torch(load(model))
+        return in_torch(load(model, decoding))
     RUNTIMES[runtime].check()
-    recogniser, target = load(model), next(iter(RUNTIMES[runtime].files))
+    recogniser, target = load(model, decoding), next(iter(RUNTIMES[runtime].files))
     folder = _graph_of(recogniser, target)
     try:
         return _exported(folder, runtime)

@@ -15,7 +15,7 @@ from sottovoce.runtime.chunking import Chunking
 from sottovoce.runtime.chunks import Chunk, Cutter
 from sottovoce.runtime.engine import Engine
 from sottovoce.runtime.recognition import not_finite
-from sottovoce.speech.audio import probe, read_blocks
+from sottovoce.speech.audio import probe, read_audio, read_blocks
 from sottovoce.speech.batching import EVALUATION_SECONDS, evaluation_batches
 from sottovoce.speech.loading import read_ahead
 from sottovoce.speech.utterance import AudioClip
@@ -48,6 +48,9 @@ def transcribe_files(
         InputError: without `refused`, a file cannot be read, has less than a frame, or the
             model's outputs for it are not finite.
     """
+    if engine.hears_whole_recordings:
+        yield from _whole_recordings(engine, files, refused, console)
+        return
     pieces = _pieces(engine, Cutter.of(engine, chunking), files)
     best: list[np.ndarray | None] = []  # of the file that is under way
     with _bar(engine, files, console) as heard:
@@ -70,6 +73,34 @@ def transcribe_files(
                     raise failure
                 if failure is not None and refused is not None:
                     refused(failure)
+
+
+def _whole_recordings(
+    engine: Engine,
+    files: Sequence[Path],
+    refused: Callable[[InputError], None] | None,
+    console: Console | None,
+) -> Iterator[tuple[Path, str]]:
+    """One file after another, by the model's own way with recordings of any length."""
+    with _bar(engine, files, console) as heard:
+        for file in files:
+            try:
+                waveform = read_audio(AudioClip(file), engine.sampling_rate)
+                if len(waveform) < engine.shortest:
+                    raise InputError(
+                        f"{file} has {len(waveform)} samples; the model needs {engine.shortest}: "
+                        "leave it out"
+                    )
+                (text,) = engine.recognise([waveform])
+                if text is None:
+                    raise not_finite(str(file))
+            except InputError as error:
+                if refused is None:
+                    raise
+                refused(error)
+                continue
+            yield file, text
+            heard(engine.frames_of(len(waveform)))
 
 
 def _pieces(engine: Engine, cutter: Cutter, files: Sequence[Path]) -> Iterator[Piece]:

@@ -25,7 +25,7 @@ def _english(spellings: Mapping[str, str]) -> Normaliser:
     return EnglishTextNormalizer(dict(spellings))
 
 
-NORMALISERS: Mapping[str, Callable[[Mapping[str, str]], Normaliser]] = {
+MAKERS: Mapping[str, Callable[[Mapping[str, str]], Normaliser]] = {
     "none": _unchanged,
     "basic": _basic,
     "english": _english,

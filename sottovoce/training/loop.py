@@ -351,8 +351,19 @@ def _interruption() -> Iterator[Callable[[], bool]]:
 
 
 def prefixed_state(prefix: str, module: nn.Module) -> dict[str, Tensor]:
-    """A module's tensors under a prefix, for `Saved`."""
-    return {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
+    """A module's tensors under a prefix, for `Saved`; one that two layers share stands once."""
+    return {f"{prefix}.{name}": tensor for name, tensor in _tensors_once(module).items()}
+
+
+def _tensors_once(module: nn.Module) -> dict[str, Tensor]:
+    seen: set[tuple[int, torch.Size]] = set()
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in module.state_dict().items():
+        place = tensor.data_ptr(), tensor.shape
+        if place not in seen or not tensor.numel():
+            tensors[name] = tensor
+        seen.add(place)
+    return tensors
 
 
 def restore_module(prefix: str, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
@@ -364,7 +375,9 @@ def restore_module(prefix: str, module: nn.Module, tensors: Mapping[str, Tensor]
     start = len(prefix) + 1
     own = {name[start:]: one for name, one in tensors.items() if name.startswith(prefix + ".")}
     try:
-        module.load_state_dict(own)
+        if own.keys() != _tensors_once(module).keys():
+            raise RuntimeError("other parameters")
+        module.load_state_dict(own, strict=False)
     except RuntimeError as error:
         raise InputError(
             "the unfinished training was begun by another version of sottovoce, whose state this "

@@ -21,6 +21,7 @@ from rich.progress import track
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from sottovoce.errors import InputError
 from sottovoce.files import damaged
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.speech.batching import evaluation_order
@@ -66,12 +67,21 @@ class CachedTeacher:
         self, utterances: Sequence[Utterance], console: Console
     ) -> dict[str, tuple[int, ...]]:
         """What the teacher wrote of utterances, by id. Doubtful ones have no targets: they teach
-        nothing, and their number is said."""
+        nothing, and their number is said.
+
+        Raises:
+            InputError: all of them are doubtful.
+        """
         written = {
             utterance.id: tuple(self._tensor(utterance.id + _TARGETS).tolist())
             for utterance in utterances
         }
         doubtful = sum(not targets for targets in written.values())
+        if doubtful == len(written):
+            raise InputError(
+                "none of the transcripts that the start point writes of the training speech is of "
+                "use: they loop, never end or are unsure; give transcripts, and --no-unlabelled"
+            )
         if doubtful:
             console.print(
                 f"{doubtful} of {plural(len(written), 'transcript')} that the start point wrote "

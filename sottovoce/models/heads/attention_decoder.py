@@ -11,12 +11,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers.models.whisper.tokenization_whisper import TO_LANGUAGE_CODE
 
+from sottovoce.config.decoding import Decoding
 from sottovoce.errors import InputError
-from sottovoce.models.decoding import Decoding
 from sottovoce.models.features import Features, Targets
 from sottovoce.quiet import quiet
 from sottovoce.speech.free_text import FreeText
-from sottovoce.text.normalisers import NORMALISERS
+from sottovoce.text.normalisers import MAKERS
 
 if TYPE_CHECKING:
     from sottovoce.models.recogniser import Recogniser
@@ -76,6 +76,11 @@ class AttentionDecoder:
             InputError: the tokenizer does not suit the model, or the model has no such language.
         """
         tokenizer, generation = processor.tokenizer, model.generation_config
+        if not hasattr(generation, "no_timestamps_token_id"):
+            raise InputError(
+                "generation_config.json is not there, or names no no_timestamps_token_id; put the "
+                "published checkpoint's there"
+            )
         if len(tokenizer) > model.config.vocab_size:
             raise InputError(
                 f"the tokenizer has {len(tokenizer):,} tokens and the model gives "
@@ -90,7 +95,7 @@ class AttentionDecoder:
         name = decoding.normaliser or ("english" if english else "basic")
         spellings = getattr(tokenizer, "english_spelling_normalizer", None) or {}
         return cls(
-            labels=FreeText(name, NORMALISERS[name](spellings)),
+            labels=FreeText(name, MAKERS[name](spellings)),
             prefix=prefix,
             knows_language=knows_language,
             end=generation.eos_token_id,

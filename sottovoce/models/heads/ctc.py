@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sottovoce.config.decoding import Decoding
 from sottovoce.errors import InputError
-from sottovoce.models.decoding import Decoding
 from sottovoce.models.features import Features, Targets
 from sottovoce.speech.labels import Labels, least_frames
 from sottovoce.speech.subwords import labels_of
