@@ -39,7 +39,8 @@ def traced_once(trace: Trace, folder: Path) -> Trace:
 def _digest(recogniser: Recogniser) -> str:
     """Of all that tracing sees: architecture, plan, weights, ranges and feature extractor."""
     model, extractor = recogniser.model, recogniser.processor.feature_extractor
-    settings = [model.config.to_dict(), extractor.to_dict(), plan_of(model).to_json()]
+    config = {**model.config.to_dict(), "_name_or_path": ""}  # copies of a folder are equal
+    settings = [config, extractor.to_dict(), plan_of(model).to_json()]
     digest = hashlib.sha256(json.dumps(settings, default=str, sort_keys=True).encode())
     for name, tensor in model.state_dict().items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

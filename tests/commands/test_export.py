@@ -88,7 +88,9 @@ def folders(tmp_path_factory, graphs_traced_once):
     made = {
         "weights": artifact(home / "weights", WEIGHTS_ONLY),
         "inputs": artifact(home / "inputs", WITH_INPUTS),
-        "linear": artifact(home / "linear", FOR_COMPRESSED_TENSORS, cnns=False),
+        "linear": artifact(
+            home / "linear", FOR_COMPRESSED_TENSORS, cnns=False, num_hidden_layers=1
+        ),
     }
     for kind, target in (
         ("weights", "onnx"),

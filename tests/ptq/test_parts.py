@@ -405,6 +405,35 @@ def test_stablequant_clips_sensitive_layers_alone_and_fits_nothing(
         assert quantized.bias is None
 
 
+def test_stablequant_calls_a_layer_sensitive_above_a_quarter_per_cent(
+    make_recogniser: MakeRecogniser,
+    corpus: Corpus,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = _Suffering(make_recogniser(), corpus)
+    below, above = place.names
+    rises = {below: 0.0024, above: 0.0026}
+
+    def rise(_: Transcripts, trial: Transcripts) -> float:
+        """Quantized alone; less is lost the more of a layer's inputs are clipped."""
+        name, *percent = trial.name.split(" at ")
+        return float(percent[0].rstrip("%")) if percent else rises.get(name, 0.0)
+
+    monkeypatch.setattr("sottovoce.ptq.stablequant.rise_of", lambda *_: (rise, "word error rate"))
+    monkeypatch.setattr(
+        "sottovoce.ptq.stablequant.transcripts",
+        lambda *given: {name: Transcripts(name, {}) for name in ("full precision", *given[2])},
+    )
+    found = published(
+        *(place.recogniser, place.layers, place.plain, place.histograms, place.speech),
+        *(tmp_path, JOB),
+    )
+    ranges = {name: histogram.range for name, histogram in place.histograms.items()}
+    ranges[above] = clipped_range(place.histograms[above], 99.5)
+    assert {name: quantized.inputs for name, quantized in found.items()} == ranges
+
+
 def test_stablequant_counts_errors_where_there_are_transcripts(
     make_recogniser: MakeRecogniser, corpus: Corpus
 ) -> None:
