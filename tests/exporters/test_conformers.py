@@ -20,10 +20,18 @@ ONE_LAYER = {"num_hidden_layers": 1}
 SECONDS = (0.3, 1.0, 3.0)  # tracing sees 1.0 s; the table of positions ends before
 
 
-@pytest.mark.parametrize("family", ["wav2vec2-conformer", "wav2vec2-bert"])
-@pytest.mark.parametrize("positions", ["relative", "rotary"])
+@pytest.mark.parametrize(
+    ("family", "positions"),
+    [
+        # the fast tests have a packed one with these positions
+        pytest.param("wav2vec2-conformer", "relative", marks=pytest.mark.slow),
+        ("wav2vec2-conformer", "rotary"),
+        ("wav2vec2-bert", "relative"),
+        ("wav2vec2-bert", "rotary"),
+    ],
+)
 def test_the_graph_computes_what_the_model_computes(
-    make_recogniser: MakeRecogniser, tmp_path: Path, positions: str, family: str
+    make_recogniser: MakeRecogniser, tmp_path: Path, family: str, positions: str
 ) -> None:
     recogniser = make_recogniser(family, position_embeddings_type=positions, **ONE_LAYER)
     write_export(recogniser, "onnx", tmp_path / "exported")
