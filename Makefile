@@ -14,7 +14,7 @@ demo: $(INSTALLED) ## speak a small corpus, compress a tiny recogniser on it, wr
 
 # A process a core, four at most, with a thread each.
 test: $(INSTALLED) ## run the fast tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal $(COVERAGE)
 
 # A limit above what the processor has changes nothing.
 isas: $(INSTALLED) ## run what depends on the processor's kernels as older processors would
@@ -24,6 +24,8 @@ isas: $(INSTALLED) ## run what depends on the processor's kernels as older proce
 			$(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal -m "kernels and not slow" || exit 1; \
 	done
 
+# Counting lines slows the tests, so only `check` does it.
+check: COVERAGE = --cov=sottovoce --cov-report=term:skip-covered
 check: format lint types test ## all that must pass before a commit: format, lint, types, fast tests
 
 format: $(INSTALLED) ## say which files are not formatted

@@ -1,5 +1,6 @@
 """What the tests of several folders share."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,3 +52,23 @@ def updates(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(loop, "make_update", counted)
     return made
+
+
+@pytest.fixture(scope="session")
+def folder_of_all_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder a test run, the same in each process that pytest-xdist starts."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="module")
+def graphs_traced_once(folder_of_all_processes: Path) -> Iterator[None]:
+    """Recognisers that are equal have one graph, whichever test of whichever process asks first."""
+    from traced import traced_once  # noqa: PLC0415
+
+    from sottovoce.exporters import onnx_target  # noqa: PLC0415
+
+    with pytest.MonkeyPatch.context() as patch:
+        once = traced_once(onnx_target.trace, folder_of_all_processes)
+        patch.setattr(onnx_target, "trace", once)
+        yield

@@ -16,7 +16,7 @@ from sottovoce.quiet import quiet
 LOGITS = "logits"
 OPSET = 21
 _MODULE = "model."
-_LEAST_LENGTH = 3  # features of Parakeet: with fewer, attention has another form
+_FEWEST_FEATURES = 3  # of Parakeet: with fewer, attention has another form
 
 
 def trace(recogniser: Recogniser) -> ir.Model:
@@ -36,17 +36,22 @@ def trace(recogniser: Recogniser) -> ir.Model:
     rounding = traceable_attention_quantizers(recogniser.model)
     with quiet(), torch.no_grad(), traceable(recogniser) as model, rounding:
         front_end, extractor = recogniser.family.front_end, recogniser.processor.feature_extractor
-        silence = np.zeros(recogniser.sampling_rate, np.float32)
-        example = torch.from_numpy(front_end.graph_inputs(extractor, silence))
-        graph = _exported(model, front_end.graph_input, torch.cat([example] * 2))
+        # Were shorter inputs asked for than yield a frame, PyTorch would find that out and trace
+        # a second time, relative positions for lengths of whole frames alone.
+        shortest, example = (
+            torch.from_numpy(front_end.graph_inputs(extractor, np.zeros(samples, np.float32)))
+            for samples in (recogniser.shortest, recogniser.sampling_rate)
+        )
+        least = max(_FEWEST_FEATURES, shortest.shape[1])
+        graph = _exported(model, front_end.graph_input, torch.cat([example] * 2), least)
         for value in list(graph.graph.initializers.values()):
             value.name = (value.name or "").removeprefix(_MODULE)
         optimize_ir(graph, should_fold=folds)
     return graph
 
 
-def _exported(model: WholeModel, name: str, example: torch.Tensor) -> ir.Model:
-    axes = {0: torch.export.Dim("utterances"), 1: torch.export.Dim("length", min=_LEAST_LENGTH)}
+def _exported(model: WholeModel, name: str, example: torch.Tensor, least: int) -> ir.Model:
+    axes = {0: torch.export.Dim("utterances"), 1: torch.export.Dim("length", min=least)}
     try:
         program = torch.onnx.export(
             model,

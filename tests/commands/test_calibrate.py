@@ -1,6 +1,7 @@
 """`sottovoce calibrate` on tiny compressed recognisers."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -16,23 +17,23 @@ from sottovoce.ptq.sweep import Change, recognitions
 from sottovoce.record import RunRecord
 
 
-@pytest.fixture
-def place(tmp_path, one_thread):
-    start = save_checkpoint(tmp_path / "start", "wav2vec2", initializer_range=0.2)
-    save_speech(tmp_path / "speech", 6)
+@pytest.fixture(scope="module")
+def quantized(tmp_path_factory, one_thread):
+    """A start point, speech, and what became of it with mixed widths."""
+    home = tmp_path_factory.mktemp("quantized")
+    start = save_checkpoint(home / "start", "wav2vec2", initializer_range=0.2)
+    save_speech(home / "speech", 6)
     ended = sottovoce(
-        *(
-            "quantize",
-            start,
-            "--calibration",
-            tmp_path / "speech" / "speech.jsonl",
-            "--method",
-            "mixed",
-        ),
-        *("--bits", 4, "--out", tmp_path / "small"),
+        *("quantize", start, "--calibration", home / "speech" / "speech.jsonl"),
+        *("--method", "mixed", "--bits", 4, "--out", home / "small"),
     )
     assert ended.status == 0, ended.err
-    return tmp_path
+    return home
+
+
+@pytest.fixture
+def place(quantized, tmp_path):
+    return shutil.copytree(quantized, tmp_path, dirs_exist_ok=True)
 
 
 def run(place, *more, model="small"):

@@ -56,10 +56,12 @@ FOR_COMPRESSED_TENSORS = (
 )
 LENGTHS = (0.1, 0.31, 1.0)
 
+pytestmark = pytest.mark.usefixtures("graphs_traced_once")
 
-def artifact(folder, precisions, *, cnns=True):
+
+def artifact(folder, precisions, *, cnns=True, **changes):
     """A packed tiny model whose layers take these precisions in turn."""
-    model = tiny_model("wav2vec2").requires_grad_(requires_grad=False)
+    model = tiny_model("wav2vec2", **changes).requires_grad_(requires_grad=False)
     family = family_of("wav2vec2")
     names = [*(family.cnns(model) if cnns else ()), *family.shapes(model)]
     plan = Plan({name: precisions[i % len(precisions)] for i, name in enumerate(names)})
@@ -80,13 +82,15 @@ def artifact(folder, precisions, *, cnns=True):
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
+def folders(tmp_path_factory, graphs_traced_once):
     """Artifacts by kind, and what was exported of them."""
     home = tmp_path_factory.mktemp("exports")
     made = {
         "weights": artifact(home / "weights", WEIGHTS_ONLY),
         "inputs": artifact(home / "inputs", WITH_INPUTS),
-        "linear": artifact(home / "linear", FOR_COMPRESSED_TENSORS, cnns=False),
+        "linear": artifact(
+            home / "linear", FOR_COMPRESSED_TENSORS, cnns=False, num_hidden_layers=1
+        ),
     }
     for kind, target in (
         ("weights", "onnx"),
@@ -287,7 +291,7 @@ def test_compressed_tensors_cannot_express_rounded_attention(tmp_path):
 
 def test_attention_that_alone_is_rounded_need_not_agree_exactly(tmp_path):
     """A number between two codes may go to either there too."""
-    model = load(artifact(tmp_path / "packed", (Precision(8),))).model
+    model = load(artifact(tmp_path / "packed", (Precision(8),), num_hidden_layers=1)).model
     quantize_attention(model, quantizable_attentions(model))
     for operands in quantized_attentions(model).values():
         operands.reach([0.5, 0.5, 0.5])
@@ -335,7 +339,10 @@ def test_a_graph_is_traced_once_for_the_same_weights(folders, kept_graphs, tmp_p
 
 def test_compare_takes_what_evaluate_takes(folders, kept_graphs, tmp_path):
     """A checkpoint against exported folders, and one runtime for both."""
-    start, speech = save_checkpoint(tmp_path / "start"), save_speech(tmp_path / "speech")
+    start, speech = (
+        save_checkpoint(tmp_path / "start", num_hidden_layers=1),
+        save_speech(tmp_path / "speech"),
+    )
     data = ("--data", speech)
     for kind, target in (("weights", "openvino"), ("linear", "compressed-tensors")):
         scores = tmp_path / kind

@@ -16,7 +16,7 @@ from sottovoce.record import TrainingPoint
 from sottovoce.training import loop
 from sottovoce.training.state import WorkFolder
 
-UPDATES = 80
+UPDATES = 30
 AN_HOUR = 3600.0
 PROGRAM = (
     "import sys, torch; torch.set_num_threads(1); sys.argv[0] = 'sottovoce'; "
@@ -101,7 +101,7 @@ def test_an_interruption_outside_training_is_one_sentence_too(
     tmp_path: Path, sent: signal.Signals
 ) -> None:
     program = (
-        "import signal, sys, time; sys.argv[0] = 'sottovoce'; "
+        "import signal, sottovoce_program, sys, time; sys.argv[0] = 'sottovoce'; "
         "signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from sottovoce.cli import app; "
         "app.app = lambda: (print('begun', flush=True), time.sleep(60)); app.run()"

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,14 @@ def journey(request: pytest.FixtureRequest, journeys: dict[str, Journey]) -> Jou
     return journeys[request.param]
 
 
+def _slow_but(fast: Sequence[str], *more: str) -> list[Any]:
+    """A test's parameters, every family with `more`; those that are not fast are marked slow."""
+    return [
+        pytest.param(family, *more, marks=[] if family in fast else [pytest.mark.slow])
+        for family in FAMILIES
+    ]
+
+
 def _compressed(out: Path, source: Path, speech: Path, *dials: object) -> RunRecord:
     ended = sottovoce(
         *("compress", source, "--train", speech, "--dev", speech, "--out", out, *QUICK, *dials)
@@ -182,6 +191,7 @@ def test_the_record_reads_back(journey: Journey) -> None:
     assert [point.step for point in journey.record.history] == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("journey", _slow_but(("wav2vec2", "wav2vec2-bert")), indirect=True)
 def test_pass_2_goes_on_from_pass_1_with_its_plan(journey: Journey, tmp_path: Path) -> None:
     dials = ("--bits", BITS, "--finetune", "learnt", *OF_FAMILY.get(journey.family, ()))
     record = _compressed(tmp_path / "small", journey.start, journey.speech, *dials)
@@ -212,7 +222,16 @@ def test_audio_alone_is_enough_to_train_on(journey: Journey, tmp_path: Path) -> 
     assert json.loads((small / "metrics.json").read_text())["recipe"]["unlabelled"] is True
 
 
-@pytest.mark.parametrize("measure", ["kl", "hessian", "nas"])
+@pytest.mark.parametrize(
+    ("journey", "measure"),
+    [
+        # Hessians are differentiated twice, which each family's operators must allow.
+        *((family, "hessian") for family in FAMILIES),
+        *(_slow_but(("wav2vec2", "wavlm", "parakeet_ctc"), "kl")),
+        *(_slow_but(("hubert", "wav2vec2-conformer", "wav2vec2-bert"), "nas")),
+    ],
+    indirect=["journey"],
+)
 def test_a_plan_may_come_from_a_stage_of_its_own(
     journey: Journey, tmp_path: Path, measure: str
 ) -> None:

@@ -28,7 +28,7 @@ dials = { bits = 3, plan_by = "kl", sensitivity_batches = 1 }
 def launched(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
     """As `torchrun --nproc-per-node 2 --no-python sottovoce WORDS...`."""
     program = folder / "sottovoce"
-    program.write_text("from sottovoce.cli.app import run; run()")
+    program.write_text("from sottovoce_program import run; run()")  # as pip installs it
     launcher = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2")
     return subprocess.run(
         [*launcher, str(program), *map(str, words)],

@@ -1,6 +1,7 @@
 """The parts of post-training quantization on tiny recognisers."""
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import torch
 from precisions import described
 from rich.console import Console
-from tiny import noise
+from tiny import noise, tiny_corpus, tiny_recogniser
 from torch import nn
 
 from sottovoce.errors import InputError
@@ -278,13 +279,23 @@ class _Suffering:
         )
 
 
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> _Suffering:
+    """Measuring takes longer than what most tests do with it."""
+    home = tmp_path_factory.mktemp("suffering")
+    return _Suffering(tiny_recogniser(home), tiny_corpus(home / "speech"))
+
+
+@pytest.fixture
+def place(measured: _Suffering) -> _Suffering:
+    return deepcopy(measured)
+
+
 def test_layers_adapt_where_they_suffer(
-    make_recogniser: MakeRecogniser,
-    corpus: Corpus,
+    place: _Suffering,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    place = _Suffering(make_recogniser(), corpus)
     told = _Told(place.names, [0])
     monkeypatch.setattr("sottovoce.ptq.adaptive.measure_changes", told)
     found = place.adapt_ranges(tmp_path)
@@ -308,8 +319,7 @@ def test_layers_adapt_where_they_suffer(
     ],
 )
 def test_the_most_harmful_inputs_stay_in_floating_point(
-    make_recogniser: MakeRecogniser,
-    corpus: Corpus,
+    place: _Suffering,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     changes: list[int],
@@ -317,7 +327,6 @@ def test_the_most_harmful_inputs_stay_in_floating_point(
     kept: int,
 ) -> None:
     """Twice as many at each try: sensitive ones by their harm, then the others by divergence."""
-    place = _Suffering(make_recogniser(), corpus)
     told = _Told(place.names, changes)
     monkeypatch.setattr("sottovoce.ptq.adaptive.measure_changes", told)
     found = place.adapt_ranges(tmp_path)
@@ -342,12 +351,10 @@ def test_the_most_harmful_inputs_stay_in_floating_point(
 
 
 def test_refits_are_bounded_where_every_layer_suffers(
-    make_recogniser: MakeRecogniser,
-    corpus: Corpus,
+    place: _Suffering,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    place = _Suffering(make_recogniser(), corpus)
     told = _Told(list(place.layers), [9] * (len(FREED) + 1))
     fits = []
 
@@ -365,12 +372,10 @@ def test_refits_are_bounded_where_every_layer_suffers(
 
 
 def test_floating_point_inputs_can_be_forbidden(
-    make_recogniser: MakeRecogniser,
-    corpus: Corpus,
+    place: _Suffering,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    place = _Suffering(make_recogniser(), corpus)
     told = _Told(place.names, [500])
     monkeypatch.setattr("sottovoce.ptq.adaptive.measure_changes", told)
     found = place.adapt_ranges(tmp_path, float_inputs=False)
@@ -378,15 +383,13 @@ def test_floating_point_inputs_can_be_forbidden(
 
 
 def test_stablequant_clips_sensitive_layers_alone_and_fits_nothing(
-    make_recogniser: MakeRecogniser,
-    corpus: Corpus,
+    place: _Suffering,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """By the word error rate: at 99.8% the fewest errors are made, at 99.9% as many."""
-    place = _Suffering(make_recogniser(), corpus)
-    right = {one.id: (one.speaker, ("ab", "cd", "ef")) for one in corpus.utterances}
-    wrong = {one.id: (one.speaker, ("ab", "cd")) for one in corpus.utterances}
+    right = {one.id: (one.speaker, ("ab", "cd", "ef")) for one in place.speech.corpus.utterances}
+    wrong = {one.id: (one.speaker, ("ab", "cd")) for one in place.speech.corpus.utterances}
 
     def told(*given: Any) -> dict[str, Transcripts]:
         """Full precision is right; so is what does not suffer, and what is clipped enough."""
@@ -416,6 +419,33 @@ def test_stablequant_clips_sensitive_layers_alone_and_fits_nothing(
         assert quantized.inputs == (clipped if name in place.names else histogram.range)
         assert torch.equal(quantized.weight, place.plain[name].weight)
         assert quantized.bias is None
+
+
+def test_stablequant_calls_a_layer_sensitive_above_a_quarter_per_cent(
+    place: _Suffering,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    below, above = place.names
+    rises = {below: 0.0024, above: 0.0026}
+
+    def rise(_: Transcripts, trial: Transcripts) -> float:
+        """Quantized alone; less is lost the more of a layer's inputs are clipped."""
+        name, *percent = trial.name.split(" at ")
+        return float(percent[0].rstrip("%")) if percent else rises.get(name, 0.0)
+
+    monkeypatch.setattr("sottovoce.ptq.stablequant.rise_of", lambda *_: (rise, "word error rate"))
+    monkeypatch.setattr(
+        "sottovoce.ptq.stablequant.transcripts",
+        lambda *given: {name: Transcripts(name, {}) for name in ("full precision", *given[2])},
+    )
+    found = published(
+        *(place.recogniser, place.layers, place.plain, place.histograms, place.speech),
+        *(tmp_path, JOB),
+    )
+    ranges = {name: histogram.range for name, histogram in place.histograms.items()}
+    ranges[above] = clipped_range(place.histograms[above], 99.5)
+    assert {name: quantized.inputs for name, quantized in found.items()} == ranges
 
 
 def test_stablequant_counts_errors_where_there_are_transcripts(

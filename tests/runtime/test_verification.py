@@ -5,13 +5,11 @@ import shutil
 
 import numpy as np
 import pytest
-from tiny import noise, tiny_model, tiny_processor
+from tiny import noise, tiny_recogniser
 
 from sottovoce.errors import InputError
 from sottovoce.exporters.folder import write_export
 from sottovoce.exporters.probe import PROBE_FILE
-from sottovoce.models.families import family_of
-from sottovoce.models.recogniser import Recogniser
 from sottovoce.runtime import processor
 from sottovoce.runtime.engines import RUNTIMES, engine_of
 from sottovoce.runtime.onnx_runtime import read_graph
@@ -35,10 +33,9 @@ def counting_graph(file):
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
+def exported(tmp_path_factory, graphs_traced_once):
     home = tmp_path_factory.mktemp("verification")
-    model, processor = tiny_model("wav2vec2").eval(), tiny_processor(home)
-    write_export(Recogniser(model, processor, family_of("wav2vec2")), "onnx", home / "exported")
+    write_export(tiny_recogniser(home, num_hidden_layers=1), "onnx", home / "exported")
     return home / "exported"
 
 

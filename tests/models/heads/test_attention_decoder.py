@@ -67,7 +67,9 @@ def test_what_it_writes_of_its_own_accord_is_what_generate_writes(
     features = recogniser.features(waveforms)
     texts = recogniser.recognise(waveforms)
     decoded = head.tokenizer.batch_decode(features.targets, skip_special_tokens=True)
-    assert [text.strip() for text in decoded] == texts
+    for target, text in zip(decoded, texts, strict=True):  # what never ends is cut, and ended
+        assert text is not None
+        assert text.startswith(target.strip())
     assert all(each[-1] == head.end for each in features.targets)
 
 
@@ -119,10 +121,6 @@ def test_what_does_not_fit_is_said(
 
 
 def test_english_alone_takes_no_other_language(recogniser: Recogniser) -> None:
+    parts = recogniser.model, recogniser.processor, recogniser.family
     with pytest.raises(InputError, match="writes English alone"):
-        Recogniser(
-            recogniser.model,
-            recogniser.processor,
-            recogniser.family,
-            decoding=Decoding(language="fr"),
-        )
+        Recogniser(*parts, decoding=Decoding(language="fr"))
