@@ -8,7 +8,7 @@ import typer
 CORPUS = "a JSONL manifest, a LibriSpeech folder, lhotse cuts, or a saved HF dataset"
 
 Checkpoint = Annotated[
-    str, typer.Argument(help="Hub id, or folder written by transformers, of a CTC recogniser.")
+    str, typer.Argument(help="Hub id, or folder written by transformers, of a recogniser.")
 ]
 Model = Annotated[
     str,
@@ -20,7 +20,9 @@ Train = Annotated[Path, typer.Option(help=f"Training speech: {CORPUS}.")]
 TrainOrAudio = Annotated[
     Path,
     typer.Option(
-        "--train", help=f"Training speech: {CORPUS}; with --unlabelled a folder of audio too."
+        "--train",
+        help=f"Training speech: {CORPUS}; with --unlabelled, and for Whisper, a "
+        "folder of audio too.",
     ),
 ]
 Dev = Annotated[Path, typer.Option(help=f"Speech to evaluate on: {CORPUS}.")]
