@@ -9,6 +9,7 @@ import typer
 from program import Ended, sottovoce
 
 from sottovoce.cli.app import app
+from sottovoce.config.decoding import Decoding
 from sottovoce.config.post_training import PostTraining
 from sottovoce.config.recipe import Recipe, Training
 from sottovoce.version import __version__
@@ -41,12 +42,23 @@ def test_the_help_of_a_command_shows_an_example(name: str) -> None:
     assert "--help" in shown
 
 
+DECODES = ("calibrate", "compare", "compress", "evaluate", "finetune", "quantize", "transcribe")
+
+
+@pytest.mark.parametrize("command", DECODES)
+def test_options_of_decoding_are_those_of_every_command_that_writes(command: str) -> None:
+    options = {option.name: option for option in COMMANDS[command].params}
+    for spec in fields(Decoding):
+        assert options[spec.name].help.startswith(spec.metadata["help"])
+
+
 @pytest.mark.parametrize(
     ("command", "recipe"),
     [("compress", Recipe), ("finetune", Training), ("quantize", PostTraining)],
 )
 def test_every_dial_is_a_flag_with_the_dials_own_help(command: str, recipe: type[Any]) -> None:
-    options = {one.name: one for one in COMMANDS[command].params}
+    decoding = {spec.name for spec in fields(Decoding)}
+    options = {one.name: one for one in COMMANDS[command].params if one.name not in decoding}
     dials = {spec.name: spec for spec in fields(recipe)}
     others = {"checkpoint", "train", "dev", "out", "resume", "recipe", "baseline", "cache"}
     others |= {"lossless", "alpha", "detectable", "calibration", "skip_broken"}
