@@ -44,10 +44,12 @@ def evaluate(
     if skip_broken:
         say(found.corpus)
     say(own.sentence)
+    if found.normaliser != "none":
+        say(f"Words are compared after the {found.normaliser} normaliser.")
     say(
         f"{recognised.seconds:.1f} s for {recognised.seconds_of_audio:.0f} s of audio: "
         f"real-time factor {recognised.real_time_factor:.4f} on {found.place}"
     )
     if out is not None:
-        own.write(out, real_time_factor=recognised.real_time_factor)
+        own.write(out, real_time_factor=recognised.real_time_factor, normaliser=found.normaliser)
         say(f"written: {out}")

@@ -38,7 +38,7 @@ from sottovoce.quantization.plan import Plan
 from sottovoce.record import RunRecord, TrainingPoint
 from sottovoce.report.card import write_card
 from sottovoce.report.html import write_report
-from sottovoce.runtime.recognition import references
+from sottovoce.runtime.recognition import name_of_speech, references
 from sottovoce.scoring import Score, Transcripts
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.overlap import overlap_warnings
@@ -178,7 +178,7 @@ def evaluate_and_report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command_line() or "# called from Python; recipe.toml holds every dial",
         device=_device_name(packed.device),
-        evaluated_on=evaluation.name,
+        evaluated_on=name_of_speech(packed, evaluation),
         seconds=time.monotonic() - begun,
         systems=(
             *(one.system for one in baselines),

@@ -25,12 +25,14 @@ class Evaluation:
     Attributes:
         place: where it ran, such as "cpu" or "openvino".
         corpus: name of the speech, with how much of it was left out.
+        normaliser: of both sides before words were compared; "none" for CTC models.
     """
 
     score: Score
     recognised: Recognised
     place: str
     corpus: str
+    normaliser: str
 
 
 def evaluate(
@@ -62,7 +64,11 @@ def evaluate(
     reference = references(engine, corpus)
     recognised = recognise(engine, corpus, console=console)
     return Evaluation(
-        score(reference, recognised.transcripts), recognised, engine.place, corpus.name
+        score(reference, recognised.transcripts),
+        recognised,
+        engine.place,
+        corpus.name,
+        engine.labels.normaliser,
     )
 
 

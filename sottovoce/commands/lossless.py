@@ -33,7 +33,7 @@ from sottovoce.loading import load
 from sottovoce.models.recogniser import Recogniser, best_device
 from sottovoce.record import RunRecord, TriedSize
 from sottovoce.report.verdict import headline
-from sottovoce.runtime.recognition import references
+from sottovoce.runtime.recognition import name_of_speech, references
 from sottovoce.scoring import POWER, Score, Transcripts, matched_pairs, score
 from sottovoce.scoring.foresight import empty_output_warnings, too_few_words_warnings
 from sottovoce.speech.corpus import Corpus, SpeechPath
@@ -242,7 +242,7 @@ class _Search:
         alpha, detectable = self.question.alpha, self.question.detectable
         judged = replace(
             record,
-            evaluated_on=self.judge_on.name,
+            evaluated_on=name_of_speech(packed, self.judge_on),
             systems=(
                 *(one.system for one in self.beside),
                 replace(record.systems[-1], **rates_of(after)),

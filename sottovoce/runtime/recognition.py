@@ -15,6 +15,7 @@ from sottovoce.runtime.engine import Engine
 from sottovoce.scoring import Transcripts
 from sottovoce.speech.batching import EVALUATION_SECONDS, evaluation_order
 from sottovoce.speech.corpus import Corpus
+from sottovoce.speech.labels import NO_NORMALISER
 from sottovoce.speech.loading import prefetched
 from sottovoce.speech.utterance import Utterance
 
@@ -102,6 +103,14 @@ def refuse_short(
                 f"{corpus.name}: utterance {one.id} has {len(waveform)} samples; the model needs "
                 f"{engine.shortest} at least: leave it out"
             )
+
+
+def name_of_speech(engine: Engine, corpus: Corpus) -> str:
+    """A corpus's name, and how words are compared where that is not as they are written."""
+    normaliser = engine.labels.normaliser
+    if normaliser == NO_NORMALISER:
+        return corpus.name
+    return f"{corpus.name} ({normaliser} normaliser)"
 
 
 def references(engine: Engine, corpus: Corpus) -> Transcripts:

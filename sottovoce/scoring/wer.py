@@ -142,12 +142,12 @@ class Score:
             ],
         }
 
-    def write(self, folder: Path, **measures: float) -> None:
+    def write(self, folder: Path, **facts: float | str) -> None:
         """Write `reference.trn` and `hypothesis.trn` for sclite, and `score.json`.
 
         Args:
             folder: made where it does not exist.
-            measures: further numbers for `score.json`, such as a real-time factor.
+            facts: further ones for `score.json`, such as a real-time factor.
 
         Raises:
             InputError: the folder cannot be made or written to, or the words cannot stand in a
@@ -161,7 +161,7 @@ class Score:
             ) from error
         self.reference.write_trn(folder / "reference.trn")
         self.hypothesis.write_trn(folder / "hypothesis.trn")
-        record = json.dumps(self.to_json() | measures, ensure_ascii=False)
+        record = json.dumps(self.to_json() | facts, ensure_ascii=False)
         write_text(folder / "score.json", f"{record}\n")
 
 

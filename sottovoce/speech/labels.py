@@ -16,12 +16,18 @@ from sottovoce.text.case import case_of, is_turkic, lower, reads_turkic
 from sottovoce.text.punctuation import without_punctuation
 from sottovoce.text.unicode_form import composed
 
+NO_NORMALISER = "none"
 HIGHEST_LABEL = 1 << 20
 """More than any vocabulary has; what is made of a label's number must stay small."""
 
 
 class Vocabulary(Protocol):
     """How a recogniser writes, and how what it wrote is compared with a transcript."""
+
+    @property
+    def normaliser(self) -> str:
+        """Name of what both sides go through before words are compared."""
+        ...
 
     def normalise(self, text: str, utterance: str = "") -> str:
         """A transcript as the recogniser would write it, words with a space between them.
@@ -55,6 +61,11 @@ class Labels:
     blank: int
     case: Callable[[str], str]
     writes_lower_case: bool
+
+    @property
+    def normaliser(self) -> str:
+        """None: a transcript takes the vocabulary's form, and what is decoded has it."""
+        return NO_NORMALISER
 
     @classmethod
     def of_tokenizer(cls, tokenizer: PreTrainedTokenizerBase) -> "Labels":
