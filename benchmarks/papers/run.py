@@ -13,8 +13,10 @@ from benchmarks.inputs import Needs, run
 from benchmarks.kept_tables import WAV2VEC2, KeptTable, run_tables
 
 NEEDS = Needs(hours=6, data=True)
-TABLE_1 = KeptTable("table-1", WAV2VEC2, "I", {"steps": 100, "learning_rate": 2e-4})
-TABLE_P2 = KeptTable("table-p2", "commands-conformer", "P2", {"steps": 100, "learning_rate": 1e-4})
+TABLE_1 = KeptTable("table-1", WAV2VEC2, "xu2025-table-1", {"steps": 100, "learning_rate": 2e-4})
+TABLE_P2 = KeptTable(
+    "table-p2", "commands-conformer", "rybakov2023", {"steps": 100, "learning_rate": 1e-4}
+)
 TABLES = (TABLE_1, TABLE_P2)
 
 

@@ -21,8 +21,9 @@ def reproduce(
     table: Annotated[
         str,
         typer.Argument(
-            help="I (wav2vec2-base), II (HuBERT-large) or III (against published systems) of "
-            "arXiv 2501.03643, P2 (2-bit weights, arXiv 2305.16619), or a TOML file of rows."
+            help="xu2025-table-1 (wav2vec2-base), -2 (HuBERT-large) or -3 (against published "
+            "systems) of arXiv 2501.03643, rybakov2023 (2-bit weights, arXiv 2305.16619), or a "
+            "TOML file of rows."
         ),
     ],
     checkpoint: Annotated[str, typer.Option(help="The start point: hub id or folder.")],
@@ -47,8 +48,8 @@ def reproduce(
     once. After every row OUT/table.md, table.html and table.json are written anew. The same
     command goes on after an interruption. Dials hold for all rows.
 
-    Example: sottovoce reproduce I --checkpoint facebook/wav2vec2-base-100h --train train-clean-100
-    --test test-clean=test-clean --test test-other=test-other --out table-1
+    Example: sottovoce reproduce xu2025-table-1 --checkpoint facebook/wav2vec2-base-100h
+    --train train-clean-100 --test test-clean=test-clean --test test-other=test-other --out table-1
     """
     tests = {}
     for one in test:

@@ -108,7 +108,7 @@ class Table:
 
 def named_tables() -> list[str]:
     """Names that `read_table` knows."""
-    folder = resources.files("sottovoce.reproduction")
+    folder = resources.files("sottovoce.reproduction.tables")
     return sorted(one.name.removesuffix(".toml") for one in folder.iterdir() if ".toml" in one.name)
 
 
@@ -119,7 +119,9 @@ def read_table(name_or_file: str) -> Table:
         InputError: no such table, no TOML, or a row that cannot be run; the row is named.
     """
     if name_or_file in named_tables():
-        text = (resources.files("sottovoce.reproduction") / f"{name_or_file}.toml").read_text()
+        text = (
+            resources.files("sottovoce.reproduction.tables") / f"{name_or_file}.toml"
+        ).read_text()
     elif Path(name_or_file).is_file():
         text = read_text(Path(name_or_file))
     else:

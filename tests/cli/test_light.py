@@ -55,7 +55,16 @@ SPEECH = ("--train", "speech", "--dev", "speech")
 COMPRESS = ("compress", "start", *SPEECH, "--out", "small")
 QUANTIZE = ("quantize", "start", "--calibration", "speech", "--out", "small")
 CALIBRATE = ("calibrate", "start", "--calibration", "speech", "--out", "small")
-REPRODUCE = ("reproduce", "I", "--checkpoint", "start", "--train", "speech", "--out", "table")
+REPRODUCE = (
+    "reproduce",
+    "xu2025-table-1",
+    "--checkpoint",
+    "start",
+    "--train",
+    "speech",
+    "--out",
+    "table",
+)
 
 
 @pytest.mark.parametrize(

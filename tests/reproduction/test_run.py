@@ -163,7 +163,7 @@ def _make_older(file: Path) -> None:
 
 
 def test_a_row_of_the_study_of_two_bits(tmp_path: Path, one_thread: None) -> None:
-    place, whole = _Place(tmp_path), read_table("P2")
+    place, whole = _Place(tmp_path), read_table("rybakov2023")
     chosen = [one for one in whole.rows if one.name in ("U1", "2A-32-clip", "4S-channel")]
     run.reproduce(
         replace(whole, rows=tuple(chosen)),

@@ -15,7 +15,9 @@ ROW = '[[rows]]\nname = "U1"\nsystem = "full"\nmethod = "finetune"\n'
 @pytest.mark.parametrize("name", named_tables())
 def test_every_row_of_a_named_table_can_be_run(name: str) -> None:
     table = read_table(name)
-    assert table.paper.startswith("arXiv 2305.16619" if name == "P2" else "arXiv 2501.03643")
+    assert table.paper.startswith(
+        "arXiv 2305.16619" if name == "rybakov2023" else "arXiv 2501.03643"
+    )
     for row in table.rows:
         if row.method != "published":
             recipe = row.training({"steps": 7})
@@ -31,7 +33,7 @@ def test_every_row_of_a_named_table_can_be_run(name: str) -> None:
 
 
 def test_the_papers_rows_say_what_they_train() -> None:
-    rows = {row.name: row.training({}) for row in read_table("I").rows}
+    rows = {row.name: row.training({}) for row in read_table("xu2025-table-1").rows}
     assert len(rows) == 1 + 5 + 6 + 4 + 8 + 9
     recipes = {name: recipe for name, recipe in rows.items() if isinstance(recipe, Recipe)}
     with_kl = {name for name, recipe in recipes.items() if recipe.teacher == "live"}
@@ -52,7 +54,7 @@ def test_the_papers_rows_say_what_they_train() -> None:
 
 
 def test_the_study_of_two_bits_crosses_offset_block_and_clipping() -> None:
-    rows = {row.name: row.training({}) for row in read_table("P2").rows}
+    rows = {row.name: row.training({}) for row in read_table("rybakov2023").rows}
     two = {name: one for name, one in rows.items() if isinstance(one, Recipe) and one.bits == 2}
     crossed = {
         (one.precisions[2].grid, one.precisions[2].scale_per, one.initial_range)

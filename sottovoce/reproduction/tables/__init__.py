@@ -1,0 +1,1 @@
+"""Tables of papers, one TOML file each."""
