@@ -84,8 +84,9 @@ class Histogram:
     def squared_error(self, span: Range) -> float:
         """Sum of (x - x_hat)^2 under 8 bits over `span`."""
         scale, zero = torch.tensor(span.scale), torch.tensor(float(span.zero))
-        rounded = fake_quantize_inputs(self.centres, scale.double(), zero.double())
-        return float((self.counts * (rounded - self.centres).square()).sum())
+        centres = self.centres  # computed at each call
+        rounded = fake_quantize_inputs(centres, scale.double(), zero.double())
+        return float((self.counts * (rounded - centres).square()).sum())
 
 
 def max_range(histogram: Histogram) -> Range:

@@ -1,5 +1,6 @@
 """Processes that train one model together train the one that a single process would."""
 
+import multiprocessing
 import os
 import socket
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 from tiny import tiny_corpus, tiny_recogniser
-from torch.multiprocessing import spawn
+from torch.multiprocessing import start_processes
 
 from sottovoce.config.recipe import Recipe, Training
 from sottovoce.models.recogniser import Recogniser
@@ -101,7 +102,11 @@ def together(folder: Path, name: str, changes: dict[str, float], count: int = 2)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    spawn(in_a_process, (count, port, folder, name, changes), nprocs=count)
+    # A server that has imported all this starts each process in a moment, as new as a spawned one.
+    multiprocessing.set_forkserver_preload(["sottovoce.search.joint"])
+    start_processes(
+        *(in_a_process, (count, port, folder, name, changes), count), start_method="forkserver"
+    )
     return [load_file(folder / f"{index}.safetensors") for index in range(count)]
 
 
