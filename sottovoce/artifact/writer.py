@@ -52,7 +52,7 @@ def write_artifact(
     with new_folder(folder, len(content)) as partial:
         (partial / WEIGHTS).write_bytes(content)
         config.save_pretrained(partial)
-        if model.can_generate():
+        if model.config.is_encoder_decoder:
             model.generation_config.save_pretrained(partial)
         processor.save_pretrained(partial)
     return len(content)

@@ -100,7 +100,7 @@ class Recogniser:
         """A name for what it computes: by its weights, config, feature extractor and vocabulary."""
         processor = self.processor
         settings = [self.model.config.to_dict(), processor.feature_extractor.to_dict()]
-        if self.model.can_generate():
+        if self.model.config.is_encoder_decoder:
             settings += [self.model.generation_config.to_dict(), asdict(self.decoding)]
         told = [{key: one[key] for key in one.keys() - _SAYS_NOTHING} for one in settings]
         told.append(processor.tokenizer.get_vocab())

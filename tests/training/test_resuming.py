@@ -124,7 +124,7 @@ class _Run:
 
     def _evaluate(self, recogniser: Recogniser) -> float:
         texts = recogniser.recognise([self._waveform()])
-        return len(texts[0]) / 100
+        return len(texts[0] or "") / 100
 
     def _waveform(self) -> Any:
         return next(self.speech.batches(self.recipe, 0)).waveforms[0]
