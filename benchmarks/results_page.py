@@ -77,11 +77,11 @@ def _capital(sentence: str) -> str:
 def question_page(question: Question) -> str:
     """A question's rows, and what measured them."""
     rows = read_rows(question.rows)
-    told = f"\n\n{calibration_overlap_warnings(rows)}" if rows else ""
+    told = f"\n\n{processors_of(rows)}" if rows else ""
     return f"{question.page()}{told}\n\n[All results](../RESULTS.md)\n"
 
 
-def calibration_overlap_warnings(rows: list[dict[str, object]]) -> str:
+def processors_of(rows: list[dict[str, object]]) -> str:
     """The processors that rows ran on."""
     names = Counter(_processor(row) for row in rows)
     told = "; ".join(f"{name} ({count})" for name, count in names.items())

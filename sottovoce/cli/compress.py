@@ -14,6 +14,36 @@ from sottovoce.config.decoding import AS_THE_CHECKPOINT_SAYS, Decoding
 from sottovoce.config.recipe import Recipe, read_recipe
 from sottovoce.errors import InputError
 
+_Recipe = Annotated[str, typer.Option(help="A recipe's name (default, paper, ...) or a TOML file.")]
+_Baseline = Annotated[
+    str | None,
+    typer.Option(help="Test the result against this recogniser too, such as a fine-tuned one."),
+]
+_Cache = Annotated[
+    Path | None,
+    typer.Option(
+        help="Keep here what other runs from CHECKPOINT can share: the cached teacher's outputs, "
+        "Pass 1, uniform models."
+    ),
+]
+_Lossless = Annotated[
+    bool,
+    typer.Option(
+        "--lossless",
+        help="Search for the smallest size without a significant loss, in place of --bits. Half of "
+        "--dev decides, the other half gives the verdict.",
+    ),
+]
+_Alpha = Annotated[
+    float | None, typer.Option(help="With --lossless: level of significance (0.05).")
+]
+_Detectable = Annotated[
+    float | None,
+    typer.Option(
+        help="With --lossless: relative loss that matters (0.10); half of it may be seen."
+    ),
+]
+
 
 @add_options(Recipe)
 @add_options(Decoding, "Decoding", into="decoding")
@@ -22,37 +52,12 @@ def compress(
     train: TrainOrAudio,
     dev: Dev,
     out: Out,
-    recipe: Annotated[
-        str, typer.Option(help="A recipe's name (default, paper, ...) or a TOML file.")
-    ] = "default",
-    baseline: Annotated[
-        str | None,
-        typer.Option(help="Test the result against this recogniser too, such as a fine-tuned one."),
-    ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            help="Keep here what other runs from CHECKPOINT can share: the cached teacher's "
-            "outputs, Pass 1, uniform models."
-        ),
-    ] = None,
-    lossless: Annotated[
-        bool,
-        typer.Option(
-            "--lossless",
-            help="Search for the smallest size without a significant loss, in place of --bits. "
-            "Half of --dev decides, the other half gives the verdict.",
-        ),
-    ] = False,
-    alpha: Annotated[
-        float | None, typer.Option(help="With --lossless: level of significance (0.05).")
-    ] = None,
-    detectable: Annotated[
-        float | None,
-        typer.Option(
-            help="With --lossless: relative loss that matters (0.10); half of it may be seen."
-        ),
-    ] = None,
+    recipe: _Recipe = "default",
+    baseline: _Baseline = None,
+    cache: _Cache = None,
+    lossless: _Lossless = False,
+    alpha: _Alpha = None,
+    detectable: _Detectable = None,
     skip_broken: SkipBroken = False,
     resume: Resume = False,
     decoding: Decoding = AS_THE_CHECKPOINT_SAYS,

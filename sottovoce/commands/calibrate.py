@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -20,7 +21,6 @@ from sottovoce.artifact.packed_layers import PackedLayer
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.artifact.writer import rewrite_artifact
 from sottovoce.commands.delivery import (
-    calibration_overlap_warnings,
     evaluate_and_report,
     probe_logits,
     reload_and_verify,
@@ -28,8 +28,8 @@ from sottovoce.commands.delivery import (
     scored_system,
 )
 from sottovoce.commands.float_inputs import float_input_notes
-from sottovoce.commands.prepared import calibrated_inputs
-from sottovoce.commands.scored_systems import evaluate_recogniser, print_warnings
+from sottovoce.commands.prepared import Calibrated
+from sottovoce.commands.scored_systems import ScoredSystem, evaluate_recogniser, print_warnings
 from sottovoce.config.decoding import Decoding
 from sottovoce.config.post_training import refuse_minutes
 from sottovoce.errors import InputError
@@ -50,7 +50,6 @@ from sottovoce.quantization.activations import RULES, Range
 from sottovoce.record import RunRecord
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import SpeechPath
-from sottovoce.speech.sampling import sample
 from sottovoce.training.run import Run
 
 _RULE = "mse"
@@ -79,65 +78,64 @@ def calibrate(
         sottovoce.calibrate("small", "train.jsonl", "small-int8", evaluate_on="dev.jsonl")
         ```
 
+    The parameters are the command's.
+
     Args:
         source: a compressed folder.
         calibration: a corpus; audio is enough if `evaluate_on` is given.
-        out: folder to write; it must not exist.
         rule: of the ranges, one of `RULES`.
         evaluate_on: a corpus; None measures on the calibration speech, and says so.
-        float_attention: whether attention's products keep floating point.
-        calibration_minutes: of the calibration speech, the most that is used; None goes by the
-            model's size.
-        baseline: another recogniser to test the result against.
+        calibration_minutes: the most that is used; None goes by the model's size.
         decoding: how an attention decoder writes; None is as the checkpoint says.
-        resume: go on with an interrupted run (as all of these, a flag of the command).
-
-    Returns:
-        What `metrics.json` holds.
 
     Raises:
         InputError: something given cannot be used; nothing has been written then.
     """
-    console, out, started = console or Console(stderr=True), Path(out), time.monotonic()
+    console, out, begun = console or Console(stderr=True), Path(out), time.monotonic()
     _refuse(source, out, rule)
     refuse_minutes(calibration_minutes)
     recogniser = load(source, decoding).to(best_device())
     minutes = calibration_minutes or default_minutes(recogniser)
-    speech = read_corpus(calibration, transcribed=evaluate_on is None)
-    evaluation = speech if evaluate_on is None else read_corpus(evaluate_on)
-    inputs = calibrated_inputs(recogniser, speech, evaluation)
-    dials: dict[str, object] = {
+    heard = read_corpus(calibration, transcribed=evaluate_on is None)
+    evaluation = heard if evaluate_on is None else read_corpus(evaluate_on)
+    start = Calibrated(source, recogniser, heard, minutes, evaluation)
+    settings: dict[str, object] = {
         "rule": rule,
         "float_attention": float_attention,
         "calibration_minutes": minutes,
     }
-    with Run.open(out, inputs, dials, resume=resume, console=console) as run:
-        name = f"input: {Path(source).name}"
-        before = evaluate_recogniser(recogniser, evaluation, name, console)
-        baselines = [
-            scored_system(name, source, recogniser, before),
-            *score_baselines(baseline, evaluation, before.reference, console, decoding),
-        ]
-        chosen = CalibrationSpeech(recogniser, sample(speech, minutes))
-        print_warnings(sample_note(speech, chosen.corpus), console)
-        found = _written(run, chosen, rule, console, float_attention=float_attention)
+    with Run.open(out, start.inputs, settings, resume=resume, console=console) as run:
+        baselines = _baselines(start, baseline, console)
+        speech = start.speech
+        sampled = sample_note(heard, speech.corpus)
+        print_warnings(sampled, console)
+        packed = _written(run, speech, rule, console, float_attention=float_attention)
+        recipe = {**settings, "calibration": heard.name}
+        notes = (*start.overlap_notes, *sampled, *float_input_notes(packed))
+        facts: dict[str, Any] = {
+            "source": str(source),
+            "begun": begun,
+            "recipe": recipe,
+            "notes": notes,
+        }
         record = evaluate_and_report(
-            run,
-            found,
-            baselines,
-            evaluation,
-            console,
-            source=str(source),
-            begun=started,
-            recipe={**dials, "calibration": speech.name},
-            notes=(
-                *calibration_overlap_warnings(speech, evaluation),
-                *sample_note(speech, chosen.corpus),
-                *float_input_notes(found),
-            ),
+            run, packed, baselines, evaluation, console, begun=begun, **facts
         )
         run.publish()
     return record
+
+
+def _baselines(
+    start: Calibrated, baseline: str | Path | None, console: Console
+) -> list[ScoredSystem]:
+    """What the result is compared with: the compressed folder first, then what was asked."""
+    recogniser, evaluation = start.recogniser, start.evaluation
+    name = f"input: {Path(start.source).name}"
+    before = evaluate_recogniser(recogniser, evaluation, name, console)
+    return [
+        scored_system(name, start.source, recogniser, before),
+        *score_baselines(baseline, evaluation, before.reference, console, recogniser.decoding),
+    ]
 
 
 def _written(

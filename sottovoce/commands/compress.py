@@ -71,20 +71,11 @@ def compress(
         source: hub id or folder of a full-precision checkpoint with its head.
         train_on, evaluate_on: corpora, in any form that `read_corpus` reads; the second may be one
             that was read.
-        out: folder to write; it must not exist. Until all is done, work is kept in
-            `out` + ".unfinished".
-        recipe: all dials; the default recipe where none is given.
-        baseline: another recogniser to test the result against, such as a full-precision
-        fine-tuned one.
+        out: until all is done, work is kept in `out` + ".unfinished".
         plan: train this plan instead of learning one.
         cache: folder that keeps what later runs from the same start point on the same speech can
             share: a cached teacher's outputs, Pass 1, uniform models. None shares nothing.
         decoding: how an attention decoder writes; None is as the checkpoint says.
-        resume: go on with an interrupted run.
-        console: where progress is shown; None shows it on standard error.
-
-    Returns:
-        What `metrics.json` holds.
 
     Raises:
         InputError: something given cannot be used; nothing has been written then.

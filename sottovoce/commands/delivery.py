@@ -41,21 +41,9 @@ from sottovoce.report.html import write_report
 from sottovoce.runtime.recognition import name_of_speech, references
 from sottovoce.scoring import Score, Transcripts
 from sottovoce.speech.corpus import Corpus
-from sottovoce.speech.overlap import overlap_warnings
 from sottovoce.training.run import Run
 from sottovoce.version import __version__
 from sottovoce.wording import plural
-
-MEASURED_ON_CALIBRATION = (
-    "Measured on the calibration speech itself; give --dev for speech that chose nothing."
-)
-
-
-def calibration_overlap_warnings(calibration: Corpus, evaluation: Corpus) -> tuple[str, ...]:
-    """A note, where what was measured on has chosen the ranges too; else none."""
-    if evaluation is calibration:
-        return (MEASURED_ON_CALIBRATION,)
-    return overlap_warnings(calibration, evaluation)
 
 
 def probe_logits(deployed: Callable[[], AbstractContextManager[Recogniser]]) -> torch.Tensor:

@@ -84,6 +84,8 @@ def transcribe(
 ) -> Iterator[tuple[Path, str]]:
     """Each file with what is said in it; any rate, length and format that soundfile reads.
 
+    The parameters are the command's.
+
     Example:
         ```python
         for path, text in sottovoce.transcribe("small", ["interview.wav"]):

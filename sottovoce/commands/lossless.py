@@ -78,14 +78,9 @@ def compress_lossless(
     Args:
         evaluate_on: a corpus of at least 20 utterances; it shares none with `train_on`.
         recipe: its size (`bits`, `eta`) is not used, and may be None.
-        baseline: another recogniser to hold the sizes against, such as a full-precision fine-tuned
-        one.
+        baseline: another recogniser to hold the sizes against.
         cache: as in `compress`; None shares among the sizes alone.
-        resume: go on with an interrupted search, or ask another question of what it trained; sizes
-            that are finished are not trained again.
-
-    Returns:
-        What `metrics.json` holds; `tried` is the way to the size.
+        resume: finished sizes are not trained again.
 
     Raises:
         InputError: something given cannot be used, the start point recognises nothing, or no size
@@ -134,7 +129,7 @@ class _Rival:
             raise InputError(f"{baseline} writes in other characters or case: no fair baseline")
         return cls(system_name(baseline), baseline, recogniser)
 
-    def calibration_overlap_warnings(self, speech: Corpus, console: Console) -> ScoredSystem:
+    def evaluate(self, speech: Corpus, console: Console) -> ScoredSystem:
         own = evaluate_recogniser(self.recogniser, speech, self.name, console)
         return scored_system(self.name, self.model, self.recogniser, own)
 
@@ -155,10 +150,10 @@ def _search(
     """
     console = start.console
     decide_on, judge_on = split_in_halves(start.evaluation)
-    before = [one.calibration_overlap_warnings(decide_on, console) for one in rivals]
+    before = [rival.evaluate(decide_on, console) for rival in rivals]
     for told in empty_output_warnings(before[0].score, start.source, decide_on.name):
         raise InputError(told)
-    beside = [one.calibration_overlap_warnings(judge_on, console) for one in rivals]
+    beside = [rival.evaluate(judge_on, console) for rival in rivals]
     first = beside[0].score
     print_warnings(
         too_few_words_warnings(first, judge_on.name, question.alpha, question.detectable), console

@@ -11,9 +11,16 @@ from sottovoce.config.decoding import Decoding
 from sottovoce.config.recipe import Recipe
 from sottovoce.loading import load_checkpoint
 from sottovoce.models.recogniser import Recogniser
+from sottovoce.ptq.calibration import CalibrationSpeech
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus, SpeechPath
+from sottovoce.speech.overlap import overlap_warnings
+from sottovoce.speech.sampling import sample
 from sottovoce.training.batch import TrainingSpeech
+
+MEASURED_ON_CALIBRATION = (
+    "Measured on the calibration speech itself; give --dev for speech that chose nothing."
+)
 
 
 @dataclass(frozen=True)
@@ -82,12 +89,39 @@ class Prepared:
         }
 
 
-def calibrated_inputs(
-    recogniser: Recogniser, calibration: Corpus, evaluation: Corpus
-) -> dict[str, str]:
-    """A fingerprint of each thing that a run without training reads."""
-    return {
-        "model": recogniser.fingerprint(),
-        "calibration speech": calibration.fingerprint,
-        "evaluation speech": evaluation.fingerprint,
-    }
+@dataclass(frozen=True)
+class Calibrated:
+    """What a run without training begins with.
+
+    Attributes:
+        minutes: of the calibration speech, at most.
+        evaluation: speech that results are measured on; the calibration speech itself where
+            nothing else was given.
+    """
+
+    source: str | Path
+    recogniser: Recogniser
+    calibration: Corpus
+    minutes: float
+    evaluation: Corpus
+
+    @property
+    def speech(self) -> CalibrationSpeech:
+        """The part of the calibration speech that is used."""
+        return CalibrationSpeech(self.recogniser, sample(self.calibration, self.minutes))
+
+    @cached_property
+    def inputs(self) -> dict[str, str]:
+        """A fingerprint of each thing that is read."""
+        return {
+            "model": self.recogniser.fingerprint(),
+            "calibration speech": self.calibration.fingerprint,
+            "evaluation speech": self.evaluation.fingerprint,
+        }
+
+    @property
+    def overlap_notes(self) -> tuple[str, ...]:
+        """A note, where what is measured on has chosen the ranges too; else none."""
+        if self.evaluation is self.calibration:
+            return (MEASURED_ON_CALIBRATION,)
+        return overlap_warnings(self.calibration, self.evaluation)

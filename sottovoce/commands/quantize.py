@@ -5,19 +5,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from sottovoce.artifact.packed_layers import bias_of, empty_packed
 from sottovoce.commands.delivery import (
-    calibration_overlap_warnings,
     evaluate_and_report,
     measured_baselines,
     pack_and_verify,
     probe_logits,
 )
 from sottovoce.commands.float_inputs import float_input_notes
-from sottovoce.commands.prepared import calibrated_inputs
+from sottovoce.commands.prepared import Calibrated
 from sottovoce.commands.scored_systems import print_warnings
 from sottovoce.config.decoding import Decoding
 from sottovoce.config.post_training import PostTraining
@@ -47,7 +47,6 @@ from sottovoce.scoring.foresight import empty_output_warnings, wordless_warnings
 from sottovoce.scoring.wer import Score
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import Corpus, SpeechPath
-from sottovoce.speech.sampling import sample
 from sottovoce.training.run import Run
 
 _BITS = 8
@@ -79,55 +78,58 @@ def quantize(
     Args:
         source: hub id or folder of a full-precision checkpoint with its head.
         calibration: a corpus; audio is enough if `evaluate_on` is given.
-        out: folder to write; it must not exist.
         evaluate_on: a corpus; None measures on the calibration speech, and says so.
         baseline: another recogniser to test the result against.
         decoding: how an attention decoder writes; None is as the checkpoint says.
-        resume: go on with an interrupted run.
-
-    Returns:
-        What `metrics.json` holds.
 
     Raises:
         InputError: something given cannot be used; nothing has been written then.
     """
-    settings, out = settings or PostTraining(), Path(out)
-    console = console or Console(stderr=True)
-    started = time.monotonic()
-    recogniser = load_checkpoint(source, decoding).to(best_device())
-    recogniser.model.requires_grad_(requires_grad=False)
-    minutes = settings.calibration_minutes or calibration_minutes(recogniser)
-    settings = replace(settings, calibration_minutes=minutes)
-    speech = _calibration_speech(calibration, settings, transcribed=evaluate_on is None)
-    evaluation = speech if evaluate_on is None else read_corpus(evaluate_on)
-    inputs = calibrated_inputs(recogniser, speech, evaluation)
+    console, begun = console or Console(stderr=True), time.monotonic()
+    settings = settings or PostTraining()
+    start = _start(source, calibration, evaluate_on, settings, decoding)
+    settings = replace(settings, calibration_minutes=start.minutes)
     recipe = settings.to_record()
-    with Run.open(out, inputs, {"settings": recipe}, resume=resume, console=console) as run:
-        baselines = measured_baselines(recogniser, evaluation, baseline, console)
-        chosen = CalibrationSpeech(recogniser, sample(speech, minutes))
+    with Run.open(
+        Path(out), start.inputs, {"settings": recipe}, resume=resume, console=console
+    ) as run:
+        baselines = measured_baselines(start.recogniser, start.evaluation, baseline, console)
+        speech = start.speech
         notes = (
-            *sample_note(speech, chosen.corpus),
-            *_foresight(chosen, settings, baselines[0].score, source, evaluation),
+            *sample_note(start.calibration, speech.corpus),
+            *_foresight(speech, settings, baselines[0].score, source, start.evaluation),
         )
         print_warnings(notes, console)
-        packed = _compressed(run, chosen, settings, console)
+        packed = _compressed(run, speech, settings, console)
+        notes = (*start.overlap_notes, *notes)
+        if settings.rounds_inputs:
+            notes += float_input_notes(packed)
+        facts: dict[str, Any] = {
+            "source": str(source),
+            "begun": begun,
+            "recipe": recipe,
+            "notes": notes,
+        }
         record = evaluate_and_report(
-            run,
-            packed,
-            baselines,
-            evaluation,
-            console,
-            source=str(source),
-            begun=started,
-            recipe=recipe,
-            notes=(
-                *calibration_overlap_warnings(speech, evaluation),
-                *notes,
-                *(float_input_notes(packed) if settings.rounds_inputs else ()),
-            ),
+            run, packed, baselines, start.evaluation, console, begun=begun, **facts
         )
         run.publish()
     return record
+
+
+def _start(
+    source: str | Path,
+    calibration: SpeechPath,
+    evaluate_on: SpeechPath | None,
+    settings: PostTraining,
+    decoding: Decoding | None,
+) -> Calibrated:
+    recogniser = load_checkpoint(source, decoding).to(best_device())
+    recogniser.model.requires_grad_(requires_grad=False)
+    minutes = settings.calibration_minutes or calibration_minutes(recogniser)
+    speech = _calibration_speech(calibration, settings, transcribed=evaluate_on is None)
+    evaluation = speech if evaluate_on is None else read_corpus(evaluate_on)
+    return Calibrated(source, recogniser, speech, minutes, evaluation)
 
 
 def _compressed(
@@ -212,7 +214,7 @@ def _quantized(
         }
         with job.phase(_RANGES):
             histograms = input_histograms(recogniser, fitting, chosen.counting(job))
-        given = (recogniser, layers, by, histograms, chosen, work, job)
+        given = (layers, by, histograms, chosen, work, job)
         if settings.method == "adaptive":
             by = adaptive.adapt_ranges(*given, float_inputs=settings.float_inputs)
         elif settings.method == "stablequant":

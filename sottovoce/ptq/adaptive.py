@@ -56,7 +56,6 @@ def phases(seconds: float) -> dict[str, float]:
 
 
 def adapt_ranges(
-    recogniser: Recogniser,
     layers: Mapping[str, Layer],
     plain: Mapping[str, Quantized],
     histograms: Mapping[str, Histogram],
@@ -68,6 +67,8 @@ def adapt_ranges(
 ) -> dict[str, Quantized]:
     """Every layer quantized, sensitive ones adapted.
 
+    It has seven parameters: what a sweep has been told before, and where and how it may go on.
+
     Args:
         plain: the weights merely rounded, inputs in floating point.
         histograms: of the inputs of every layer that is called.
@@ -75,6 +76,7 @@ def adapt_ranges(
         work: folder where the sweeps keep what they have recognised.
         float_inputs: whether step 4 may leave inputs in floating point.
     """
+    recogniser = speech.recogniser
     wide = {name: replace(plain[name], inputs=one.range) for name, one in histograms.items()}
     order = ranked(recogniser, layers, wide, speech, job)
 

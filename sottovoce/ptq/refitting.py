@@ -80,6 +80,8 @@ def refit_layer(
 ) -> Fitted:
     """Layer `name`, fitted.
 
+    It has seven parameters: a layer among others, and speech whose length is known.
+
     Args:
         before: the layers quantized so far, which make the inputs.
         histogram: of the layer's inputs.

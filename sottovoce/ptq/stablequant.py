@@ -52,7 +52,6 @@ def phases(seconds: float) -> dict[str, float]:
 
 
 def published(
-    recogniser: Recogniser,
     layers: Mapping[str, Layer],
     plain: Mapping[str, Quantized],
     histograms: Mapping[str, Histogram],
@@ -68,6 +67,7 @@ def published(
         speech: with transcripts in every utterance, these are what counts.
         work: folder where the sweeps keep what they have recognised.
     """
+    recogniser = speech.recogniser
     wide = {name: replace(plain[name], inputs=one.range) for name, one in histograms.items()}
     rise, measured = rise_of(recogniser, speech.corpus)
     job.print(f"a layer is sensitive by {measured}")

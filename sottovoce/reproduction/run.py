@@ -94,8 +94,7 @@ def reproduce(
 
     Args:
         tests: name -> corpus; the first also watches the training (nothing is chosen by it).
-        out: folder of the table; the rows' models are in `rows` inside, and what several rows
-            share (a teacher's outputs, first passes, uniform models) in `shared`.
+        out: folder of the table; models are in `rows` inside, what rows share in `shared`.
         shared: dials of `Training` that are the same for all rows, such as steps.
         rows: names of those to run now, with the baseline; finished ones are told beside them.
             None runs all.

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from sottovoce.artifact.attention import quantized_attentions
 from sottovoce.commands import calibrate as calibration
-from sottovoce.commands.delivery import MEASURED_ON_CALIBRATION
+from sottovoce.commands.prepared import MEASURED_ON_CALIBRATION
 from sottovoce.loading import load
 from sottovoce.ptq import attention, sweep
 from sottovoce.ptq.sweep import Change, recognitions

@@ -274,7 +274,7 @@ class _Suffering:
 
     def adapt_ranges(self, work: Path, *, float_inputs: bool = True) -> dict[str, Quantized]:
         return adapt_ranges(
-            *(self.recogniser, self.layers, self.plain, self.histograms, self.speech, work, JOB),
+            *(self.layers, self.plain, self.histograms, self.speech, work, JOB),
             float_inputs=float_inputs,
         )
 
@@ -410,7 +410,7 @@ def test_stablequant_clips_sensitive_layers_alone_and_fits_nothing(
     )
     monkeypatch.setattr("sottovoce.ptq.stablequant.transcripts", told)
     found = published(
-        *(place.recogniser, place.layers, place.plain, place.histograms, place.speech),
+        *(place.layers, place.plain, place.histograms, place.speech),
         *(tmp_path, JOB),
     )
     for name, quantized in found.items():
@@ -440,7 +440,7 @@ def test_stablequant_calls_a_layer_sensitive_above_a_quarter_per_cent(
         lambda *given: {name: Transcripts(name, {}) for name in ("full precision", *given[2])},
     )
     found = published(
-        *(place.recogniser, place.layers, place.plain, place.histograms, place.speech),
+        *(place.layers, place.plain, place.histograms, place.speech),
         *(tmp_path, JOB),
     )
     ranges = {name: histogram.range for name, histogram in place.histograms.items()}
