@@ -112,12 +112,7 @@ def calibrate(
         packed = _written(run, speech, rule, console, float_attention=float_attention)
         recipe = {**settings, "calibration": heard.name}
         notes = (*start.overlap_notes, *sampled, *float_input_notes(packed))
-        facts: dict[str, Any] = {
-            "source": str(source),
-            "begun": begun,
-            "recipe": recipe,
-            "notes": notes,
-        }
+        facts: dict[str, Any] = {"source": str(source), "recipe": recipe, "notes": notes}
         record = evaluate_and_report(
             run, packed, baselines, evaluation, console, begun=begun, **facts
         )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from sottovoce.artifact.attention import quantizable_attentions, quantized_attentions
+from sottovoce.artifact.packed_layers import PackedEmbedding
 from sottovoce.artifact.packed_model import packed_layers
 from sottovoce.graph.int8_weights import int8_obstacle
 from sottovoce.models.recogniser import Recogniser
@@ -16,12 +17,16 @@ _FEW = 8
 def float_input_notes(recogniser: Recogniser) -> tuple[str, ...]:
     """What a user should know of a packed model whose inputs were to take 8 bits.
 
-    Kernels cannot multiply a layer's weights, or the model never calls it; any other layer was
+    An embedding has no inputs to round. Kernels cannot multiply a layer's weights, or the model never calls it; any other layer was
     left because words would change, and these are named to the last.
     """
     layers = packed_layers(recogniser.model)
     work = multiply_adds(recogniser, layers)
-    floating = {name: one for name, one in layers.items() if one.precision.input_bits is None}
+    floating = {
+        name: layer
+        for name, layer in layers.items()
+        if layer.precision.input_bits is None and not isinstance(layer, PackedEmbedding)
+    }
     unfit = [
         name for name, one in floating.items() if int8_obstacle(one.precision, one.matrix_shape)
     ]

@@ -104,12 +104,7 @@ def quantize(
         notes = (*start.overlap_notes, *notes)
         if settings.rounds_inputs:
             notes += float_input_notes(packed)
-        facts: dict[str, Any] = {
-            "source": str(source),
-            "begun": begun,
-            "recipe": recipe,
-            "notes": notes,
-        }
+        facts: dict[str, Any] = {"source": str(source), "recipe": recipe, "notes": notes}
         record = evaluate_and_report(
             run, packed, baselines, start.evaluation, console, begun=begun, **facts
         )
