@@ -22,7 +22,7 @@ from sottovoce.training.run import unfinished
 
 MODELS = RUNS / "commands"
 COMMON = {"learning_rate": 2e-4, "evaluations": 3}
-"""Dials that all rows have."""
+"""Options that all rows have."""
 
 console = Console()
 

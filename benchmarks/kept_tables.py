@@ -37,13 +37,13 @@ class KeptTable:
         name: of its folder in `runs` and of its files in `results`.
         start: name of the checkpoint that its rows start from.
         toml: as `reproduce` takes it: a name, or a file's path from the root of the repository.
-        dials: that all its rows have.
+        options: that all its rows have.
     """
 
     name: str
     start: str
     toml: str
-    dials: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def file(self) -> Path:
@@ -99,7 +99,7 @@ class KeptTable:
             inputs.train,
             {"dev": inputs.dev},
             RUNS / self.name,
-            {"evaluations": 1, **self.dials},
+            {"evaluations": 1, **self.options},
             console=console,
         )
 
@@ -161,11 +161,10 @@ def listed(tables: Sequence[KeptTable]) -> str:
 def command_of(table: KeptTable) -> str:
     """All but the data, which are the same for all."""
     start = f"../shared/models/{WAV2VEC2}" if table.start == WAV2VEC2 else None
-    dials = "".join(f" --{name.replace('_', '-')} {value}" for name, value in table.dials.items())
     checkpoint = start or f"benchmarks/models/{table.start}"
-    return (
-        f"sottovoce reproduce {table.toml} --checkpoint {checkpoint}{dials} --out runs/{table.name}"
-    )
+    shared = [f"--{name.replace('_', '-')} {value}" for name, value in table.options.items()]
+    words = ["sottovoce reproduce", table.toml, "--checkpoint", checkpoint, *shared]
+    return " ".join([*words, f"--out runs/{table.name}"])
 
 
 def _linked(table: KeptTable) -> str:

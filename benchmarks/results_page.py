@@ -28,7 +28,7 @@ measures what is missing. The speech is real and the models are small: 2.5 to 2.
 parameters, trained on a two-core machine without an accelerator. The utterances of `commands` are
 joined from one-second recordings of single words of a vocabulary of 40 (Arabic Speech Commands, CC
 BY 4.0), with 6 unseen speakers in the dev set; **error rates say nothing about running speech**.
-The dev speakers also helped to choose some dials, so verdicts are for development.
+The dev speakers also helped to choose some options, so verdicts are for development.
 
 Words: *lossless*: no significant increase (MAPSSWE, 5%), and one of 10% would have been found in
 four of five cases; *inconclusive*: no significant increase, but too few words to say so. xu2025 is

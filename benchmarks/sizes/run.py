@@ -62,8 +62,8 @@ def measure(inputs: Inputs, sizes: Sequence[float]) -> None:
             key = key_of("seeds", f"joint {bits:g}, seed {seed}", again)
             row_of(ROWS, key, compressing(f"joint-{bits:g}-seed-{seed}", again))
     for bits in WHOLE:
-        dials = {**COMMON, "steps": STEPS, "bits": bits, "cnn_bits": 8}
-        recipe = read_recipe("default").replaced(dials)
+        options = {**COMMON, "steps": STEPS, "bits": bits, "cnn_bits": 8}
+        recipe = read_recipe("default").replaced(options)
         key = key_of("sizes", f"joint {bits:g}, 8-bit CNNs", recipe)
         row_of(ROWS, key, compressing(f"joint-{bits:g}-cnn-8", recipe))
 

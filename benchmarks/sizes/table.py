@@ -27,7 +27,7 @@ def page() -> str:
         "# Joint learning on real speech\n\n"
         "`python -m benchmarks.sizes.run`: the reference recogniser (2.9M parameters), `commands`, "
         "dev speakers, default recipe, the same updates of about 101 s of audio for every system. "
-        "U1 is full-precision fine-tuning with the same updates, data and seed. Dials of the "
+        "U1 is full-precision fine-tuning with the same updates, data and seed. Options of the "
         "recipe (the KL weights and the share of the search) were set after looking at these dev "
         "speakers, so the verdicts are for development, not a final measurement. CPU-minutes are "
         "of training, in the rows so far of the whole run, on one thread beside another run. The "

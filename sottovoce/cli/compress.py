@@ -61,7 +61,7 @@ def compress(
     skip_broken: SkipBroken = False,
     resume: Resume = False,
     decoding: Decoding = AS_THE_CHECKPOINT_SAYS,
-    **dials: Any,
+    **options: Any,
 ) -> None:
     """Learn each layer's bit-width and the quantized weights in one training, and pack them.
 
@@ -78,13 +78,13 @@ def compress(
     if asked and not lossless:
         raise InputError("--alpha and --detectable are questions of --lossless: give that too")
     if lossless:
-        sized = sorted(dials.keys() & {"bits", "eta"})
+        sized = sorted(options.keys() & {"bits", "eta"})
         if sized:
             raise InputError(
                 f"--lossless searches for the size that --{sized[0]} sets: leave out one of them"
             )
-        dials |= {"bits": None, "eta": None}
-    settings, question = read_recipe(recipe).replaced(dials), LosslessCriterion(**asked)
+        options |= {"bits": None, "eta": None}
+    settings, question = read_recipe(recipe).replaced(options), LosslessCriterion(**asked)
     check_places(models=(checkpoint, baseline), speech=(train, dev), out=out)
 
     from sottovoce.cli.loading import quiet_console

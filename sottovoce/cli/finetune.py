@@ -20,7 +20,7 @@ def finetune(
     skip_broken: SkipBroken = False,
     resume: Resume = False,
     decoding: Decoding = AS_THE_CHECKPOINT_SAYS,
-    **dials: Any,
+    **options: Any,
 ) -> None:
     """Fine-tune in full precision: makes a start point, or a baseline to compare with.
 
@@ -30,7 +30,7 @@ def finetune(
     Example: sottovoce finetune facebook/hubert-large-ll60k --train train-clean-100 --dev dev-clean
     --epochs 20 --out start
     """
-    recipe = Training().replaced(dials)
+    recipe = Training().replaced(options)
     check_places(models=(checkpoint,), speech=(train, dev), out=out)
     from sottovoce.cli.loading import quiet_console
     from sottovoce.commands.finetune import finetune as run

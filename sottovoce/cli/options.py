@@ -1,4 +1,4 @@
-"""Dials as flags: made from the fields of a recipe or of other settings, so that none is written
+"""Options as flags: made from the fields of a recipe or of other settings, so that none is written
 twice."""
 
 import inspect
@@ -15,7 +15,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def add_options(
-    of: type[Any], panel: str = "Dials", into: str | None = None
+    of: type[Any], panel: str = "Options", into: str | None = None
 ) -> Callable[[Function], Function]:
     """Give a command one flag for each option of a dataclass of options.
 

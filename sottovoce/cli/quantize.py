@@ -34,7 +34,7 @@ def quantize(
     skip_broken: SkipBroken = False,
     resume: Resume = False,
     decoding: Decoding = AS_THE_CHECKPOINT_SAYS,
-    **dials: Any,
+    **options: Any,
 ) -> None:
     """Quantize in minutes, without training.
 
@@ -44,7 +44,7 @@ def quantize(
     Example: sottovoce quantize facebook/wav2vec2-base-100h --calibration some-speech
     --dev dev-clean --out small
     """
-    settings = PostTraining().replaced(dials)
+    settings = PostTraining().replaced(options)
     check_places(models=(checkpoint, baseline), speech=(calibration, dev), out=out)
     from sottovoce.cli.loading import quiet_console
     from sottovoce.cli.summary import print_summary

@@ -40,13 +40,13 @@ def reproduce(
             "those that are finished; several times. Else all."
         ),
     ] = None,
-    **dials: Any,
+    **options: Any,
 ) -> None:
     """Run every row of a paper's table on your checkpoint and speech, the paper's numbers beside.
 
     Each row becomes a folder in OUT/rows that `transformers` loads; what rows share is trained
     once. After every row OUT/table.md, table.html and table.json are written anew. The same
-    command goes on after an interruption. Dials hold for all rows.
+    command goes on after an interruption. Options hold for all rows.
 
     Example: sottovoce reproduce xu2025-table-1 --checkpoint facebook/wav2vec2-base-100h
     --train train-clean-100 --test test-clean=test-clean --test test-other=test-other --out table-1
@@ -60,7 +60,7 @@ def reproduce(
             raise InputError(f"two --test are called {name!r}; give each its own name")
         tests[name] = path
     rows_of = read_table(table)
-    rows_of.check(row, dials)
+    rows_of.check(row, options)
     check_places(models=(checkpoint,), speech=(train, *tests.values()))
     refuse_unwritable(out)
 
@@ -68,7 +68,7 @@ def reproduce(
     from sottovoce.reproduction.run import reproduce as run
 
     console = quiet_console()
-    run(rows_of, checkpoint, train, tests, out, dials, rows=row, console=console)
+    run(rows_of, checkpoint, train, tests, out, options, rows=row, console=console)
     for line in (out / "table.md").read_text(encoding="utf-8").split("\n"):
         say(line)
     say(out / "table.html")

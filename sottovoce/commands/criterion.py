@@ -1,4 +1,4 @@
-"""What "lossless" is to mean: the dials alone, for flags that load nothing."""
+"""What "lossless" is to mean: the options alone, for flags that load nothing."""
 
 from dataclasses import dataclass
 

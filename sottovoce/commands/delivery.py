@@ -164,7 +164,7 @@ def evaluate_and_report(
     record = RunRecord(
         version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=command_line() or "# called from Python; recipe.toml holds every dial",
+        command=command_line() or "# called from Python; recipe.toml holds every option",
         device=_device_name(packed.device),
         evaluated_on=name_of_speech(packed, evaluation),
         seconds=time.monotonic() - begun,

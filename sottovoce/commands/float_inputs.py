@@ -17,8 +17,8 @@ _FEW = 8
 def float_input_notes(recogniser: Recogniser) -> tuple[str, ...]:
     """What a user should know of a packed model whose inputs were to take 8 bits.
 
-    An embedding has no inputs to round. Kernels cannot multiply a layer's weights, or the model never calls it; any other layer was
-    left because words would change, and these are named to the last.
+    An embedding has no inputs to round. Kernels cannot multiply a layer's weights, or the model
+    never calls it; any other layer was left because words would change, and these are named.
     """
     layers = packed_layers(recogniser.model)
     work = multiply_adds(recogniser, layers)

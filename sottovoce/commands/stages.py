@@ -86,7 +86,7 @@ class Context:
 
 
 def _without_pass_2(recipe: Recipe, *, searching: bool) -> Mapping[str, object]:
-    """Pass 1's dials; a teacher that only Pass 2 listens to is none, whatever its weights."""
+    """Pass 1's options; a teacher that only Pass 2 listens to is none, whatever its weights."""
     first = recipe.replaced(_OF_PASS_2)
     if not first.taught(1, searching=searching):
         first = first.replaced(_UNTAUGHT)

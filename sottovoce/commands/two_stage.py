@@ -32,7 +32,7 @@ def sensitive_plan(start: Recogniser, recipe: Recipe, context: Context) -> tuple
     """The plan of least total cost within the size, after training each candidate uniformly.
 
     `start`, the start point, stays as it is. Each uniform model is trained as the plan will be,
-    but without a teacher: same updates, data and dials. What is finished is kept in the run's
+    but without a teacher: same updates, data and options. What is finished is kept in the run's
     folder, and found again when the run resumes.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Dials: fields of a recipe, each with its help, and how a value of one is read and written."""
+"""Options: fields of a recipe, each with its help, and how a value of one is read and written."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import Field, field, fields, replace
@@ -18,7 +18,7 @@ def option(default: Any, explanation: str, allowed: tuple[str, ...] = ()) -> Any
 
 
 def parse_option(spec: Field[Any], value: Any) -> Any:
-    """A dial's value from TOML, a flag's text or Python, by the dial's declared type.
+    """An option's value from TOML, a flag's text or Python, by the option's declared type.
 
     Raises:
         InputError: it has another form.
@@ -30,22 +30,22 @@ def parse_option(spec: Field[Any], value: Any) -> Any:
         raise InputError(f"{spec.name} is {value!r}; it must be {form}") from error
 
 
-def with_dials_turned(settings: Settings, changes: Mapping[str, Any]) -> Settings:
-    """A copy of a frozen dataclass of dials with some of them turned.
+def with_options_set(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """A copy of a frozen dataclass of options with some of them turned.
 
     Raises:
-        InputError: a name is no dial, or a value does not suit it.
+        InputError: a name is no option, or a value does not suit it.
     """
     known = {spec.name: spec for spec in fields(settings)}
     for name in changes:
         if name not in known:
-            raise InputError(f"{name!r} is no dial of a recipe; known are {', '.join(known)}")
+            raise InputError(f"{name!r} is no option of a recipe; known are {', '.join(known)}")
     turned = {name: parse_option(known[name], value) for name, value in changes.items()}
     return replace(settings, **turned)
 
 
 def refuse_unknown_names(settings: Any) -> None:
-    """Raises InputError where a dial has a value that is none of the names it may take."""
+    """Raises InputError where an option has a value that is none of the names it may take."""
     for spec in fields(settings):
         allowed, value = spec.metadata["allowed"], getattr(settings, spec.name)
         unset = value is None and spec.default is None
@@ -54,7 +54,7 @@ def refuse_unknown_names(settings: Any) -> None:
 
 
 def to_plain(value: Any) -> Any:
-    """A dial's value as TOML and JSON hold it."""
+    """An option's value as TOML and JSON hold it."""
     if isinstance(value, tuple) and value and isinstance(value[0], tuple):
         return {str(bits): weight for bits, weight in value}
     return list(value) if isinstance(value, tuple) else value
@@ -110,4 +110,4 @@ _READERS: dict[Any, tuple[Callable[[Any], Any], str]] = {
     Candidates: (_candidates, "candidates with commas between them, such as 2,4,8"),
     PerBits: (_per_bits, "bits:weight pairs with commas between them, such as 4:1.0,8:0.5"),
 }
-"""Type of a dial -> how it is read, and the form that it takes."""
+"""Type of an option -> how it is read, and the form that it takes."""

@@ -1,11 +1,11 @@
-"""The dials of a post-training quantization."""
+"""The options of a post-training quantization."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from math import inf
 from typing import Any, Self
 
-from sottovoce.config.options import option, refuse_unknown_names, to_plain, with_dials_turned
+from sottovoce.config.options import option, refuse_unknown_names, to_plain, with_options_set
 from sottovoce.errors import InputError
 from sottovoce.quantization.candidates import Candidates, precisions_of
 from sottovoce.quantization.plan import Precision
@@ -18,7 +18,7 @@ CALIBRATION_MINUTES_HELP = (
     "minutes of calibration speech to use, spread over speakers and lengths; if not given, "
     f"{MOST_MINUTES:g}, and down to {LEAST_MINUTES:g} where the model is large (wav2vec2-base)"
 )
-_DIALS = {
+_OPTIONS = {
     "mixed": ("bits", "candidates", "scale_bits", "inputs"),
     "adaptive": ("float_inputs",),
 }
@@ -27,7 +27,7 @@ _DIALS = {
 
 @dataclass(frozen=True, kw_only=True)
 class PostTraining:
-    """The dials of a post-training quantization; the help of each stands with it."""
+    """The options of a post-training quantization; the help of each stands with it."""
 
     method: str = option(
         "adaptive",
@@ -66,12 +66,12 @@ class PostTraining:
         refuse_unknown_names(self)
         object.__setattr__(self, "candidates", tuple(map(str, self.candidates)))
         unturned = {spec.name: spec.default for spec in fields(self)}
-        for method, dials in _DIALS.items():
-            for name in dials:
+        for method, options in _OPTIONS.items():
+            for name in options:
                 if self.method != method and getattr(self, name) != unturned[name]:
                     raise InputError(
-                        f"{name} is a dial of {method}, and {self.method} would not use it; leave "
-                        f"it out or give --method {method}"
+                        f"{name} is an option of {method}, and {self.method} would not use it; "
+                        f"leave it out or give --method {method}"
                     )
         if self.float_attention and self.method == "stablequant":
             raise InputError(
@@ -92,12 +92,12 @@ class PostTraining:
             )
 
     def replaced(self, changes: Mapping[str, Any]) -> Self:
-        """A copy with some dials turned.
+        """A copy with some options set.
 
         Raises:
-            InputError: a name is no dial, or a value does not suit it.
+            InputError: a name is no option, or a value does not suit it.
         """
-        return with_dials_turned(self, changes)
+        return with_options_set(self, changes)
 
     @property
     def precisions(self) -> dict[float, Precision]:

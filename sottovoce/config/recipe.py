@@ -1,4 +1,4 @@
-"""A recipe: every dial of a compression in one frozen value, TOML both ways.
+"""A recipe: every option of a compression in one frozen value, TOML both ways.
 
 The command line's flags, their defaults and their help are made from these fields; they stand
 nowhere else.
@@ -19,7 +19,7 @@ from sottovoce.config.options import (
     option,
     refuse_unknown_names,
     to_plain,
-    with_dials_turned,
+    with_options_set,
 )
 from sottovoce.errors import InputError, prefix_errors
 from sottovoce.quantization.candidates import Candidates, precision_of, precisions_of
@@ -36,12 +36,12 @@ FINETUNE = ("none", "start", "learnt")
 PLAN_BY = ("joint", "kl", "hessian", "nas")
 _BY_TASK_LOSS = ("hessian", "nas")
 _IN_PLACE_OF = {"epochs": "steps", "bits": "eta", "eta": "bits"}
-"""Dial -> the one that says the same in another way."""
+"""Option -> the one that says the same in another way."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """The dials of any training, full precision included."""
+    """The options of any training, full precision included."""
 
     epochs: float = option(5.0, "passes over the training speech")
     steps: int | None = option(None, "updates; overrides epochs")
@@ -84,28 +84,28 @@ class Training:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more, finite")
 
     def replaced(self, changes: Mapping[str, Any]) -> Self:
-        """A copy with some dials turned; one that says the same in another way is given up.
+        """A copy with some options set; one that says the same in another way is given up.
 
         Raises:
-            InputError: a name is no dial, or a value does not suit it.
+            InputError: a name is no option, or a value does not suit it.
         """
         known = {spec.name for spec in fields(self)}
         given_up = dict.fromkeys(_given_up(changes) & known)
-        return with_dials_turned(self, {**given_up, **changes})
+        return with_options_set(self, {**given_up, **changes})
 
     def to_record(self) -> dict[str, Any]:
-        """The dials as TOML and JSON hold them; one that is None is left out."""
+        """The options as TOML and JSON hold them; one that is None is left out."""
         present = {spec.name: getattr(self, spec.name) for spec in fields(self)}
         return {name: to_plain(value) for name, value in present.items() if value is not None}
 
     def to_toml(self) -> str:
-        """The recipe as TOML; a dial that is None is left out."""
+        """The recipe as TOML; an option that is None is left out."""
         return tomli_w.dumps(self.to_record())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(Training):
-    """The dials of joint mixed-precision learning (xu2025, Pass 1 and Pass 2).
+    """The options of joint mixed-precision learning (xu2025, Pass 1 and Pass 2).
 
     With neither `bits` nor `eta` it has no size, which is then searched for (`compress_lossless`).
     `paper` is xu2025's reading; these defaults are the `default` recipe's.
@@ -385,10 +385,10 @@ class Recipe(Training):
         return self.grid_at_2_bits if bits <= 2 else self.grid
 
 
-def over(dials: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def over(options: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Both, where the second wins; what says the same in another way is given up."""
     given_up = _given_up(changes)
-    return {**{name: one for name, one in dials.items() if name not in given_up}, **changes}
+    return {**{name: one for name, one in options.items() if name not in given_up}, **changes}
 
 
 def _given_up(changes: Mapping[str, Any]) -> set[str]:
@@ -416,7 +416,7 @@ def read_recipe(name_or_file: str) -> Recipe:
         ```
 
     Raises:
-        InputError: no such recipe or file, no TOML, an unknown dial or a value that does not suit.
+        InputError: no such recipe or file, no TOML, an unknown option, or an unfit value.
     """
     if name_or_file in named_recipes():
         text = (resources.files("sottovoce.config.recipes") / f"{name_or_file}.toml").read_text()

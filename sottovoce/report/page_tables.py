@@ -96,14 +96,14 @@ def tried_table(tried: Sequence[TriedSize]) -> Markup:
 
 
 def recipe_table(recipe: Mapping[str, Any]) -> Markup:
-    """The dials; those of a nested table are written `table.dial`."""
+    """The options; those of a nested table are written `table.option`."""
     return tag(
         "dl",
         *(
-            tag("div", tag("dt", name), tag("dd", _dial(value)))
+            tag("div", tag("dt", name), tag("dd", _option(value)))
             for name, value in flattened(recipe).items()
         ),
-        class_="dials",
+        class_="options",
     )
 
 
@@ -118,13 +118,13 @@ def flattened(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _dial(value: object) -> str:
+def _option(value: object) -> str:
     if value is None:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(_dial, value))
+        return ", ".join(map(_option, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -54,8 +54,8 @@ Scores = Mapping[str, Score]
 
 @dataclass(frozen=True)
 class _Inputs:
-    """What all rows have in common; `tests` by name, `shared` dials win over a row's own, rows that
-    are not `chosen` are told where they are finished."""
+    """What all rows have in common; `tests` by name, `shared` options win over a row's own, rows
+    that are not `chosen` are told where they are finished."""
 
     table: Table
     checkpoint: str
@@ -95,7 +95,7 @@ def reproduce(
     Args:
         tests: name -> corpus; the first also watches the training (nothing is chosen by it).
         out: folder of the table; models are in `rows` inside, what rows share in `shared`.
-        shared: dials of `Training` that are the same for all rows, such as steps.
+        shared: options of `Training` that are the same for all rows, such as steps.
         rows: names of those to run now, with the baseline; finished ones are told beside them.
             None runs all.
 
@@ -235,8 +235,8 @@ def _note(
         for name, known in found["recipes"].items():
             if recipes.get(name, known) != known and _begun(given, name):
                 raise InputError(
-                    f"row {name} was begun with other dials; give the changed row another name, or "
-                    f"delete {given.out / 'rows' / name} (or what is .unfinished of it)"
+                    f"row {name} was begun with other options; give the changed row another name, "
+                    f"or delete {given.out / 'rows' / name} (or what is .unfinished of it)"
                 )
         speech, recipes = {**found["test speech"], **speech}, {**found["recipes"], **recipes}
     write_text(file, json.dumps({**settings, "test speech": speech, "recipes": recipes}, indent=2))
@@ -387,7 +387,7 @@ def _command(given: _Inputs, row: TableRow, folder: Path) -> str:
     words = [row.method, given.checkpoint, "--train", str(given.train_on), "--dev", watched]
     if row.method == "compress":
         words += ["--recipe", row.recipe]
-    for name, value in over(row.dials, given.shared).items():
+    for name, value in over(row.options, given.shared).items():
         flag = name.replace("_", "-")
         words += (
             [f"--{flag}" if value else f"--no-{flag}"]

@@ -47,24 +47,24 @@ class TableRow:
         system: what it is, in words.
         method: "finetune", full precision; "compress"; or "published", which nobody runs here.
         recipe: of "compress": a recipe's name or TOML file; beside the table's, if relative.
-        dials: turned on top of the recipe.
+        options: turned on top of the recipe.
     """
 
     name: str
     system: str
     method: str = "compress"
     recipe: str = "default"
-    dials: Mapping[str, Any]
+    options: Mapping[str, Any]
     paper: Published
 
     def training(self, shared: Mapping[str, Any]) -> Training | Recipe:
         """The row's whole recipe.
 
         Args:
-            shared: dials that are the same for all rows; they win.
+            shared: options that are the same for all rows; they win.
         """
         started = Training() if self.method == "finetune" else read_recipe(self.recipe)
-        return started.replaced(over(self.dials, shared))
+        return started.replaced(over(self.options, shared))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +93,10 @@ class Table:
 
         Args:
             wanted: names of rows; None for all.
-            shared: dials that all rows get.
+            shared: options that all rows get.
 
         Raises:
-            InputError: there is no such row to run, or a dial does not suit one.
+            InputError: there is no such row to run, or an option does not suit one.
         """
         known = {row.name: row for row in self.rows if row.method != "published"}
         for name in wanted or known:
@@ -172,7 +172,7 @@ def _row(record: Mapping[str, Any], folder: Path) -> TableRow:
             **{
                 **record,
                 "recipe": _recipe(record.get("recipe", TableRow.recipe), folder),
-                "dials": record.get("dials", {}),
+                "options": record.get("options", {}),
                 "paper": _published(record.get("paper", {})),
             }
         )

@@ -1,4 +1,4 @@
-"""How long recordings are cut: the dials alone, for flags that load nothing."""
+"""How long recordings are cut: the options alone, for flags that load nothing."""
 
 from dataclasses import dataclass
 from math import isfinite

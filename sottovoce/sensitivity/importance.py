@@ -1,7 +1,7 @@
 """How much each width matters to each layer: a distribution that is learnt under a size budget.
 
 xu2025 adds eta * C_size to the loss and tunes eta until the size comes out right. Here the size is
-the user's dial, so the multiplier is solved for: at every update the distribution is
+the user's option, so the multiplier is solved for: at every update the distribution is
 
     p_l(b)  ~  alpha_l(b) * exp(-nu * b)         with nu such that the expected bits meet the budget
 

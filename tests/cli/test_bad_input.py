@@ -187,15 +187,15 @@ def test_audio_that_breaks_a_training_off_can_be_mended(given: Given, sound: Giv
     waveform, rate = soundfile.read(broken)
     waveform[0] = np.nan
     soundfile.write(broken, waveform, rate, subtype="FLOAT")
-    dials = ("--recipe", "paper-no-kl", "--bits", 4, "--evaluations", 8)
-    ended = _compress(given, *dials, train=train)
+    options = ("--recipe", "paper-no-kl", "--bits", 4, "--evaluations", 8)
+    ended = _compress(given, *options, train=train)
     _refused(ended, broken)
     assert "update 1 of 8" in ended.err
     assert (folder / "out.unfinished" / "settings.json").is_file()
     assert not (folder / "out").exists()
 
     shutil.copy(sound.speech.with_name("1.wav"), broken)
-    ended = _compress(given, *dials, "--resume", train=train)
+    ended = _compress(given, *options, "--resume", train=train)
     assert ended.status == 0, ended.err
     assert (folder / "out" / "metrics.json").is_file()
     assert not (folder / "out.unfinished").exists()
@@ -406,7 +406,7 @@ def test_a_runtime_has_nothing_to_run_where_both_systems_are_texts(given: Given)
     _refused_at_once(sottovoce(*words), "runtime")
 
 
-# dials and places
+# options and places
 
 
 @pytest.mark.parametrize(
@@ -425,7 +425,7 @@ def test_a_runtime_has_nothing_to_run_where_both_systems_are_texts(given: Given)
     ],
     ids=lambda words: " ".join(map(str, words)) if words[0][:2] == "--" else "",
 )
-def test_a_dial_that_cannot_be_set_so_is_refused(
+def test_an_option_that_cannot_be_set_so_is_refused(
     given: Given, words: tuple[object, ...], named: tuple[str, ...]
 ) -> None:
     _refused_at_once(_compress(given, *words), *named)

@@ -1,4 +1,4 @@
-"""The command line explains itself, and a recipe's dials are its flags."""
+"""The command line explains itself, and a recipe's options are its flags."""
 
 import re
 from dataclasses import fields
@@ -56,15 +56,15 @@ def test_options_of_decoding_are_those_of_every_command_that_writes(command: str
     ("command", "recipe"),
     [("compress", Recipe), ("finetune", Training), ("quantize", PostTraining)],
 )
-def test_every_dial_is_a_flag_with_the_dials_own_help(command: str, recipe: type[Any]) -> None:
+def test_every_option_is_a_flag_with_its_own_help(command: str, recipe: type[Any]) -> None:
     decoding = {spec.name for spec in fields(Decoding)}
-    options = {one.name: one for one in COMMANDS[command].params if one.name not in decoding}
-    dials = {spec.name: spec for spec in fields(recipe)}
+    flags = {one.name: one for one in COMMANDS[command].params if one.name not in decoding}
+    options = {spec.name: spec for spec in fields(recipe)}
     others = {"checkpoint", "train", "dev", "out", "resume", "recipe", "baseline", "cache"}
     others |= {"lossless", "alpha", "detectable", "calibration", "skip_broken"}
-    assert options.keys() - others == dials.keys()
-    for name, spec in dials.items():
-        flag = options[name]
+    assert flags.keys() - others == options.keys()
+    for name, spec in options.items():
+        flag = flags[name]
         assert f"--{name.replace('_', '-')}" in flag.opts
         assert flag.help.startswith(spec.metadata["help"])
         for allowed in spec.metadata["allowed"]:

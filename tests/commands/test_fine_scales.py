@@ -29,9 +29,9 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_speech(tmp_path_factory.mktemp("speech") / "speech")
 
 
-def _compress(start: Path, speech: Path, out: Path, *dials: object) -> Ended:
+def _compress(start: Path, speech: Path, out: Path, *options: object) -> Ended:
     return sottovoce(
-        *("compress", start, "--train", speech, "--dev", speech, "--out", out, *QUICK, *dials)
+        *("compress", start, "--train", speech, "--dev", speech, "--out", out, *QUICK, *options)
     )
 
 
@@ -152,7 +152,7 @@ def test_post_training_takes_the_same_candidates(
 
 
 @pytest.mark.parametrize(
-    ("dials", "named"),
+    ("options", "named"),
     [
         (("--candidates", "2/asymmetric/0,4"), ("'0'", "positive whole number")),
         (("--candidates", "2/asymmetric/6.5,4"), ("'6.5'", "positive whole number")),
@@ -168,9 +168,9 @@ def test_post_training_takes_the_same_candidates(
     ids=lambda words: " ".join(map(str, words)) if words[0][:2] == "--" else "",
 )
 def test_what_makes_no_precision_is_refused(
-    start: Path, speech: Path, tmp_path: Path, dials: tuple[object, ...], named: tuple[str, ...]
+    start: Path, speech: Path, tmp_path: Path, options: tuple[object, ...], named: tuple[str, ...]
 ) -> None:
-    ended = _compress(start, speech, tmp_path / "small", *dials)
+    ended = _compress(start, speech, tmp_path / "small", *options)
     assert ended.status == 2
     assert ended.err.startswith("error: ")
     assert len(ended.err.splitlines()) == 1
@@ -183,8 +183,8 @@ def test_weights_that_do_not_fit_16_bits_are_refused_by_layer(speech: Path, tmp_
     name = "wav2vec2.encoder.layers.1.attention.q_proj"
     recogniser.model.get_submodule(name).weight.data.mul_(1e8)
     recogniser.model.save_pretrained(start)
-    dials = ("--bits", 3, "--scale-bits", 16)
-    ended = _compress(start, speech, tmp_path / "small", *dials)
+    options = ("--bits", 3, "--scale-bits", 16)
+    ended = _compress(start, speech, tmp_path / "small", *options)
     assert ended.status == 2
     assert f"layer '{name}': a scale or offset of" in ended.err
     assert "does not fit in 16 bits" in ended.err

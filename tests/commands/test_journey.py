@@ -144,9 +144,9 @@ def _slow_but(fast: Sequence[str], *more: str) -> list[Any]:
     ]
 
 
-def _compressed(out: Path, source: Path, speech: Path, *dials: object) -> RunRecord:
+def _compressed(out: Path, source: Path, speech: Path, *options: object) -> RunRecord:
     ended = sottovoce(
-        *("compress", source, "--train", speech, "--dev", speech, "--out", out, *QUICK, *dials)
+        *("compress", source, "--train", speech, "--dev", speech, "--out", out, *QUICK, *options)
     )
     assert ended.status == 0, ended.err
     return RunRecord.from_json(json.loads((out / "metrics.json").read_text()))
@@ -193,8 +193,8 @@ def test_the_record_reads_back(journey: Journey) -> None:
 
 @pytest.mark.parametrize("journey", _slow_but(("wav2vec2", "wav2vec2-bert")), indirect=True)
 def test_pass_2_goes_on_from_pass_1_with_its_plan(journey: Journey, tmp_path: Path) -> None:
-    dials = ("--bits", BITS, "--finetune", "learnt", *OF_FAMILY.get(journey.family, ()))
-    record = _compressed(tmp_path / "small", journey.start, journey.speech, *dials)
+    options = ("--bits", BITS, "--finetune", "learnt", *OF_FAMILY.get(journey.family, ()))
+    record = _compressed(tmp_path / "small", journey.start, journey.speech, *options)
     assert [point.step for point in record.history] == [1, 2, 3, 4, 5, 6, 7, 8]
     seconds = [point.seconds for point in record.history]
     assert seconds == sorted(seconds)
@@ -235,9 +235,9 @@ def test_audio_alone_is_enough_to_train_on(journey: Journey, tmp_path: Path) -> 
 def test_a_plan_may_come_from_a_stage_of_its_own(
     journey: Journey, tmp_path: Path, measure: str
 ) -> None:
-    dials = ("--bits", BITS, "--plan-by", measure, "--sensitivity-batches", 1)
-    dials += OF_FAMILY.get(journey.family, ())
-    record = _compressed(tmp_path / "small", journey.start, journey.speech, *dials)
+    options = ("--bits", BITS, "--plan-by", measure, "--sensitivity-batches", 1)
+    options += OF_FAMILY.get(journey.family, ())
+    record = _compressed(tmp_path / "small", journey.start, journey.speech, *options)
     assert BITS - 0.3 < record.systems[-1].nominal_bits <= BITS
     assert len({row.bits for row in record.layers}) > 1
     assert all(row.expected_bits is None for row in record.layers)
@@ -247,9 +247,9 @@ def test_a_plan_may_come_from_a_stage_of_its_own(
 
 def test_8_bit_cnns_are_stored_and_told(journey: Journey, tmp_path: Path) -> None:
     small = tmp_path / "small"
-    dials = ("--bits", BITS, "--cnn-bits", 8, "--finetune", "learnt")
-    dials += OF_FAMILY.get(journey.family, ())
-    record = _compressed(small, journey.start, journey.speech, *dials)
+    options = ("--bits", BITS, "--cnn-bits", 8, "--finetune", "learnt")
+    options += OF_FAMILY.get(journey.family, ())
+    record = _compressed(small, journey.start, journey.speech, *options)
     tensors = load_file(small / "model.safetensors")
     for row in record.cnns:
         codes, scale = tensors[f"{row.layer}.codes"], tensors[f"{row.layer}.scale"]
@@ -448,7 +448,7 @@ def test_transcribe_takes_other_formats_and_rates(
 
 
 @pytest.mark.parametrize(
-    "dials",
+    "options",
     [
         ("--recipe", "paper"),
         ("--recipe", "paper-sampled"),
@@ -460,17 +460,17 @@ def test_transcribe_takes_other_formats_and_rates(
         ("--bits", 3, "--students", "all", "--teacher", "live", "--train-front-end", "--augment"),
         ("--bits", 2, "--grid-at-2-bits", "full", "--scale-granularity", "tensor"),
     ],
-    ids=lambda dials: " ".join(map(str, dials)),
+    ids=lambda options: " ".join(map(str, options)),
 )
 def test_every_way_of_searching_is_delivered(
-    journeys: dict[str, Journey], tmp_path: Path, dials: tuple[object, ...]
+    journeys: dict[str, Journey], tmp_path: Path, options: tuple[object, ...]
 ) -> None:
     start, speech = journeys["hubert"].start, journeys["hubert"].speech
     out = tmp_path / "small"
-    record = _compressed(out, start, speech, *dials)
+    record = _compressed(out, start, speech, *options)
     recipe = read_recipe(str(out / "recipe.toml"))
     assert _plain(recipe.to_record()) == record.recipe
-    assert (recipe.bits is None) == ("--eta" in dials)
+    assert (recipe.bits is None) == ("--eta" in options)
     if recipe.bits is not None:
         assert record.systems[-1].nominal_bits <= recipe.bits
     for row in record.layers:

@@ -329,7 +329,7 @@ def test_too_few_words_are_told_of_before_any_training(
 
 
 def test_what_cannot_be_asked_is_refused(place: _Place, tmp_path: Path) -> None:
-    for dials, told in (
+    for options, told in (
         (("--alpha", 0), "alpha is 0"),
         (("--detectable", 1.5), "detectable is 1.5"),
         (("--bits", 3), "--lossless searches for the size that --bits sets"),
@@ -338,7 +338,7 @@ def test_what_cannot_be_asked_is_refused(place: _Place, tmp_path: Path) -> None:
         (("--dev", place.train), "train/speech holds 8 utterances of"),
         (("--dev", save_speech(tmp_path / "few", 11)), "holds 1 utterance of"),
     ):
-        ended = place.run(*dials)
+        ended = place.run(*options)
         assert ended.status == 2, ended.err
         assert told in ended.err
         assert list(tmp_path.glob("small*")) == []

@@ -42,7 +42,7 @@ def speech(recogniser: Recogniser, tmp_path: Path) -> Corpus:
     return planted_speech(recogniser, tmp_path / "speech")
 
 
-def _recipe(recogniser: Recogniser, **dials: Any) -> Recipe:
+def _recipe(recogniser: Recogniser, **options: Any) -> Recipe:
     """Weights hardly move, so that what was planted stays."""
     return Recipe(
         candidates=(2, 8),
@@ -52,7 +52,7 @@ def _recipe(recogniser: Recogniser, **dials: Any) -> Recipe:
         learning_rate=1e-6,
         scale_learning_rate=0.0,
         evaluations=0,
-        **dials,
+        **options,
     )
 
 

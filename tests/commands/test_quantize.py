@@ -41,9 +41,9 @@ class _Place:
         self.speech = save_speech(folder / "speech", 6)
         self.out = folder / "small"
 
-    def run(self, *dials: object) -> Ended:
+    def run(self, *options: object) -> Ended:
         return sottovoce(
-            *("quantize", self.start, "--calibration", self.speech, "--out", self.out, *dials)
+            *("quantize", self.start, "--calibration", self.speech, "--out", self.out, *options)
         )
 
     @property
@@ -239,8 +239,8 @@ def test_mixed_widths_stay_within_the_size(
     tmp_path: Path, one_thread: None, family: str, inputs: bool
 ) -> None:
     place = _Place(tmp_path, family)
-    dials: tuple[object, ...] = ("--method", "mixed", "--bits", 3.5)
-    ended = place.run(*dials, *(("--inputs",) if inputs else ()))
+    options: tuple[object, ...] = ("--method", "mixed", "--bits", 3.5)
+    ended = place.run(*options, *(("--inputs",) if inputs else ()))
     assert ended.status == 0, ended.err
     record = place.record
     assert 3.0 < record.systems[-1].nominal_bits <= 3.5
@@ -324,14 +324,14 @@ def test_an_interrupted_sweep_goes_on(place: _Place, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("dials", "told"),
+    ("options", "told"),
     [
         (("--method", "magic"), "method is 'magic'; it must be one of"),
-        (("--method", "mse", "--bits", 4), "bits is a dial of mixed, and mse would not use it"),
-        (("--inputs",), "inputs is a dial of mixed, and adaptive would not use it"),
-        (("--candidates", "2,4"), "candidates is a dial of mixed"),
+        (("--method", "mse", "--bits", 4), "bits is an option of mixed, and mse would not use it"),
+        (("--inputs",), "inputs is an option of mixed, and adaptive would not use it"),
+        (("--candidates", "2,4"), "candidates is an option of mixed"),
         (("--method", "minmax", "--scale-bits", 16), "leave it out or give --method mixed"),
-        (("--method", "mixed", "--no-float-inputs"), "float_inputs is a dial of adaptive"),
+        (("--method", "mixed", "--no-float-inputs"), "float_inputs is an option of adaptive"),
         (("--method", "stablequant", "--float-attention"), "says nothing with stablequant"),
         (("--calibration-minutes", 0), "calibration_minutes is 0.0; it must be above 0"),
         (("--method", "mixed", "--float-attention"), "says nothing where no inputs are rounded"),
@@ -340,8 +340,8 @@ def test_an_interrupted_sweep_goes_on(place: _Place, monkeypatch: pytest.MonkeyP
         (("--calibration", "nowhere"), "nowhere does not exist"),
     ],
 )
-def test_what_cannot_be_done_is_refused(place: _Place, dials: tuple[Any, ...], told: str) -> None:
-    ended = place.run(*dials)
+def test_what_cannot_be_done_is_refused(place: _Place, options: tuple[Any, ...], told: str) -> None:
+    ended = place.run(*options)
     assert (ended.status, ended.out) == (2, "")
     assert told in ended.err
     assert [path.name for path in place.folder.glob("small*")] == []
@@ -367,8 +367,8 @@ def test_speech_that_cannot_calibrate_is_refused(
     soundfile.write(place.folder / "still.wav", samples, 16000)
     line = {"audio_filepath": "still.wav", "duration": seconds, "text": "ab", "id": "a"}
     manifest = write_manifest(place.folder / "still.jsonl", [line])
-    dials = ("--calibration", manifest, "--dev", place.speech, "--method", method)
-    ended = place.run(*dials, *(("--bits", 4) if method == "mixed" else ()))
+    options = ("--calibration", manifest, "--dev", place.speech, "--method", method)
+    ended = place.run(*options, *(("--bits", 4) if method == "mixed" else ()))
     assert ended.status == 2
     assert told in ended.err
     assert "Traceback" not in ended.err

@@ -21,7 +21,7 @@ method = "finetune"
 [[rows]]
 name = "M"
 system = "two-stage"
-dials = { bits = 3, plan_by = "kl", sensitivity_batches = 1 }
+options = { bits = 3, plan_by = "kl", sensitivity_batches = 1 }
 """
 
 

@@ -17,16 +17,16 @@ from sottovoce.training.batch import TrainingSpeech
 DIALS = ("--bits", 3, "--learning-rate", 1e-2, "--steps", 2, "--evaluations", 1)
 
 
-def _ended(folder: Path, out: str, *dials: object) -> Ended:
+def _ended(folder: Path, out: str, *options: object) -> Ended:
     speech = folder / "speech" / "speech.jsonl"
     return sottovoce(
         *("compress", folder / "start", "--train", speech, "--dev", speech),
-        *("--out", folder / out, "--seconds-per-batch", 1, *DIALS, *dials),
+        *("--out", folder / out, "--seconds-per-batch", 1, *DIALS, *options),
     )
 
 
-def _run(folder: Path, out: str, *dials: object) -> Path:
-    ended = _ended(folder, out, *dials)
+def _run(folder: Path, out: str, *options: object) -> Path:
+    ended = _ended(folder, out, *options)
     assert ended.status == 0, ended.err
     return folder / out / "model.safetensors"
 
@@ -53,10 +53,10 @@ def test_pass_1_serves_every_pass_2(folder: Path, updates: list[int]) -> None:
 
 
 def test_uniform_models_serve_every_measure_and_size(folder: Path, updates: list[int]) -> None:
-    dials = ("--cache", folder / "cache", "--sensitivity-batches", 1)
-    _run(folder, "by kl", *dials, "--plan-by", "kl")
+    options = ("--cache", folder / "cache", "--sensitivity-batches", 1)
+    _run(folder, "by kl", *options, "--plan-by", "kl")
     assert len(updates) == 3 * 2 + 2
-    by_hessian = _run(folder, "by hessian", *dials, "--plan-by", "hessian", "--bits", 4)
+    by_hessian = _run(folder, "by hessian", *options, "--plan-by", "hessian", "--bits", 4)
     assert len(updates) <= 8 + 2
     alone = _run(folder, "alone", "--sensitivity-batches", 1, "--plan-by", "hessian", "--bits", 4)
     assert by_hessian.read_bytes() == alone.read_bytes()
@@ -65,9 +65,9 @@ def test_uniform_models_serve_every_measure_and_size(folder: Path, updates: list
 def test_the_teacher_hears_what_it_teaches_and_no_more(folder: Path) -> None:
     """One of two updates searches, and only the search listens."""
     speech = read_corpus(folder / "speech" / "speech.jsonl")
-    dials = {"bits": 3, "steps": 2, "seconds_per_batch": 1.0}
+    options = {"bits": 3, "steps": 2, "seconds_per_batch": 1.0}
     prepared = TrainingSpeech(speech, load_checkpoint(folder / "start"))
-    wanted = [one.id for one in prepared.heard(Recipe().replaced(dials), 1)]
+    wanted = [one.id for one in prepared.heard(Recipe().replaced(options), 1)]
     assert 0 < len(wanted) < len(speech.utterances)
     _run(folder, "once", "--cache", folder / "cache")
     (kept,) = (folder / "cache" / "teacher").rglob("*.safetensors")
@@ -75,8 +75,8 @@ def test_the_teacher_hears_what_it_teaches_and_no_more(folder: Path) -> None:
 
 
 def test_uniform_models_without_transcripts_leave_pass_2_to_the_plan(folder: Path) -> None:
-    dials = ("--unlabelled", "--plan-by", "kl", "--sensitivity-batches", 1)
-    _run(folder, "out", *dials, "--finetune", "learnt", "--kl-finetune", 1)
+    options = ("--unlabelled", "--plan-by", "kl", "--sensitivity-batches", 1)
+    _run(folder, "out", *options, "--finetune", "learnt", "--kl-finetune", 1)
 
 
 def test_two_runs_do_not_train_one_stage_at_once(folder: Path, updates: list[int]) -> None:

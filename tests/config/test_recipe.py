@@ -53,7 +53,7 @@ def test_default_is_named_and_has_the_defaults_of_the_fields() -> None:
 
 
 @pytest.mark.parametrize("of", [Training, Recipe])
-def test_every_dial_has_help_and_a_reader(of: type[Training]) -> None:
+def test_every_option_has_help_and_a_reader(of: type[Training]) -> None:
     recipe = of()
     for spec in fields(of):
         assert len(spec.metadata["help"]) > 3, spec.name
@@ -62,7 +62,7 @@ def test_every_dial_has_help_and_a_reader(of: type[Training]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dial", "text", "value"),
+    ("option", "text", "value"),
     [
         ("candidates", "2,4,8", (2, 4, 8)),
         ("candidates", "8, 2", (2, 8)),
@@ -81,8 +81,8 @@ def test_every_dial_has_help_and_a_reader(of: type[Training]) -> None:
         ("grid", "full", "full"),
     ],
 )
-def test_flags_and_tables_are_read(dial: str, text: Any, value: Any) -> None:
-    found = getattr(Recipe().replaced({dial: text}), dial)
+def test_flags_and_tables_are_read(option: str, text: Any, value: Any) -> None:
+    found = getattr(Recipe().replaced({option: text}), option)
     assert found == value
     assert type(found) is type(value)
 
@@ -90,7 +90,7 @@ def test_flags_and_tables_are_read(dial: str, text: Any, value: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"bit": 4}, "'bit' is no dial of a recipe; known are .*bits"),
+        ({"bit": 4}, "'bit' is no option of a recipe; known are .*bits"),
         ({"learning_rate": "fast"}, "learning_rate is 'fast'"),
         ({"learning_rate": None}, "learning_rate is None"),
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
@@ -226,7 +226,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         read_recipe("pape")
 
 
-def test_per_bits_is_the_type_of_its_dials() -> None:
+def test_per_bits_is_the_type_of_its_options() -> None:
     kinds = {spec.name for spec in fields(Recipe) if spec.type == PerBits}
     assert kinds == {"student_ctc", "student_kl"}
     assert set(asdict(Recipe())) >= kinds
@@ -257,7 +257,7 @@ def test_only_updates_that_need_the_teacher_are_taught() -> None:
         assert recipe.replaced(changes).taught(100, searching=True) == 0
 
 
-def test_a_dial_gives_up_the_one_that_says_the_same_in_another_way() -> None:
+def test_an_option_gives_up_the_one_that_says_the_same_in_another_way() -> None:
     short = Recipe(steps=100)
     assert short.replaced({"epochs": 20}).steps is None
     assert short.replaced({"epochs": 20, "steps": 3}).steps == 3

@@ -201,12 +201,12 @@ def test_only_the_worst_utterances_are_shown_and_the_rest_counted(record):
 
 
 def test_recipe_and_command_are_whole(root, record):
-    dials = {d.all("dt")[0].text: d.all("dd")[0].text for d in section(root, "Recipe").all("div")}
-    assert dials["candidates"] == "2, 4, 8"
-    assert dials["learning_rate"] == "3e-05"
-    assert dials["search.temperature_end"] == "0.03"
-    assert dials["teacher"] == "none"
-    assert len(dials) == len(record.recipe) - 1 + len(record.recipe["search"])
+    options = {d.all("dt")[0].text: d.all("dd")[0].text for d in section(root, "Recipe").all("div")}
+    assert options["candidates"] == "2, 4, 8"
+    assert options["learning_rate"] == "3e-05"
+    assert options["search.temperature_end"] == "0.03"
+    assert options["teacher"] == "none"
+    assert len(options) == len(record.recipe) - 1 + len(record.recipe["search"])
     assert section(root, "Command").one("code").text == record.command
     assert record.version in root.one("footer").text
     assert record.device in root.one("footer").text

@@ -27,16 +27,16 @@ baseline = "U1"
 [[rows]]
 name = "O1"
 system = "one-pass"
-dials = { bits = 3, candidates = [2, 4] }
+options = { bits = 3, candidates = [2, 4] }
 paper = { wer = [1.25, 2.5], all = 2.00, mark = "lossless", ratio = 4.4, hours = 5.0 }
 [[rows]]
 name = "F1"
 system = "two-pass"
-dials = { bits = 3, candidates = [2, 4], finetune = "learnt", cnn_bits = 8 }
+options = { bits = 3, candidates = [2, 4], finetune = "learnt", cnn_bits = 8 }
 [[rows]]
 name = "N1"
 system = "two-pass from the start point"
-dials = { bits = 3, candidates = [2, 4], finetune = "start" }
+options = { bits = 3, candidates = [2, 4], finetune = "start" }
 [[rows]]
 name = "theirs"
 system = "someone else's"
@@ -140,7 +140,7 @@ def test_a_table_is_run_once_and_told_beside_the_papers(
 
     refused = place.run("--seed", 1)
     assert refused.status == 2
-    assert "row O1 was begun with other dials; give the changed row another name" in refused.err
+    assert "row O1 was begun with other options; give the changed row another name" in refused.err
 
     shutil.rmtree(out / "rows" / "N1")
     shutil.copytree(out / "rows" / "O1", out / "rows" / "N1")
@@ -262,7 +262,7 @@ def test_a_table_may_grow(tmp_path: Path, updates: list[int], one_thread: None) 
         "bits = 3, candidates = [2, 4] }",
         (
             'bits = 3, candidates = [2, 4] }\n[[rows]]\nname = "O2"\nsystem = "more bits"\n'
-            "dials = { bits = 4, candidates = [2, 4] }"
+            "options = { bits = 4, candidates = [2, 4] }"
         ),
         1,
     )
@@ -280,7 +280,7 @@ def test_a_table_may_grow(tmp_path: Path, updates: list[int], one_thread: None) 
     place.table.write_text(TABLE.replace("bits = 3, candidates = [2, 4] }", "bits = 2.5 }", 1))
     other = place.run("--row", "U1")
     assert other.status == 2
-    assert "row O1 was begun with other dials" in other.err
+    assert "row O1 was begun with other options" in other.err
     place.table.write_text(more)
     place.test("third", 14)
     other = place.run("--row", "U1", "--test", f"third={third}")

@@ -70,9 +70,9 @@ def test_the_study_of_two_bits_crosses_offset_block_and_clipping() -> None:
             assert (one.cnn_bits, one.scale_bits, len(one.candidates)) == (8, 16, 1)
 
 
-def test_a_row_may_turn_the_papers_own_dial(tmp_path: Path) -> None:
+def test_a_row_may_turn_the_papers_own_option(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
-    row = '[[rows]]\nname = "O"\nsystem = "by eta"\nrecipe = "paper"\ndials = { eta = 2e-5 }\n'
+    row = '[[rows]]\nname = "O"\nsystem = "by eta"\nrecipe = "paper"\noptions = { eta = 2e-5 }\n'
     file.write_text('baseline = "U1"\n' + ROW + row)
     recipe = read_table(str(file)).rows[1].training({})
     assert isinstance(recipe, Recipe)
@@ -83,7 +83,7 @@ def test_what_holds_for_all_rows_gives_up_what_says_the_same(tmp_path: Path) -> 
     (tmp_path / "own.toml").write_text("eta = 1e-5\n")
     file = tmp_path / "mine.toml"
     row = '[[rows]]\nname = "O"\nsystem = "ours"\nrecipe = "own.toml"\n'
-    row += "dials = { steps = 9, bits = 3 }"
+    row += "options = { steps = 9, bits = 3 }"
     file.write_text('baseline = "U1"\n' + ROW + row)
     recipe = read_table(str(file)).rows[1].training({"epochs": 2.0})
     assert isinstance(recipe, Recipe)
@@ -106,7 +106,7 @@ def test_a_recipe_file_is_found_beside_its_table(tmp_path: Path) -> None:
         ("rows = [", "table .*: "),
         ('baseline = "U1"\n', "its baseline 'U1' is no row that is run"),
         ('baseline = "U1"\n' + ROW + ROW, "two rows are called 'U1'"),
-        ('baseline = "U1"\n' + ROW + "dials = { stepps = 3 }", "row U1: 'stepps' is no dial"),
+        ('baseline = "U1"\n' + ROW + "options = { stepps = 3 }", "row U1: 'stepps' is no option"),
         ('baseline = "U1"\n' + ROW + "paper = { hour = 3 }", "row U1: .*'hour'"),
         ('baseline = "U1"\n' + ROW.replace("finetune", "prune"), "row U1: method is 'prune'"),
         ('baseline = "U1"\n' + ROW.replace('"U1"', '"a/b"'), "the name 'a/b'"),

@@ -86,12 +86,12 @@ MakeTraining = Callable[..., _Training]
 
 @pytest.fixture
 def training(make_recogniser: MakeRecogniser, corpus: Corpus) -> MakeTraining:
-    """A training of a tiny recogniser: dials of the recipe, a plan, a teacher."""
+    """A training of a tiny recogniser: options of the recipe, a plan, a teacher."""
 
     def make(
-        plan: Plan | None = None, cached: CachedTeacher | None = None, **dials: Any
+        plan: Plan | None = None, cached: CachedTeacher | None = None, **options: Any
     ) -> _Training:
-        recipe = Recipe(**{**DIALS, "teacher": "none", **dials})
+        recipe = Recipe(**{**DIALS, "teacher": "none", **options})
         return _Training(make_recogniser(), corpus, recipe, plan, cached)
 
     return make
@@ -244,8 +244,8 @@ def test_sampled_students_are_all_drawn(
 def test_with_a_single_candidate_no_network_runs_twice(
     training: MakeTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dials = {"teacher": "live", "students": "all", "kl_frozen": 1.0}
-    run = training(candidates=(4,), bits=4.0, **dials)
+    options = {"teacher": "live", "students": "all", "kl_frozen": 1.0}
+    run = training(candidates=(4,), bits=4.0, **options)
     assert _networks_run(run, 2, monkeypatch) == [[FULL, PLAN], [FULL, PLAN]]
 
 
@@ -257,7 +257,7 @@ def test_a_teacher_that_nothing_learns_from_does_not_run(
 
 
 def test_the_loss_is_the_papers_sum(make_recogniser: MakeRecogniser, corpus: Corpus) -> None:
-    dials = {
+    options = {
         "teacher": "live",
         "students": "all",
         "search_share": 0.01,
@@ -266,7 +266,7 @@ def test_the_loss_is_the_papers_sum(make_recogniser: MakeRecogniser, corpus: Cor
         "student_ctc": ((4, 0.5), (8, 2.0)),
         "student_kl": ((2, 1.5), (4, 0.25)),
     }
-    recipe = Recipe(**{**DIALS, **dials})
+    recipe = Recipe(**{**DIALS, **options})
     # With transformers' small start all networks would agree, and their divergence be nothing.
     run = _Training(make_recogniser(initializer_range=0.4), corpus, recipe)
     objective, batch, update = run.objective, run.batch, Update(3, 8)
@@ -305,8 +305,8 @@ def test_the_cached_teacher_is_what_the_network_is_held_to(
         cached = CachedTeacher.computed(
             run.objective.recogniser, run.speech, 1.0, tmp_path / str(kl), QUIET
         )
-        dials = {"search_share": search_share, weight: kl, other: 0.5}
-        run = training(teacher="cached", cached=cached, **dials)
+        options = {"search_share": search_share, weight: kl, other: 0.5}
+        run = training(teacher="cached", cached=cached, **options)
         losses.append(run.objective.update(run.batch, Update(3, 8))["loss"])
     without, once, twice = losses
     assert once - without > 1e-4
@@ -320,13 +320,13 @@ def test_without_transcripts_only_the_teacher_pulls(
     run = training()
     recogniser, speech = run.objective.recogniser, run.speech
     cached = CachedTeacher.computed(recogniser, speech, 1.0, tmp_path / "teacher", QUIET)
-    dials = {"teacher": "cached", "unlabelled": True, "search_share": search_share}
-    run = training(cached=cached, **dials)
+    options = {"teacher": "cached", "unlabelled": True, "search_share": search_share}
+    run = training(cached=cached, **options)
     loss = run.objective.update(run.batch, Update(3, 8))["loss"]
     unlabelled = replace(run.batch, targets=tuple(() for _ in run.batch.targets))
-    run = training(cached=cached, **dials)
+    run = training(cached=cached, **options)
     assert run.objective.update(unlabelled, Update(3, 8))["loss"] == loss > 0
-    pulled = training(cached=cached, **dials | {"unlabelled": False, "kl_frozen": 1.0})
+    pulled = training(cached=cached, **options | {"unlabelled": False, "kl_frozen": 1.0})
     assert loss < pulled.objective.update(pulled.batch, Update(3, 8))["loss"]
 
 
@@ -463,7 +463,7 @@ def test_the_mixture_is_sampled_at_the_temperature_of_the_update(
 
 
 def test_importances_wait_for_no_schedule_and_are_not_clipped(training: MakeTraining) -> None:
-    dials = {
+    options = {
         "search_pace": 0.0,
         "search_share": 0.9,
         "importance_learning_rate": 0.3,
@@ -471,7 +471,7 @@ def test_importances_wait_for_no_schedule_and_are_not_clipped(training: MakeTrai
     }
     found = []
     for norm in (1e-4, 1e4):
-        run = training(**dials, max_grad_norm=norm)
+        run = training(**options, max_grad_norm=norm)
         run.update(0, 1)
         importance, state = run.objective.importance, run.optimizer.state
         # The first step of Adam is the learning rate itself.

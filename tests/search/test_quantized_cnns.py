@@ -29,8 +29,8 @@ TRAINED = {
 }
 
 
-def _objective(recogniser: Recogniser, **dials: object) -> JointObjective:
-    recipe = Recipe().replaced({"teacher": "none", "cnn_bits": 8, **dials})
+def _objective(recogniser: Recogniser, **options: object) -> JointObjective:
+    recipe = Recipe().replaced({"teacher": "none", "cnn_bits": 8, **options})
     return JointObjective(recogniser, recipe, Accelerator(cpu=True))
 
 
@@ -122,8 +122,8 @@ def test_eight_bits_are_eight_bits_under_every_recipe(make_recogniser: MakeRecog
         start = make_recogniser().model
         plain = {"teacher": "none", "students": "none", "kl_frozen": 0.0}
         tensor = {"cnn_bits": 8, "scale_granularity": "tensor"}
-        dials = read_recipe(recipe).replaced({**plain, **tensor})
-        objective = JointObjective(make_recogniser(), dials, Accelerator(cpu=True))
+        options = read_recipe(recipe).replaced({**plain, **tensor})
+        objective = JointObjective(make_recogniser(), options, Accelerator(cpu=True))
         for name, weight in _weights(objective).items():
             before = start.get_submodule(name).weight.detach()
             noise_share = (weight - before).square().sum() / before.square().sum()

@@ -22,9 +22,9 @@ MakeRecogniser = Callable[..., Recogniser]
 WIDTHS = (2, 4, 8, 4, 2, 2) * 2
 
 
-def _pass_1(recogniser: Recogniser, **dials: object) -> JointObjective:
+def _pass_1(recogniser: Recogniser, **options: object) -> JointObjective:
     """Pass 1 whose weights and scales have moved."""
-    recipe = Recipe().replaced({"teacher": "live", "students": "all", **dials})
+    recipe = Recipe().replaced({"teacher": "live", "students": "all", **options})
     objective = JointObjective(recogniser, recipe, Accelerator(cpu=True))
     objective.plan = objective.supernet.plan(WIDTHS)
     generator = torch.Generator().manual_seed(1)
