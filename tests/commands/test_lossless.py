@@ -157,9 +157,9 @@ def test_the_checkpoint_is_loaded_once_and_scored_once_on_either_part(
 ) -> None:
     loaded, heard = [], []
 
-    def counting_load(source: Any) -> Any:
+    def counting_load(source: Any, *decoding: Any) -> Any:
         loaded.append(source)
-        return load_checkpoint(source)
+        return load_checkpoint(source, *decoding)
 
     def counting_recognise(engine: Any, corpus: Any, **named: Any) -> Any:
         heard.append((named.get("name"), corpus.name))
