@@ -44,10 +44,11 @@ from sottovoce.ptq.calibration import CalibrationSpeech, sample_note, transcript
 from sottovoce.ptq.effort import RANKING_PASSES, Job, replaying
 from sottovoce.ptq.layers import QuantizeInputs
 from sottovoce.ptq.observing import PASSES_OF_RANGES, input_histograms
+from sottovoce.ptq.ranking import budgeted_divergences
 from sottovoce.ptq.sweep import Change, changed_word_rate, recognitions, select_harmless
-from sottovoce.ptq.trials import Trial, divergences
 from sottovoce.quantization.activations import RULES, Range
 from sottovoce.record import RunRecord
+from sottovoce.sensitivity.trials import Trial
 from sottovoce.speech.corpora import read_corpus
 from sottovoce.speech.corpus import SpeechPath
 from sottovoce.training.run import Run
@@ -217,7 +218,7 @@ def _ranges(
 
     def rank() -> Mapping[tuple[str, ...], float]:
         trials = {group: Trial(group[0], partial(rounding, [group])) for group in groups}
-        return divergences(recogniser, trials, chosen, RANKING_PASSES, job)
+        return budgeted_divergences(recogniser, trials, chosen, RANKING_PASSES, job)
 
     groups = _trials(recogniser, tuple(spans))
     return {name: spans[name] for name in chain(*select_harmless(groups, change, rank))}

@@ -19,7 +19,7 @@ from sottovoce.models.recogniser import Recogniser
 from sottovoce.quantization.plan import Plan
 from sottovoce.search.joint import JointObjective
 from sottovoce.search.supernet import width_groups
-from sottovoce.sensitivity.allocation import best_allocation
+from sottovoce.sensitivity.allocation import cheapest_widths
 from sottovoce.sensitivity.measures import MEASURES
 from sottovoce.training.distributed import is_main_process, wait_for_everyone
 from sottovoce.training.timing import Spent, stopwatch
@@ -57,9 +57,9 @@ def sensitive_plan(start: Recogniser, recipe: Recipe, context: Context) -> tuple
         if is_main_process():
             write_text(costs_file, json.dumps({"costs": costs.tolist(), **asdict(measuring())}))
     wait_for_everyone()
-    found = read_json(costs_file)
-    spent = Spent(found["seconds"], found.get("cpu_seconds"))
-    return _cheapest(start, recipe, np.array(found["costs"])), spent
+    measured = read_json(costs_file)
+    spent = Spent(measured["seconds"], measured.get("cpu_seconds"))
+    return _cheapest(start, recipe, np.array(measured["costs"])), spent
 
 
 def _alone(recipe: Recipe) -> dict[str, Any]:
@@ -83,10 +83,6 @@ def _cheapest(start: Recogniser, recipe: Recipe, costs: np.ndarray) -> Plan:
         raise ValueError("a plan by sensitivity needs a size")
     shapes = start.family.shapes(start.model)
     groups = width_groups(start.family.encoder_matrices(start.model), recipe.search_granularity)
-    sizes, of_groups = [0] * (max(groups) + 1), np.zeros((max(groups) + 1, costs.shape[1]))
-    for (rows, columns), group, own in zip(shapes.values(), groups, costs, strict=True):
-        sizes[group] += rows * columns
-        of_groups[group] += own
-    choice = best_allocation(-of_groups, sizes, recipe.widths, recipe.bits)
-    widths = [choice.bits[group] for group in groups]
+    sizes = [rows * columns for rows, columns in shapes.values()]
+    widths = cheapest_widths(costs, sizes, recipe.widths, recipe.bits, groups)
     return Plan({name: recipe.precisions[bits] for name, bits in zip(shapes, widths, strict=True)})

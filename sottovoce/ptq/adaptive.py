@@ -33,13 +33,13 @@ from sottovoce.ptq.effort import (
     replaying,
 )
 from sottovoce.ptq.layers import Layer, Quantized
+from sottovoce.ptq.ranking import RANKING, rank_layers
 from sottovoce.ptq.refitting import Fitted, can_be_fitted, refit_layer
 from sottovoce.ptq.sweep import Change, measure_changes
-from sottovoce.ptq.trials import divergences, most_divergent, quantizing
 from sottovoce.quantization.activations import Histogram, mse_range
 from sottovoce.wording import plural
 
-_RANKING, _ALONE, _ADAPTING = "ranking layers", "recognising layers alone", "adapting layers"
+_ALONE, _ADAPTING = "recognising layers alone", "adapting layers"
 
 
 def phases(seconds: float) -> dict[str, float]:
@@ -49,7 +49,7 @@ def phases(seconds: float) -> dict[str, float]:
         seconds: of calibration speech.
     """
     return {
-        _RANKING: replaying(RANKING_PASSES * seconds),
+        RANKING: replaying(RANKING_PASSES * seconds),
         _ALONE: seconds * (1 + TRIED_ALONE),
         _ADAPTING: seconds * (2 * FITTING_SHARE * REFITS + len(FREED) + 1),
     }
@@ -78,7 +78,7 @@ def adapt_ranges(
     """
     recogniser = speech.recogniser
     wide = {name: replace(plain[name], inputs=one.range) for name, one in histograms.items()}
-    order = ranked(recogniser, layers, wide, speech, job)
+    order = rank_layers(recogniser, layers, wide, speech, job)
 
     def change(trials: Mapping[str, Mapping[str, Quantized]]) -> dict[str, Change]:
         kept = work / "recognised.json"
@@ -170,16 +170,3 @@ class _Fits:
                 *(self.recogniser, self.layers, name, before, histogram, self.speech),
                 len(self.speech.corpus.utterances),
             )
-
-
-def ranked(
-    recogniser: Recogniser,
-    layers: Mapping[str, Layer],
-    by: Mapping[str, Quantized],
-    speech: CalibrationSpeech,
-    job: Job,
-) -> list[str]:
-    """The layers of `by`, from the one that alone diverges most down."""
-    with job.phase(_RANKING):
-        trials = {name: quantizing(layers, {name: one}) for name, one in by.items()}
-        return most_divergent(divergences(recogniser, trials, speech, RANKING_PASSES, job))

@@ -18,8 +18,9 @@ from sottovoce.models.recogniser import Recogniser
 from sottovoce.ptq.calibration import CalibrationSpeech, transcripts
 from sottovoce.ptq.effort import RANKING_PASSES, Job, replaying
 from sottovoce.ptq.observing import PASSES_OF_RANGES, Waveforms, input_histograms
+from sottovoce.ptq.ranking import budgeted_divergences
 from sottovoce.ptq.sweep import Change, changed_word_rate, recognitions, select_harmless
-from sottovoce.ptq.trials import Trial, divergences
+from sottovoce.sensitivity.trials import Trial
 
 _ATTENTION = "attention in 8 bits"
 
@@ -55,7 +56,7 @@ def round_attention(
         def rank() -> Mapping[str, float]:
             trials = {name: Trial(name, partial(_only, model, every, [name])) for name in names}
             with _only(model, every, []):
-                return divergences(recogniser, trials, speech, RANKING_PASSES, job)
+                return budgeted_divergences(recogniser, trials, speech, RANKING_PASSES, job)
 
         kept = select_harmless(names, change, rank)
     for name in names:

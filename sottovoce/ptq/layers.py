@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,8 @@ from sottovoce.quantization.activations import Range, fake_quantize_inputs
 from sottovoce.quantization.affine import Affine
 from sottovoce.quantization.plan import Precision
 from sottovoce.quantization.ranges import initial_affine
+from sottovoce.sensitivity.replacing import replaced_weights, set_values
+from sottovoce.sensitivity.trials import Trial
 
 Layer = WeightedLayer
 
@@ -55,24 +58,30 @@ def round_weight(weight: Tensor, precision: Precision, rule: str = "mse") -> Qua
 
 @contextmanager
 def quantized_layers(layers: Mapping[str, Layer], by: Mapping[str, Quantized]) -> Iterator[None]:
-    """Inside, the layers named in `by` are quantized."""
-    with ExitStack() as stack:
+    """Context manager: the layers named in `by` are quantized."""
+    weights = {name: quantized.weight for name, quantized in by.items()}
+    with replaced_weights(layers, weights), ExitStack() as stack:
         for name, quantized in by.items():
             layer = layers[name]
-            stack.callback(_put_back, layer.weight, layer.weight.data)
-            layer.weight.data = quantized.weight
             bias = bias_of(layer)
             if quantized.bias is not None and bias is not None:
-                stack.callback(_put_back, bias, bias.data)
-                bias.data = quantized.bias
+                stack.callback(set_values, bias, bias.data)
+                set_values(bias, quantized.bias)
             if quantized.inputs is not None:
                 hook = QuantizeInputs(quantized.inputs, layer.weight.device)
                 stack.callback(layer.register_forward_pre_hook(hook).remove)
         yield
 
 
-def _put_back(parameter: Tensor, values: Tensor) -> None:
-    parameter.data = values
+def quantizing(layers: Mapping[str, Layer], by: Mapping[str, Quantized]) -> Trial:
+    """Return the trial of layers quantized together.
+
+    Args:
+        layers: in the order of computation.
+        by: what some of them become.
+    """
+    first = next(name for name in layers if name in by)
+    return Trial(first, partial(quantized_layers, layers, by))
 
 
 class QuantizeInputs:

@@ -8,7 +8,6 @@ up, and the plan of least cost within the size is found exactly.
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,9 +17,10 @@ from sottovoce.ptq.calibration import CalibrationSpeech
 from sottovoce.ptq.effort import COSTS_PASSES, Job, replaying
 from sottovoce.ptq.gptq import gptq_round, inverse_factor, second_moments
 from sottovoce.ptq.layers import Layer, Quantized, round_weight
-from sottovoce.ptq.trials import divergences, quantizing
+from sottovoce.ptq.ranking import budgeted_divergences
 from sottovoce.quantization.plan import Precision
-from sottovoce.sensitivity.allocation import best_allocation
+from sottovoce.sensitivity.allocation import cheapest_widths
+from sottovoce.sensitivity.rounding import cost_table, rounding_trials
 
 _SEEING, _ROUNDING, _COSTS = "seeing what goes in", "rounding", "what each width costs"
 _SECONDS_A_COLUMN = 0.004
@@ -44,23 +44,28 @@ def mixed_weights(
         bits: nominal, at most.
     """
     shapes = recogniser.family.shapes(recogniser.model)
-    own = {name: layers[name] for name in shapes}
+    matrices = {name: layers[name] for name in shapes}
     with job.phase(_SEEING):
-        moments = second_moments(recogniser, own, speech.counting(job))
+        moments = second_moments(recogniser, matrices, speech.counting(job))
     candidates: dict[str, dict[float, Quantized]] = {}
     with job.phase(_ROUNDING):
-        for name, layer in own.items():
+        for name, layer in matrices.items():
             with prefix_errors(f"layer {name!r}"):
                 candidates[name] = _roundings(layer.weight.detach(), precisions, moments.get(name))
             moments.pop(name, None)  # it is large
             job.advance(_rounding_seconds([shapes[name]], len(precisions)))
     with job.phase(_COSTS):
-        costs = _costs(recogniser, own, candidates, speech, job)
+        rounded = {
+            name: {width: result.weight for width, result in by_width.items()}
+            for name, by_width in candidates.items()
+        }
+        trials = rounding_trials(matrices, rounded)
+        costs = budgeted_divergences(recogniser, trials, speech, COSTS_PASSES, job)
     sizes = [rows * columns for rows, columns in shapes.values()]
-    widths = best_allocation(-costs, sizes, tuple(precisions), bits).bits
+    widths = cheapest_widths(cost_table(costs), sizes, tuple(precisions), bits)
     return {
         name: (precisions[width], candidates[name][width])
-        for name, width in zip(own, widths, strict=True)
+        for name, width in zip(matrices, widths, strict=True)
     }
 
 
@@ -88,7 +93,7 @@ def _roundings(
 ) -> dict[float, Quantized]:
     """A matrix at every width."""
     upper = None if moments is None else inverse_factor(moments)
-    return {width: _rounded(weight, one, upper) for width, one in precisions.items()}
+    return {width: _rounded(weight, precision, upper) for width, precision in precisions.items()}
 
 
 def _rounded(weight: Tensor, precision: Precision, upper: Tensor | None) -> Quantized:
@@ -97,20 +102,3 @@ def _rounded(weight: Tensor, precision: Precision, upper: Tensor | None) -> Quan
         return plain
     values = gptq_round(weight.flatten(1), plain.affine, precision.quantizer, upper)
     return replace(plain, weight=values.view_as(weight))
-
-
-def _costs(
-    recogniser: Recogniser,
-    layers: Mapping[str, Layer],
-    candidates: Mapping[str, Mapping[float, Quantized]],
-    speech: CalibrationSpeech,
-    job: Job,
-) -> np.ndarray:
-    """KL(full precision || one matrix rounded), nats a frame, [layers, candidates]."""
-    trials = {
-        (name, width): quantizing(layers, {name: rounding})
-        for name, widths in candidates.items()
-        for width, rounding in widths.items()
-    }
-    found = divergences(recogniser, trials, speech, COSTS_PASSES, job)
-    return np.array(list(found.values())).reshape(len(candidates), -1)

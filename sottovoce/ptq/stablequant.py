@@ -19,10 +19,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.ptq.adaptive import ranked
 from sottovoce.ptq.calibration import CalibrationSpeech
 from sottovoce.ptq.effort import RANKING_PASSES, TRIED_ALONE, Job, replaying
 from sottovoce.ptq.layers import Layer, Quantized
+from sottovoce.ptq.ranking import RANKING, rank_layers
 from sottovoce.ptq.sweep import FULL, changed_word_rate, transcripts
 from sottovoce.quantization.activations import Histogram, Range, mse_range, percentile_range
 from sottovoce.runtime.recognition import references
@@ -32,7 +32,7 @@ from sottovoce.wording import plural
 
 SENSITIVE_ABOVE = 0.0025
 PERCENTILES = (100.0, 99.9, 99.8, 99.5)
-_RANKING, _ALONE, _SEARCH = "ranking layers", "recognising layers alone", "searching percentiles"
+_ALONE, _SEARCH = "recognising layers alone", "searching percentiles"
 
 Rise = Callable[[Transcripts, Transcripts], float]
 """What a trial's words (second) are worse by than full precision's (first)."""
@@ -45,7 +45,7 @@ def phases(seconds: float) -> dict[str, float]:
         seconds: of calibration speech.
     """
     return {
-        _RANKING: replaying(RANKING_PASSES * seconds),
+        RANKING: replaying(RANKING_PASSES * seconds),
         _ALONE: seconds * (1 + TRIED_ALONE),
         _SEARCH: seconds * TRIED_ALONE * len(PERCENTILES),
     }
@@ -71,7 +71,7 @@ def published(
     wide = {name: replace(plain[name], inputs=one.range) for name, one in histograms.items()}
     rise, measured = rise_of(recogniser, speech.corpus)
     job.print(f"a layer is sensitive by {measured}")
-    order = ranked(recogniser, layers, wide, speech, job)
+    order = rank_layers(recogniser, layers, wide, speech, job)
 
     def rises(trials: Mapping[str, Mapping[str, Quantized]]) -> dict[str, float]:
         kept = work / "recognised.json"

@@ -11,9 +11,9 @@ import torch
 from sottovoce.files import read_json, write_text
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.ptq.effort import Job
-from sottovoce.ptq.layers import Layer, Quantized
-from sottovoce.ptq.trials import TriedBatch, most_divergent, quantizing
+from sottovoce.ptq.layers import Layer, Quantized, quantizing
 from sottovoce.scoring import Transcripts, score
+from sottovoce.sensitivity.trials import TriedBatch, most_divergent
 from sottovoce.speech.batching import evaluation_order
 from sottovoce.speech.corpus import Corpus
 from sottovoce.speech.loading import prefetched

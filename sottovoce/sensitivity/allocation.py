@@ -1,4 +1,4 @@
-"""From a distribution to a plan: the best choice of widths that fits a size, exactly."""
+"""From scores or costs to a plan: the best choice of widths that fits a size, exactly."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,11 +76,38 @@ def best_allocation(
     return Choice(bits, mean_bits(weights, bits))
 
 
+def cheapest_widths(
+    costs: np.ndarray,
+    sizes: Sequence[int],
+    candidates: Sequence[float],
+    budget: float,
+    groups: Sequence[int] | None = None,
+) -> list[float]:
+    """Return each layer's width in the plan of least total cost within the budget.
+
+    Args:
+        costs: [layers, candidates], which add up over layers.
+        sizes: weights in each layer.
+        candidates: the widths, in the order of the columns.
+        budget: mean bits of a weight, at least the least candidate.
+        groups: of each layer, counted from 0; layers of one group share a width and add their
+            costs. None gives each layer a width of its own.
+    """
+    if groups is None:
+        groups = range(len(sizes))
+    count = max(groups) + 1
+    group_costs, group_sizes = np.zeros((count, len(candidates))), np.zeros(count, dtype=int)
+    np.add.at(group_costs, list(groups), costs)
+    np.add.at(group_sizes, list(groups), sizes)
+    choice = best_allocation(-group_costs, group_sizes.tolist(), candidates, budget)
+    return [choice.bits[group] for group in groups]
+
+
 def _improved(
     picked: list[int], scores: np.ndarray, sizes: np.ndarray, room: float, wish: float
 ) -> list[int]:
-    """Single changes for as long as one fits `room` and raises the score, or comes nearer to `wish`
-    where the size is below it; the most valuable first."""
+    """Change single widths while a change fits `room` and raises the score, or comes nearer to
+    `wish` where the size is below it; the most valuable first."""
     groups = np.arange(len(picked))
     while True:
         gains = scores - scores[groups, picked][:, None]

@@ -1,4 +1,4 @@
-"""Runs a recogniser again from some part on, the outputs before it taken from an earlier run.
+"""Run a recogniser again from some part on, the outputs before it taken from an earlier run.
 
 A sweep quantizes one layer at a time: everything before that layer computes what it did before.
 """
@@ -78,7 +78,7 @@ def _parts_of_stack(recogniser: Recogniser, stack: Stack) -> list[str]:
 
 @contextmanager
 def _giving(part: nn.Module, output: Any) -> Iterator[None]:
-    """Inside, the part computes nothing; what it gives may be written into."""
+    """Context manager: the part computes nothing; what it gives may be written into."""
     part.forward = lambda *_, **__: _copied(output)
     try:
         yield
@@ -88,5 +88,5 @@ def _giving(part: nn.Module, output: Any) -> Iterator[None]:
 
 def _copied(output: Any) -> Any:
     if isinstance(output, tuple):
-        return tuple(_copied(one) for one in output)
+        return tuple(map(_copied, output))
     return output.clone() if isinstance(output, torch.Tensor) else output

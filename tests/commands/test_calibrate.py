@@ -202,7 +202,7 @@ def test_an_attention_that_changes_words_keeps_floating_point(place, monkeypatch
     changes = iter([Change(9, 9), Change(0, 9)])  # of both, of the one that diverges less
     diverging = {f"wav2vec2.encoder.layers.{depth}.attention": 2.0 - depth for depth in (0, 1)}
     monkeypatch.setattr(attention, "changed_word_rate", lambda *_: next(changes))
-    monkeypatch.setattr(attention, "divergences", lambda *_: diverging)
+    monkeypatch.setattr(attention, "budgeted_divergences", lambda *_: diverging)
     ended = run(place)
     assert ended.status == 0, ended.err
     assert list(quantized_attentions(load(place / "int8").model)) == [

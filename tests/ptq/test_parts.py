@@ -17,7 +17,7 @@ from torch import nn
 from sottovoce.errors import InputError
 from sottovoce.models.front_end_biases import add_front_end_biases
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.ptq.adaptive import adapt_ranges, ranked
+from sottovoce.ptq.adaptive import adapt_ranges
 from sottovoce.ptq.arithmetic import multiply_adds
 from sottovoce.ptq.calibration import CalibrationSpeech
 from sottovoce.ptq.effort import (
@@ -30,18 +30,25 @@ from sottovoce.ptq.effort import (
     replaying,
 )
 from sottovoce.ptq.gptq import gptq_round, inverse_factor, second_moments
-from sottovoce.ptq.layers import Quantized, quantizable_layers, quantized_layers, round_weight
+from sottovoce.ptq.layers import (
+    Quantized,
+    quantizable_layers,
+    quantized_layers,
+    quantizing,
+    round_weight,
+)
 from sottovoce.ptq.observing import input_histograms
+from sottovoce.ptq.ranking import budgeted_divergences, rank_layers
 from sottovoce.ptq.refitting import Fitted, can_be_fitted, refit_layer
 from sottovoce.ptq.stablequant import clipped_range, published, rise_of
 from sottovoce.ptq.sweep import Change, measure_changes, recognitions, select_harmless
-from sottovoce.ptq.trials import divergences, most_divergent, quantizing
 from sottovoce.quantization.activations import Range
 from sottovoce.quantization.plan import Precision
 from sottovoce.quantization.ranges import initial_affine
 from sottovoce.runtime.recognition import recognise, references
 from sottovoce.scoring import Transcripts, score
 from sottovoce.sensitivity.replay import Replay
+from sottovoce.sensitivity.trials import most_divergent
 from sottovoce.speech.corpus import Corpus
 
 MakeRecogniser = Callable[..., Recogniser]
@@ -161,7 +168,7 @@ def test_divergences_are_those_of_whole_runs(
     }
     trials = {name: quantizing(layers, {name: one}) for name, one in two_bits.items()}
     speech = CalibrationSpeech(recogniser, corpus)
-    found = divergences(recogniser, trials, speech, 1e6, JOB)
+    found = budgeted_divergences(recogniser, trials, speech, 1e6, JOB)
     waveforms = [one for batch in speech() for one in batch]
 
     def distributions() -> torch.Tensor:
@@ -195,7 +202,7 @@ def test_a_ranking_computes_no_more_than_its_budget(
     seconds = 3600 * corpus.hours
     passes = 0.9 * len(trials)
     assert passes * seconds / len(trials) > SHORTEST_SECONDS
-    divergences(recogniser, trials, CalibrationSpeech(recogniser, corpus), passes, JOB)
+    budgeted_divergences(recogniser, trials, CalibrationSpeech(recogniser, corpus), passes, JOB)
     most = replaying(passes * seconds)
     assert 0.2 * most < sum(spent) <= most * 1.001
 
@@ -269,7 +276,7 @@ class _Suffering:
             name: replace(self.plain[name], inputs=one.range)
             for name, one in self.histograms.items()
         }
-        self.order = ranked(recogniser, self.layers, wide, self.speech, JOB)
+        self.order = rank_layers(recogniser, self.layers, wide, self.speech, JOB)
         self.names = [name for name in self.layers if name in self.order[:count]]
 
     def adapt_ranges(self, work: Path, *, float_inputs: bool = True) -> dict[str, Quantized]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sottovoce.quantization.plan import STORABLE_BITS
-from sottovoce.sensitivity.allocation import TOLERANCE_BITS, best_allocation
+from sottovoce.sensitivity.allocation import TOLERANCE_BITS, best_allocation, cheapest_widths
 
 CANDIDATES = (2, 4, 8)
 
@@ -118,3 +118,16 @@ def test_what_fits_exactly_is_taken_whatever_the_sizes(
     rising = np.tile(np.arange(len(candidates), dtype=float), (len(weights), 1))
     choice = best_allocation(rising, weights, candidates, float(candidates[-1]))
     assert choice.bits == (candidates[-1],) * len(weights)
+
+
+def test_layers_of_a_group_share_the_width_that_costs_them_least_together() -> None:
+    costs = np.array([[9.0, 5.0, 0.0], [1.0, 0.9, 0.0], [0.2, 0.1, 0.0], [3.0, 0.1, 0.0]])
+    sizes, groups = [2, 1, 2, 1], [0, 1, 0, 1]
+    widths = cheapest_widths(costs, sizes, CANDIDATES, 4.0, groups)
+    assert widths[0] == widths[2]
+    assert widths[1] == widths[3]
+    scores = -np.array([costs[0] + costs[2], costs[1] + costs[3]])
+    assert (widths[0], widths[1]) == best_allocation(scores, [4, 2], CANDIDATES, 4.0).bits
+    alone = cheapest_widths(costs, sizes, CANDIDATES, 4.0)
+    assert tuple(alone) == best_allocation(-costs, sizes, CANDIDATES, 4.0).bits
+    assert alone != widths

@@ -13,13 +13,8 @@ from sottovoce.models.heads.ctc import CtcHead
 from sottovoce.models.recogniser import Recogniser
 from sottovoce.quantization.plan import Precision
 from sottovoce.search.supernet import Supernet
-from sottovoce.sensitivity.measures import (
-    Matrices,
-    hessian_costs,
-    hessian_traces,
-    kl_costs,
-    nas_costs,
-)
+from sottovoce.sensitivity.hessian import hessian_traces
+from sottovoce.sensitivity.measures import Matrices, hessian_costs, kl_costs, nas_costs
 from sottovoce.speech.corpus import Corpus
 from sottovoce.training.batch import Batch, TrainingSpeech
 from sottovoce.training.losses import kl_divergence

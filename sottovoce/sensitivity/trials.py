@@ -1,22 +1,21 @@
-"""Trials of a sweep: something in a recogniser is quantized for a while, and what that changes.
+"""Trials: something in a recogniser is quantized for a while, and how far its outputs then diverge.
 
-Every batch runs in full precision once; each trial then computes from its first layer on.
+Every batch runs in full precision once; each trial then computes from its first layer on. This is
+the one loop that measures divergence: for two-stage plans, post-training plans and rankings alike.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from sottovoce.models.features import Targets
 from sottovoce.models.recogniser import Recogniser
-from sottovoce.ptq.calibration import CalibrationSpeech
-from sottovoce.ptq.effort import REPLAYED, Job, seconds_each
-from sottovoce.ptq.layers import Layer, Quantized, quantized_layers
 from sottovoce.sensitivity.replay import Replay
 from sottovoce.training.losses import kl_divergence
 
@@ -29,31 +28,35 @@ class Trial:
 
     Attributes:
         first: the first layer or module, in the order of computation, that computes otherwise.
-        applied: inside what this gives, the recogniser computes so.
+        applied: makes the context manager within which the recogniser computes so.
     """
 
     first: str
     applied: Callable[[], AbstractContextManager[None]]
 
 
-def quantizing(layers: Mapping[str, Layer], by: Mapping[str, Quantized]) -> Trial:
-    """Layers quantized together.
-
-    Args:
-        layers: in the order of computation.
-        by: what some of them become.
-    """
-    first = next(name for name in layers if name in by)
-    return Trial(first, partial(quantized_layers, layers, by))
-
-
 class TriedBatch:
     """A batch of waveforms, run in full precision where that is needed, and under any trial."""
 
-    def __init__(self, recogniser: Recogniser, waveforms: Sequence[np.ndarray]) -> None:
+    def __init__(
+        self,
+        recogniser: Recogniser,
+        waveforms: Sequence[np.ndarray],
+        targets: Targets | None = None,
+    ) -> None:
+        """
+        Args:
+            targets: label ids of each utterance; None where there are none, as
+                `Recogniser.features` takes them.
+        """
         self.recogniser, self.waveforms = recogniser, waveforms
-        self.features = recogniser.features(waveforms)
+        self.features = recogniser.features(waveforms, targets)
         self.seconds = sum(map(len, waveforms)) / recogniser.sampling_rate
+
+    @property
+    def positions(self) -> int:
+        """How many positions the outputs have, padding excluded."""
+        return int(self.features.positions.sum())
 
     @cached_property
     def _replay(self) -> Replay:
@@ -81,41 +84,43 @@ class TriedBatch:
                 return self.recogniser.recognise(self.waveforms)
             return replay.texts(trial.first)
 
+    def divergence_of(self, trial: Trial) -> float:
+        """KL(full precision || under the trial), nats a position."""
+        logits = self.logits_of(trial)
+        counted = self.features.position_mask(logits)
+        return kl_divergence(self.logits_of(None), logits, counted).item()
+
     def _changes_features(self, trial: Trial) -> bool:
         family = self.recogniser.family
         front_end = tuple(f"{family.backbone}.{path}." for path in family.front_end.modules)
         return f"{trial.first}.".startswith(front_end)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def divergences(
     recogniser: Recogniser,
     trials: Mapping[T, Trial],
-    batches: CalibrationSpeech,
-    passes: float,
-    job: Job,
+    batches: Iterable[TriedBatch],
+    weight: Callable[[TriedBatch], float],
+    after_each: Callable[[TriedBatch], None] = lambda _: None,
 ) -> dict[T, float]:
-    """KL(without it || under the trial), nats a frame; no labels are needed, nor words.
+    """Measure KL(full precision || under the trial), the mean over batches, nats a position.
 
     Args:
-        passes: of the speech, that all trials together may run; each has its part.
+        recogniser: in eval mode meanwhile, unchanged at the end.
+        weight: of a batch in the mean.
+        after_each: called after each trial on each batch, such as to show progress.
     """
-    few = batches.sample(seconds_each(passes * batches.seconds, len(trials)))
-    found, frames = dict.fromkeys(trials, 0.0), 0
+    sums, weights = dict.fromkeys(trials, 0.0), 0.0
     with recogniser.evaluating():
-        for waveforms in few():
-            batch = TriedBatch(recogniser, waveforms)
-            own = int(batch.features.positions.sum())
+        for batch in batches:
             for name, trial in trials.items():
-                logits = batch.logits_of(trial)
-                counted = batch.features.position_mask(logits)
-                divergence = kl_divergence(batch.logits_of(None), logits, counted)
-                found[name] += own * divergence.item()
-                job.advance(batch.seconds * REPLAYED)
-            frames += own
-    return {name: total / frames for name, total in found.items()}
+                sums[name] += weight(batch) * batch.divergence_of(trial)
+                after_each(batch)
+            weights += weight(batch)
+    return {name: total / weights for name, total in sums.items()}
 
 
-def most_divergent(found: Mapping[T, float]) -> list[T]:
+def most_divergent(divergence: Mapping[T, float]) -> list[T]:
     """From the greatest divergence down; what is not finite comes first."""
-    return sorted(found, key=lambda one: -np.nan_to_num(found[one], nan=np.inf))
+    return sorted(divergence, key=lambda name: -np.nan_to_num(divergence[name], nan=np.inf))
