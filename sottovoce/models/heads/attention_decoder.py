@@ -89,9 +89,7 @@ class AttentionDecoder:
             )
         extractor = processor.feature_extractor
         prefix, knows_language = _prefix(generation, decoding)
-        english = not getattr(generation, "is_multilingual", False) or "<|en|>" in map(
-            tokenizer.convert_ids_to_tokens, prefix
-        )
+        english = _writes_english(generation, prefix)
         name = decoding.normaliser or ("english" if english else "basic")
         spellings = getattr(tokenizer, "english_spelling_normalizer", None) or {}
         return cls(
@@ -253,6 +251,14 @@ def _prefix(generation: Any, decoding: Decoding) -> tuple[tuple[int, ...], bool]
         raise InputError(f"the model has no language {language!r}; it has {known}")
     task = decoding.task or getattr(generation, "task", None) or "transcribe"
     return (start, token, generation.task_to_id[task], end), True
+
+
+def _writes_english(generation: Any, prefix: Sequence[int]) -> bool:
+    """Whether a text behind these tokens is English: said in it, or translated into it."""
+    if not getattr(generation, "is_multilingual", False):
+        return True
+    english = generation.lang_to_id.get("<|en|>"), generation.task_to_id.get("translate")
+    return bool(set(english) & set(prefix))
 
 
 def _options(generation: Any, decoding: Decoding) -> dict[str, Any]:
