@@ -77,7 +77,9 @@ def adapt_ranges(
         float_inputs: whether step 4 may leave inputs in floating point.
     """
     recogniser = speech.recogniser
-    wide = {name: replace(plain[name], inputs=one.range) for name, one in histograms.items()}
+    wide = {
+        name: replace(plain[name], inputs=histogram.range) for name, histogram in histograms.items()
+    }
     order = rank_layers(recogniser, layers, wide, speech, job)
 
     def change(trials: Mapping[str, Mapping[str, Quantized]]) -> dict[str, Change]:
@@ -101,14 +103,14 @@ def adapt_ranges(
             fits.renew(_behind(sensitive, floating[before:]), floating)
             whole = {**plain, **wide, **{name: plain[name] for name in floating}}
             whole |= fits.quantized(floating)
-            (found,) = change({f"inputs of {count} layers in floating point": whole}).values()
-            wholes.append((found, whole))
+            (changed,) = change({f"inputs of {count} layers in floating point": whole}).values()
+            wholes.append((changed, whole))
             job.print(
-                f"the whole model changes {found.errors} of "
-                f"{plural(found.words, 'word')} of the calibration speech, with inputs of "
+                f"the whole model changes {changed.errors} of "
+                f"{plural(changed.words, 'word')} of the calibration speech, with inputs of "
                 f"{plural(count, 'layer')} in floating point"
             )
-            if not found.does_harm:
+            if not changed.does_harm:
                 break
             before = count
     return min(wholes, key=lambda tried: tried[0].errors)[1]
@@ -167,6 +169,11 @@ class _Fits:
             return Fitted(rounding, self.plain[name], 0.0)
         with self.recogniser.evaluating():
             return refit_layer(
-                *(self.recogniser, self.layers, name, before, histogram, self.speech),
+                self.recogniser,
+                self.layers,
+                name,
+                before,
+                histogram,
+                self.speech,
                 len(self.speech.corpus.utterances),
             )

@@ -22,12 +22,12 @@ def multiply_adds(
     A layer that is never called is left out, and so is an embedding. Attention's own products are
     in none of them.
     """
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
 
     def hook(name: str) -> Callable[[nn.Module, object, Tensor], None]:
         def count(_: nn.Module, __: object, outputs: Tensor) -> None:
             weight = layers[name].weight
-            found[name] = outputs.numel() // len(weight) * weight.numel()
+            counts[name] = outputs.numel() // len(weight) * weight.numel()
 
         return count
 
@@ -38,7 +38,7 @@ def multiply_adds(
         second = np.random.default_rng(0).standard_normal(recogniser.sampling_rate)
         targets = [recogniser.head.sample_targets]
         recogniser.logits(recogniser.features([second.astype(np.float32)], targets))
-    return found
+    return counts
 
 
 def calibration_minutes(recogniser: Recogniser) -> float:

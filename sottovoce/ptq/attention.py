@@ -83,12 +83,12 @@ def find_ranges(recogniser: Recogniser, batches: Callable[[], Iterator[Waveforms
     """
     attentions = quantized_attentions(recogniser.model)
     watched = {name: _Watched() for name in attentions}
-    for name, one in watched.items():
-        set_attention_quantizer(recogniser.model.get_submodule(name), one)
+    for name, watch in watched.items():
+        set_attention_quantizer(recogniser.model.get_submodule(name), watch)
     places = {
         f"{name}.{operand}": place
-        for name, one in watched.items()
-        for operand, place in zip(OPERANDS, one.places, strict=True)
+        for name, watch in watched.items()
+        for operand, place in zip(OPERANDS, watch.places, strict=True)
     }
     try:
         seen = input_histograms(recogniser, places, batches)
@@ -108,8 +108,8 @@ class _Watched(nn.Module):
         self.places = nn.ModuleList(nn.Identity() for _ in OPERANDS)
 
     def rounded(self, operand: int, values: Tensor) -> Tensor:
-        found: Tensor = self.places[operand](values)
-        return found
+        passed: Tensor = self.places[operand](values)
+        return passed
 
     def quantize_probabilities(self, values: Tensor) -> Tensor:
         return values

@@ -50,10 +50,10 @@ class CalibrationSpeech:
         for batch in prefetched(iter(chosen), self.recogniser.sampling_rate):
             refuse_short(self.recogniser, self.corpus, batch)
             waveforms = [waveform for _, waveform in batch]
-            silent = silent and all(one.min() == one.max() for one in waveforms)
+            silent = silent and all(waveform.min() == waveform.max() for waveform in waveforms)
             yield waveforms
             if self.job is not None:
-                self.job.advance(sum(one.duration for one, _ in batch))
+                self.job.advance(sum(utterance.duration for utterance, _ in batch))
         if silent:
             raise InputError(
                 f"{self.corpus.name} holds no sound; calibrate with speech that is not silent"
@@ -62,9 +62,9 @@ class CalibrationSpeech:
 
 def transcripts(recogniser: Recogniser, speech: CalibrationSpeech, job: Job) -> Transcripts:
     """What is recognised of it now."""
-    found = recognise(recogniser, speech.corpus).transcripts
+    recognised = recognise(recogniser, speech.corpus).transcripts
     job.advance(speech.seconds)
-    return found
+    return recognised
 
 
 def sample_note(corpus: Corpus, chosen: Corpus) -> tuple[str, ...]:

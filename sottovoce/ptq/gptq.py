@@ -33,19 +33,21 @@ def second_moments(
         InputError: inputs of a layer are not finite, or their squares are not.
     """
     matrices = {
-        n: one for n, one in layers.items() if isinstance(one, nn.Linear) or is_pointwise(one)
+        name: layer
+        for name, layer in layers.items()
+        if isinstance(layer, nn.Linear) or is_pointwise(layer)
     }
     moments: dict[str, Tensor] = {}
 
     def add(name: str, inputs: Tensor) -> None:
         channels_last = inputs if isinstance(layers[name], nn.Linear) else inputs.movedim(1, -1)
         rows = channels_last.detach().flatten(0, -2).float()
-        own = rows.T @ rows
-        moments[name] = moments[name] + own if name in moments else own
+        product = rows.T @ rows
+        moments[name] = moments[name] + product if name in moments else product
 
     run_observed(recogniser, matrices, batches(), add)
-    for name, own in moments.items():
-        if not own.isfinite().all():
+    for name, moment in moments.items():
+        if not moment.isfinite().all():
             raise InputError(
                 f"on the calibration speech the inputs of layer {name!r} grow beyond what can be "
                 "squared; look for samples far outside -1 to 1, and whether the checkpoint "
@@ -86,10 +88,10 @@ def gptq_round(weight: Tensor, affine: Affine, quantizer: Quantizer, upper: Tens
         stop = min(start + _BLOCK, columns)
         errors = torch.empty_like(weight[:, start:stop])
         for column in range(start, stop):
-            own = weight[:, column : column + 1]
-            values = quantizer.rounded(own, spread.of_column(column))
+            exact = weight[:, column : column + 1]
+            values = quantizer.rounded(exact, spread.of_column(column))
             rounded[:, column : column + 1] = values
-            error = (own - values) / upper[column, column]
+            error = (exact - values) / upper[column, column]
             weight[:, column:stop] -= error * upper[column, column:stop]
             errors[:, column - start] = error.squeeze(1)
         weight[:, stop:] -= errors @ upper[start:stop, stop:]

@@ -153,14 +153,14 @@ def _seen(
         for waveform in waveforms:
             exact = _windows(layer, _inputs(recogniser, layers, name, waveform))
             with quantized_layers(layers, before):
-                given = _windows(layer, _inputs(recogniser, layers, name, waveform))
+                behind = _windows(layer, _inputs(recogniser, layers, name, waveform))
             drawn = torch.randperm(len(exact), generator=generator)
             drawn = drawn[: max(1, most // utterances)].to(exact.device)
-            windows.append(given[drawn])
+            windows.append(behind[drawn])
             outputs.append(exact[drawn] @ layer.weight.flatten(1).T)
-    found = torch.cat(outputs)
+    exact_outputs = torch.cat(outputs)
     bias = bias_of(layer)
-    return torch.cat(windows), found if bias is None else found + bias
+    return torch.cat(windows), exact_outputs if bias is None else exact_outputs + bias
 
 
 class _Reached(Exception):  # noqa: N818 - nothing went wrong
@@ -188,5 +188,5 @@ def _windows(layer: Layer, inputs: Tensor) -> Tensor:
         return inputs.flatten(0, -2)
     (taps,), (stride,), (dilation,) = layer.kernel_size, layer.stride, layer.dilation
     padded = pad(inputs[0], layer._reversed_padding_repeated_twice)
-    found = padded.unfold(1, (taps - 1) * dilation + 1, stride)[..., ::dilation]
-    return found.transpose(0, 1).flatten(1)
+    windows = padded.unfold(1, (taps - 1) * dilation + 1, stride)[..., ::dilation]
+    return windows.transpose(0, 1).flatten(1)

@@ -68,15 +68,17 @@ def published(
         work: folder where the sweeps keep what they have recognised.
     """
     recogniser = speech.recogniser
-    wide = {name: replace(plain[name], inputs=one.range) for name, one in histograms.items()}
+    wide = {
+        name: replace(plain[name], inputs=histogram.range) for name, histogram in histograms.items()
+    }
     rise, measured = rise_of(recogniser, speech.corpus)
     job.print(f"a layer is sensitive by {measured}")
     order = rank_layers(recogniser, layers, wide, speech, job)
 
     def rises(trials: Mapping[str, Mapping[str, Quantized]]) -> dict[str, float]:
         kept = work / "recognised.json"
-        found = transcripts(recogniser, layers, trials, speech.corpus, kept, job)
-        return {name: rise(found[FULL], found[name]) for name in trials}
+        recognised = transcripts(recogniser, layers, trials, speech.corpus, kept, job)
+        return {name: rise(recognised[FULL], recognised[name]) for name in trials}
 
     with job.phase(_ALONE):
         alone = rises({name: {name: wide[name]} for name in order[:TRIED_ALONE]})
@@ -92,9 +94,9 @@ def published(
     with job.phase(_SEARCH):
         searched = rises(
             {
-                _trial(name, percent): {name: one}
-                for name, found in clipped.items()
-                for percent, one in found.items()
+                _trial(name, percent): {name: result}
+                for name, by_percent in clipped.items()
+                for percent, result in by_percent.items()
             }
         )
     chosen = {
@@ -121,7 +123,7 @@ def rise_of(recogniser: Recogniser, corpus: Corpus) -> tuple[Rise, str]:
     Raises:
         InputError: transcripts have characters that the model does not know.
     """
-    if not all(one.text for one in corpus.utterances):
+    if not all(utterance.text for utterance in corpus.utterances):
         return lambda full, trial: changed_word_rate(full, trial).share, (
             f"the words that change: {corpus.name} has no transcripts to count errors by"
         )

@@ -72,7 +72,7 @@ def transcripts(
     ]
     with recogniser.evaluating():
         for decoded in prefetched(iter(missing), recogniser.sampling_rate):
-            ids = [one.id for one, _ in decoded]
+            ids = [utterance.id for utterance, _ in decoded]
             batch = TriedBatch(recogniser, [waveform for _, waveform in decoded])
             for name in (FULL, *trials):
                 if ids[0] in texts[name]:
@@ -94,13 +94,17 @@ def measure_changes(
     job: Job,
 ) -> dict[str, Change]:
     """How many words every trial changes; as `transcripts`."""
-    found = transcripts(recogniser, layers, trials, corpus, kept, job)
-    return {name: changed_word_rate(found[FULL], found[name]) for name in trials}
+    recognised = transcripts(recogniser, layers, trials, corpus, kept, job)
+    return {name: changed_word_rate(recognised[FULL], recognised[name]) for name in trials}
 
 
 def _transcripts(name: str, texts: Mapping[str, str], corpus: Corpus) -> Transcripts:
     return Transcripts(
-        name, {one.id: (one.speaker, tuple(texts[one.id].split())) for one in corpus.utterances}
+        name,
+        {
+            utterance.id: (utterance.speaker, tuple(texts[utterance.id].split()))
+            for utterance in corpus.utterances
+        },
     )
 
 
@@ -135,9 +139,9 @@ def recognitions(trials: int) -> int:
     return 1 + max(0, trials - 1).bit_length()
 
 
-def changed_word_rate(full: Transcripts, other: Transcripts) -> Change:
+def changed_word_rate(full: Transcripts, changed: Transcripts) -> Change:
     """Word errors against full precision's words; all of the other's where that says nothing."""
     if any(words for _, words in full.utterances.values()):
-        found = score(full, other)
-        return Change(found.errors, found.words)
-    return Change(sum(len(words) for _, words in other.utterances.values()), 0)
+        result = score(full, changed)
+        return Change(result.errors, result.words)
+    return Change(sum(len(words) for _, words in changed.utterances.values()), 0)
