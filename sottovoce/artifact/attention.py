@@ -56,7 +56,7 @@ class QuantizedAttention(nn.Module):
 
     def reach(self, greatest: Iterable[float]) -> None:
         """Let the codes reach the greatest absolute value of each operand."""
-        scales = [one / _CODES_TO_AN_END for one in greatest]
+        scales = [greatest_value / _CODES_TO_AN_END for greatest_value in greatest]
         self.scale = torch.tensor(scales, dtype=torch.float32, device=self.scale.device)
 
     def rounded(self, operand: int, values: Tensor) -> Tensor:
@@ -85,9 +85,9 @@ def quantized_attentions(model: nn.Module) -> dict[str, QuantizedAttention]:
     """Attention name -> its operands, in the model's order."""
     suffix = f".{_CHILD}"
     return {
-        name.removesuffix(suffix): one
-        for name, one in model.named_modules()
-        if isinstance(one, QuantizedAttention)
+        name.removesuffix(suffix): module
+        for name, module in model.named_modules()
+        if isinstance(module, QuantizedAttention)
     }
 
 
@@ -98,8 +98,8 @@ def quantizable_attentions(model: nn.Module) -> list[str]:
     """
     return [
         name
-        for name, one in model.named_modules()
-        if isinstance(one, Wav2Vec2Attention | HubertAttention)
+        for name, module in model.named_modules()
+        if isinstance(module, Wav2Vec2Attention | HubertAttention)
     ]
 
 
@@ -148,7 +148,7 @@ def attend_quantized(
         same ones
             for all queries of an utterance; None: all.
     """
-    query, key = (operands.rounded(index, one) for index, one in enumerate((query, key)))
+    query, key = (operands.rounded(index, values) for index, values in enumerate((query, key)))
     scores = query @ key.transpose(2, 3) * scaling
     if attention_mask is None:
         mean = value.mean(2, keepdim=True)

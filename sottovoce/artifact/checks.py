@@ -118,8 +118,8 @@ def _halves(layers: Mapping[str, PackedLayer]) -> set[str]:
     return {
         f"{layer}.{name}"
         for layer, packed in layers.items()
-        for name, one in packed.named_buffers()
-        if one.dtype == torch.float16
+        for name, buffer in packed.named_buffers()
+        if buffer.dtype == torch.float16
     }
 
 

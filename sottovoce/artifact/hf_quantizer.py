@@ -78,7 +78,7 @@ class SottovoceConfig(QuantizationConfigMixin):
         self.version = version
         self.plan = Plan.from_json(plan).to_json()
         if not isinstance(attention, list | tuple) or not all(
-            type(one) is str for one in attention
+            type(name) is str for name in attention
         ):
             raise InputError(f"quantization_config's attention is {attention!r}, no list of names")
         if attention:

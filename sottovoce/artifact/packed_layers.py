@@ -107,11 +107,11 @@ class PackedLayer(nn.Module):
                 fit the precision or do not fit in what they are stored in.
         """
         groups = self.precision.groups(self.matrix_shape)
-        found = tuple(affine.scale.shape)
-        if found != groups or (affine.offset is not None) != self.grid.has_offset:
+        shape = tuple(affine.scale.shape)
+        if shape != groups or (affine.offset is not None) != self.grid.has_offset:
             offsets = "no offsets" if affine.offset is None else "offsets"
             raise InputError(
-                f"a weight of {self.matrix_shape} has scales of {found} and {offsets}; it needs "
+                f"a weight of {self.matrix_shape} has scales of {shape} and {offsets}; it needs "
                 f"{groups} as {self.precision}"
             )
         weight = weight.detach().reshape(self.matrix_shape)
@@ -138,9 +138,9 @@ class PackedLayer(nn.Module):
         return made
 
     def _add_range(self) -> None:
-        one = torch.ones(1, dtype=torch.float32, device=self.codes.device)
-        self.register_buffer("input_scale", one)
-        self.register_buffer("input_zero", torch.zeros_like(one))
+        scale = torch.ones(1, dtype=torch.float32, device=self.codes.device)
+        self.register_buffer("input_scale", scale)
+        self.register_buffer("input_zero", torch.zeros_like(scale))
 
     def store_range(self, span: Range) -> None:
         """Keep the range of the inputs; the precision must have 8-bit inputs."""
@@ -179,7 +179,7 @@ class PackedLayer(nn.Module):
         stored = [self.codes, self.scale, *([self.offset] if self.grid.has_offset else [])]
         if self._dequantized is not None:
             before, weight = self._dequantized
-            same = all(one is other for one, other in zip(stored, before, strict=True))
+            same = all(now is earlier for now, earlier in zip(stored, before, strict=True))
             if same and weight.dtype == self.dtype:
                 return weight
         # A weight made under inference_mode could not serve a later call that records gradients.
@@ -210,11 +210,15 @@ class PackedLayer(nn.Module):
         )
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        exact = {n: one for n, one in self._buffers.items() if one is not None and n != "codes"}
+        exact = {
+            name: buffer
+            for name, buffer in self._buffers.items()
+            if buffer is not None and name != "codes"
+        }
         super()._apply(fn, recurse)
-        for name, one in exact.items():
-            if getattr(self, name).dtype != one.dtype:
-                setattr(self, name, one.to(self.scale.device))
+        for name, buffer in exact.items():
+            if getattr(self, name).dtype != buffer.dtype:
+                setattr(self, name, buffer.to(self.scale.device))
         self.dtype = fn(torch.empty(0, dtype=self.dtype, device=self.scale.device)).dtype
         self._dequantized = None
         return self

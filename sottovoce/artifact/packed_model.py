@@ -29,9 +29,9 @@ def planned_layers(model: nn.Module, plan: Plan) -> dict[str, WeightedLayer]:
     for name in plan:
         layer = modules.get(name)
         if not isinstance(layer, WeightedLayer):
-            found = "is not in" if layer is None else f"is a {type(layer).__name__} of"
+            fault = "is not in" if layer is None else f"is a {type(layer).__name__} of"
             raise InputError(
-                f"layer {name!r} of the plan {found} {type(model).__name__}; "
+                f"layer {name!r} of the plan {fault} {type(model).__name__}; "
                 "a plan must name linear layers, convolutions and embeddings of this model"
             )
         planned[name] = layer

@@ -18,7 +18,7 @@ def float_bytes(model: Any) -> int:
     for layer in packed_layers(model).values():
         numbers += prod(layer.weight_shape)
         numbers -= sum(tensor.numel() for tensor in layer.buffers())
-    numbers -= sum(one.scale.numel() for one in quantized_attentions(model).values())
+    numbers -= sum(attention.scale.numel() for attention in quantized_attentions(model).values())
     tied = tied_names(model)
     if tied is not None and f"{tied[0]}.weight" in model.state_dict():  # stored once
         numbers -= model.get_submodule(tied[0]).weight.numel()
