@@ -72,8 +72,8 @@ class Histogram:
     def add(self, values: Tensor) -> None:
         """Count values; those outside the range are left out."""
         span = self.range
-        found = torch.histc(values.detach().float(), _BINS, span.low, span.high)
-        self.counts.add_(found.cpu())
+        counts = torch.histc(values.detach().float(), _BINS, span.low, span.high)
+        self.counts.add_(counts.cpu())
 
     @property
     def centres(self) -> Tensor:

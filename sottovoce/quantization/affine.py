@@ -43,7 +43,7 @@ class Affine:
     def largest(self) -> float:
         """The largest magnitude of all scales and offsets."""
         both = [self.scale] if self.offset is None else [self.scale, self.offset]
-        return max(float(one.detach().abs().max()) for one in both)
+        return max(float(tensor.detach().abs().max()) for tensor in both)
 
 
 class _In16Bits(torch.autograd.Function):

@@ -32,14 +32,17 @@ def precisions_of(
     Raises:
         InputError: there is none, one is no precision, or two have the same width.
     """
-    found = {one: precision_of(one, grid, granularity, scale_bits) for one in candidates}
-    widths = [precision.bits for precision in found.values()]
+    precisions = {
+        candidate: precision_of(candidate, grid, granularity, scale_bits)
+        for candidate in candidates
+    }
+    widths = [precision.bits for precision in precisions.values()]
     twice = [width for width in widths if widths.count(width) > 1]
-    if not found:
+    if not precisions:
         raise InputError("candidates is empty; give at least one, such as 4")
     if twice:
         raise InputError(f"candidates {tuple(candidates)} have {twice[0]} bits twice; leave one")
-    return dict(sorted(found.items(), key=lambda item: item[1].bits))
+    return dict(sorted(precisions.items(), key=lambda item: item[1].bits))
 
 
 def precision_of(

@@ -93,21 +93,21 @@ def quantize_candidates(
     Raises:
         InputError: `wanted.fused` without a compiler.
     """
-    numbers = (*(one.scale for one in affines), *(one.offset for one in affines))
+    numbers = (*(affine.scale for affine in affines), *(affine.offset for affine in affines))
     block = _shared_block(wanted, weight.shape[1])
     if block is None:
         results: tuple[Tensor, ...] = _QuantizeCandidates.apply(weight, mixture, wanted, *numbers)
         return results
     # Every block is a row of a narrower matrix, whose weights and sums one loop can go through.
-    rows = replace(wanted, quantizers=tuple(_by_row(one) for one in wanted.quantizers))
-    of_rows = (None if one is None else one.view(-1, 1) for one in numbers)
+    rows = replace(wanted, quantizers=tuple(_by_row(quantizer) for quantizer in wanted.quantizers))
+    of_rows = (None if number is None else number.view(-1, 1) for number in numbers)
     results = _QuantizeCandidates.apply(weight.reshape(-1, block), mixture, rows, *of_rows)
-    return tuple(one.view_as(weight) for one in results)
+    return tuple(result.view_as(weight) for result in results)
 
 
 def _shared_block(wanted: Candidates, columns: int) -> int | None:
     """The block of all candidates, where it divides a row into several."""
-    first, *others = {one.grouping.block for one in wanted.quantizers}
+    first, *others = {quantizer.grouping.block for quantizer in wanted.quantizers}
     return None if others or first is None or first >= columns or columns % first else first
 
 
@@ -133,8 +133,8 @@ class _QuantizeCandidates(torch.autograd.Function):
         whole = tuple(torch.empty_like(weight) for _ in range(len(wanted.alone) + wanted.mixed))
         for rows in _tiles(weight):
             values = _values(wanted, weight[rows], mixture, _of_rows(numbers, rows))
-            for one, tile in zip(whole, values, strict=True):
-                one[rows] = tile
+            for result, tile in zip(whole, values, strict=True):
+                result[rows] = tile
         return whole
 
     @staticmethod
@@ -143,16 +143,16 @@ class _QuantizeCandidates(torch.autograd.Function):
         weight, mixture, *numbers = ctx.saved_tensors
         wanted: Candidates = ctx.wanted
         if wanted.fused:
-            found = _in_one_pass(_gradients, wanted, weight, mixture, numbers, gradients)
+            sent_back = _in_one_pass(_gradients, wanted, weight, mixture, numbers, gradients)
         else:
-            found = _gradients_by_tiles(wanted, weight, mixture, numbers, gradients)
-        of_weight, of_mixture, of_numbers = found
-        for index, (one, of_rows) in enumerate(zip(numbers, of_numbers, strict=True)):
+            sent_back = _gradients_by_tiles(wanted, weight, mixture, numbers, gradients)
+        of_weight, of_mixture, of_numbers = sent_back
+        for index, (number, of_rows) in enumerate(zip(numbers, of_numbers, strict=True)):
             # What took no part gets None, not zeros: an optimizer then leaves it.
             if of_rows is not None:
                 largest = wanted.quantizers[index % len(wanted.quantizers)].grid.largest
-                total = of_rows if len(one) == len(of_rows) else of_rows.sum().view_as(one)
-                of_numbers[index] = total.mul_((weight.numel() / one.numel() * largest) ** -0.5)
+                total = of_rows if len(number) == len(of_rows) else of_rows.sum().view_as(number)
+                of_numbers[index] = total.mul_((weight.numel() / number.numel() * largest) ** -0.5)
         return of_weight, of_mixture, None, *of_numbers
 
 
@@ -185,7 +185,9 @@ def _gradients(
     """
     affines = _affines(numbers)
     whole = weight.new_ones(())
-    arrived = [(index, one, whole) for index, one in zip(wanted.alone, gradients, strict=False)]
+    arrived = [
+        (index, gradient, whole) for index, gradient in zip(wanted.alone, gradients, strict=False)
+    ]
     if mixture is not None and wanted.mixed:
         arrived += [(index, gradients[-1], mixture[index]) for index in range(len(affines))]
     of_weight = torch.zeros_like(weight)
@@ -236,14 +238,16 @@ def _gradients_by_tiles(
     of_mixture: list[Tensor] = []
     of_numbers: list[list[Tensor]] = [[] for _ in numbers]
     for rows in _tiles(weight):
-        arrived = [None if one is None else one[rows] for one in gradients]
-        own = _of_rows(numbers, rows)
-        of_weight[rows], of_shares, found = _gradients(wanted, weight[rows], mixture, own, arrived)
+        arrived = [None if gradient is None else gradient[rows] for gradient in gradients]
+        numbers_of_tile = _of_rows(numbers, rows)
+        of_weight[rows], of_shares, of_tile = _gradients(
+            wanted, weight[rows], mixture, numbers_of_tile, arrived
+        )
         if of_shares is not None:
             of_mixture.append(of_shares)
-        for each, one in zip(of_numbers, found, strict=True):
-            if one is not None:
-                each.append(one)
+        for each, gradient in zip(of_numbers, of_tile, strict=True):
+            if gradient is not None:
+                each.append(gradient)
     return (
         of_weight,
         torch.stack(of_mixture).sum(0) if of_mixture else None,
@@ -267,11 +271,11 @@ def _compiled(arithmetic: Callable[..., Any], wanted: Candidates) -> Callable[..
     return torch.compile(of_tensors, fullgraph=True, dynamic=False)
 
 
-def _product(one: Tensor, other: Tensor) -> Tensor:
+def _product(left: Tensor, right: Tensor) -> Tensor:
     """Along the last dimension; a compiler fuses what it can see into, and not a matrix product."""
     if torch.compiler.is_compiling():
-        return (one * other).sum(-1)
-    return torch.linalg.vecdot(one, other)
+        return (left * right).sum(-1)
+    return torch.linalg.vecdot(left, right)
 
 
 def _affines(numbers: Sequence[Any]) -> list[Affine]:
@@ -282,7 +286,7 @@ def _affines(numbers: Sequence[Any]) -> list[Affine]:
 
 def _of_rows(numbers: _Tensors, rows: slice) -> list[Tensor | None]:
     """Those of some rows; one that all rows share is every row's."""
-    return [one if one is None or len(one) == 1 else one[rows] for one in numbers]
+    return [number if number is None or len(number) == 1 else number[rows] for number in numbers]
 
 
 def _add(sums: list[Tensor | None], index: int, more: Tensor) -> None:

@@ -34,7 +34,7 @@ def tenths(bits: float) -> int:
 
 def mean_bits(weights: Sequence[int], bits: Sequence[float]) -> float:
     """Of a weight, where so many have so many bits; exact, 0 for none."""
-    stored = sum(one * tenths(width) for one, width in zip(weights, bits, strict=True))
+    stored = sum(count * tenths(width) for count, width in zip(weights, bits, strict=True))
     return stored / max(1, 10 * sum(weights))
 
 
@@ -78,7 +78,7 @@ class Precision:
             (self.scale_bits, (None, HALF_BITS), "scale_bits"),
         ):
             # 4.0 is no width, nor is True
-            if type(value) not in [type(one) for one in allowed if one == value]:
+            if type(value) not in [type(choice) for choice in allowed if choice == value]:
                 raise InputError(f"{what} is {value!r}; it must be one of {allowed}")
         grid_of(self.grid, self.bits)
         if self.granularity == "block":
@@ -148,9 +148,9 @@ class Plan(Mapping[str, Precision]):
         Args:
             shapes: of the layers that count where they are planned: the encoder's matrices.
         """
-        own = self._among(shapes)
-        weights = [rows * columns for rows, columns in own.values()]
-        return mean_bits(weights, [self[layer].bits for layer in own])
+        chosen = self._among(shapes)
+        weights = [rows * columns for rows, columns in chosen.values()]
+        return mean_bits(weights, [self[layer].bits for layer in chosen])
 
     def effective_bits(self, shapes: Mapping[str, Shape]) -> float:
         """Mean bits of a weight with its share of scales and padding counted."""

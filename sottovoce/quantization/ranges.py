@@ -11,7 +11,9 @@ from sottovoce.quantization.quantizer import Quantizer
 from sottovoce.quantization.reduction import SUM, reduce_groups
 
 _ERRORS: dict[str, Callable[[Tensor], Tensor]] = {"mse": torch.square, "l1": torch.abs}
-_MEAN, _GREATEST, _LEAST = (partial(one, dim=-1) for one in (torch.mean, torch.amax, torch.amin))
+_MEAN, _GREATEST, _LEAST = (
+    partial(operation, dim=-1) for operation in (torch.mean, torch.amax, torch.amin)
+)
 _CLIPPING = torch.logspace(0.0, -2.0, 64)
 _OF_CONSTANTS = 2.0**-20
 
@@ -83,11 +85,11 @@ def _clipped(weight: Tensor, quantizer: Quantizer, widest: Affine, rule: str) ->
     return best
 
 
-def _chosen(where: Tensor, one: Affine, other: Affine) -> Affine:
+def _chosen(where: Tensor, chosen: Affine, otherwise: Affine) -> Affine:
     offsets = None
-    if one.offset is not None and other.offset is not None:
-        offsets = torch.where(where, one.offset, other.offset)
-    return Affine(torch.where(where, one.scale, other.scale), offsets)
+    if chosen.offset is not None and otherwise.offset is not None:
+        offsets = torch.where(where, chosen.offset, otherwise.offset)
+    return Affine(torch.where(where, chosen.scale, otherwise.scale), offsets)
 
 
 def _positive(scale: Tensor) -> Tensor:

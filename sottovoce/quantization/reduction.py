@@ -21,7 +21,7 @@ def reduce_groups(
         operation: reduces the last dimension of as many tensors as there are matrices.
         matrices: [rows, columns].
     """
-    lines = [one.reshape(1, -1) for one in matrices] if grouping.whole else matrices
+    lines = [matrix.reshape(1, -1) for matrix in matrices] if grouping.whole else matrices
     return reduce_rows(grouping, operation, *lines)
 
 
@@ -30,8 +30,8 @@ def reduce_rows(grouping: Grouping, operation: Callable[..., Tensor], *matrices:
     columns = matrices[0].shape[1]
     width = grouping.width(columns)
     full = columns - columns % width
-    parts = [[one[:, :full].unflatten(1, (-1, width)) for one in matrices]]
+    parts = [[matrix[:, :full].unflatten(1, (-1, width)) for matrix in matrices]]
     if full < columns:
-        parts.append([one[:, full:].unsqueeze(1) for one in matrices])
-    found = [operation(*part) for part in parts]
-    return found[0] if len(found) == 1 else torch.cat(found, dim=1)
+        parts.append([matrix[:, full:].unsqueeze(1) for matrix in matrices])
+    reduced = [operation(*part) for part in parts]
+    return reduced[0] if len(reduced) == 1 else torch.cat(reduced, dim=1)
