@@ -70,18 +70,18 @@ class MatchedPairs:
                 f"Inconclusive: neither system errs in {plural(self.words, 'word')}, so there is "
                 f"nothing to test."
             )
-        found = (
+        figures = (
             f"{plural(self.errors_b, 'error')} against {self.errors_a:,} ({_p(self.p)}, "
             f"{self.test} over {plural(self.segments, 'segment')})"
         )
         if self.verdict == "lossless":
             return (
-                f"No loss shown: {found}; a loss of {self.detectable:.1%} would have been detected "
-                f"{100 * self.power:.4g}% of the time{self._range()}."
+                f"No loss shown: {figures}; a loss of {self.detectable:.1%} would have been "
+                f"detected {100 * self.power:.4g}% of the time{self._range()}."
             )
         if self.verdict == "inconclusive":
-            return f"Inconclusive: {found}; {self._what_is_lacking()}{self._range()}."
-        return f"{self.verdict.capitalize()}: {found}{self._change()}{self._range()}."
+            return f"Inconclusive: {figures}; {self._what_is_lacking()}{self._range()}."
+        return f"{self.verdict.capitalize()}: {figures}{self._change()}{self._range()}."
 
     def _range(self) -> str:
         if self.interval is None:

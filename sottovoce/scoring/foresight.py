@@ -19,19 +19,19 @@ LEAST_VARIANCE = 0.25
 where the compressed model was trained for longer."""
 
 
-def empty_output_warnings(own: Score, model: str | Path, speech: str) -> tuple[str, ...]:
+def empty_output_warnings(score: Score, model: str | Path, speech: str) -> tuple[str, ...]:
     """A sentence, where a start point recognises no more than silence would; else none."""
-    if own.wer < 1:
+    if score.wer < 1:
         return ()
     return (
-        f"{model} recognises nothing of {speech} (WER {own.wer:.2%}), so it has nothing to lose; "
+        f"{model} recognises nothing of {speech} (WER {score.wer:.2%}), so it has nothing to lose; "
         "fine-tune it first (sottovoce finetune), or give speech of its language",
     )
 
 
-def silence_warnings(own: Score, model: str) -> tuple[str, ...]:
+def silence_warnings(score: Score, model: str) -> tuple[str, ...]:
     """A sentence, where a model that was trained writes nothing of any utterance; else none."""
-    if any(words for _, words in own.hypothesis.utterances.values()):
+    if any(words for _, words in score.hypothesis.utterances.values()):
         return ()
     return (
         f"every hypothesis of {model} is empty: the training ended with CTC's blank alone, as it "
@@ -70,12 +70,12 @@ def too_few_words_warnings(
     needed = fewest_errors(alpha, detectable)
     if baseline.errors >= needed:
         return ()
-    found = f"{speech} has {baseline.errors:,} errors of the input checkpoint"
+    errors = f"{speech} has {baseline.errors:,} errors of the input checkpoint"
     if baseline.errors == 0:
-        return (f"{found}, so no relative loss can be told; add speech that it finds harder",)
+        return (f"{errors}, so no relative loss can be told; add speech that it finds harder",)
     words = rounded_up(math.ceil(baseline.words * needed / baseline.errors))
     return (
-        f"{found}; by experience {needed:,} are the fewest to detect a loss of {detectable:.1%} "
+        f"{errors}; by experience {needed:,} are the fewest to detect a loss of {detectable:.1%} "
         f"by, so the verdict will hardly be lossless: it takes about {words:,} words of such "
         f"speech at least (these are {baseline.words:,})",
     )

@@ -67,7 +67,7 @@ def matched_pairs(
     test = SIGN_TEST if len(differences) < FEWEST_SEGMENTS or sd == 0 else MAPSSWE
     p = two_sided(z) if test == MAPSSWE else _sign_test(differences)
     deviation = _deviation(sd, len(differences), score_a.errors)
-    found = None if deviation is None else deviations_away(alpha, power) * deviation
+    detectable_loss = None if deviation is None else deviations_away(alpha, power) * deviation
     return MatchedPairs(
         test=test,
         segments=len(differences),
@@ -85,19 +85,21 @@ def matched_pairs(
         level=1 - alpha,
         power=power,
         words=score_a.words,
-        detectable=found,
+        detectable=detectable_loss,
         tolerated=detectable,
         words_needed=(
             None
-            if found is None
-            else _words_needed(score_a.words, len(differences), found / detectable)
+            if detectable_loss is None
+            else _words_needed(score_a.words, len(differences), detectable_loss / detectable)
         ),
         verdict=_verdict(
             differences,
             test,
             significant=p < alpha,
             sensitive=(
-                found is not None and found <= detectable and score_a.errors < score_a.words
+                detectable_loss is not None
+                and detectable_loss <= detectable
+                and score_a.errors < score_a.words
             ),
         ),
     )

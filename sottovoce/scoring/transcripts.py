@@ -113,13 +113,13 @@ def _canonical(words: tuple[str, ...]) -> tuple[str, ...]:
 
 def _parsed(line: str, where: str) -> tuple[str, str, tuple[str, ...]]:
     """Speaker, utterance and words of a line."""
-    found = _LINE.fullmatch(line)
-    if found is None:
+    match = _LINE.fullmatch(line)
+    if match is None:
         raise InputError(
             f"{where} does not end in (SPEAKER-UTTERANCE); write (-UTTERANCE) where the speaker "
             f"is unknown"
         )
-    words = tuple(found["words"].split())
+    words = tuple(match["words"].split())
     for word in words:
         if _ALTERNATIVES.search(word):
             raise InputError(
@@ -128,8 +128,8 @@ def _parsed(line: str, where: str) -> tuple[str, str, tuple[str, ...]]:
             )
     try:
         return (
-            unquote(found["speaker"], errors="strict"),
-            unquote(found["id"], errors="strict"),
+            unquote(match["speaker"], errors="strict"),
+            unquote(match["id"], errors="strict"),
             tuple(_ESCAPED_MARK.sub(lambda mark: unquote(mark[0]), word) for word in words),
         )
     except UnicodeDecodeError as error:

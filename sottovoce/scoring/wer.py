@@ -181,9 +181,9 @@ def score(reference: Transcripts, hypothesis: Transcripts) -> Score:
     }
     result = Score(reference, hypothesis, alignments)
     if result.words == 0:
-        heard = plural(len(alignments), "utterance")
+        count = plural(len(alignments), "utterance")
         raise InputError(
-            f"{reference.name} has no words in its {heard}, so there is no "
+            f"{reference.name} has no words in its {count}, so there is no "
             f"word error rate; score speech that has transcripts"
         )
     return result
