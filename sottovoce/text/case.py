@@ -25,11 +25,11 @@ def case_of(letters: Iterable[str]) -> Convert:
         `str` itself, which changes nothing, where the letters have both cases or none.
     """
     letters = frozenset(letters)
-    single = {one for one in letters if len(one.upper()) == 1 and len(one.lower()) == 1}
-    cased = [one for one in single | (letters & {"İ"}) if one.upper() != one.lower()]
-    if cased and all(one == one.upper() for one in cased):
+    single = {letter for letter in letters if len(letter.upper()) == 1 and len(letter.lower()) == 1}
+    cased = [letter for letter in single | (letters & {"İ"}) if letter.upper() != letter.lower()]
+    if cased and all(letter == letter.upper() for letter in cased):
         return partial(upper, turkic=is_turkic(letters), kept=letters - single | letters & {"ẞ"})
-    if cased and all(one == one.lower() for one in cased):
+    if cased and all(letter == letter.lower() for letter in cased):
         return partial(lower, turkic=is_turkic(letters))
     return str
 
@@ -39,13 +39,13 @@ def is_turkic(letters: Iterable[str]) -> bool:
     letters = frozenset(letters)
     if letters.isdisjoint("ıİ") or _DOT_ABOVE in letters:  # which Python's lower() makes of İ
         return False
-    return {lower(one, turkic=True) for one in letters if one.isalpha()} <= _TURKIC_LETTERS
+    return {lower(letter, turkic=True) for letter in letters if letter.isalpha()} <= _TURKIC_LETTERS
 
 
 def reads_turkic(text: str) -> bool:
     """Whether text is of such a language: it writes both letters, not one in a foreign name."""
-    rarer, other = ("İ", "I") if text.isupper() else ("ı", "i")
-    return text.count(rarer) > _LEAST_SHARE * text.count(other)
+    rarer, commoner = ("İ", "I") if text.isupper() else ("ı", "i")
+    return text.count(rarer) > _LEAST_SHARE * text.count(commoner)
 
 
 def lower(text: str, *, turkic: bool) -> str:
@@ -65,4 +65,4 @@ def upper(text: str, *, turkic: bool, kept: frozenset[str] = frozenset()) -> str
     text = text.replace("ẞ", "ß").replace("ß", sharp_s)
     if turkic:
         text = text.replace(f"i{_DOT_ABOVE}", "i").translate(_DOTTED)
-    return composed("".join(one if one in kept else one.upper() for one in text))
+    return composed("".join(letter if letter in kept else letter.upper() for letter in text))

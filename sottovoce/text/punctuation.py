@@ -21,7 +21,9 @@ def without_punctuation(text: str, known: Container[str]) -> str:
     another shape; else they stay.
     """
     text = without_quotes(composed(text), known)
-    kept = (one if one in known else _substitute(one, known) for one in text)
+    kept = (
+        character if character in known else _substitute(character, known) for character in text
+    )
     return " ".join("".join(kept).split())
 
 
@@ -33,9 +35,9 @@ def is_punctuation(character: str) -> bool:
 def _substitute(character: str, known: Container[str]) -> str:
     """What is written for a character that is not in the vocabulary."""
     if character in APOSTROPHES:
-        return next((one for one in APOSTROPHES if one in known), "")
+        return next((apostrophe for apostrophe in APOSTROPHES if apostrophe in known), "")
     for letters in _as_other_letters(character):
-        if letters and all(one in known for one in letters):
+        if letters and all(letter in known for letter in letters):
             return letters
     if character == _DOT_ABOVE:  # what lower case leaves of "İ"
         return ""

@@ -9,7 +9,7 @@ from collections.abc import Container
 
 APOSTROPHES = "'’ʼ＇`´‘‛ʻ′"
 """What is written for an apostrophe, the likelier first."""
-_CLOSED_BY = {"‘": "’'´", "‛": "’'", "`": "'´’`", "‚": "‘’'", **{one: one for one in "'’＇´"}}
+_CLOSED_BY = {"‘": "’'´", "‛": "’'", "`": "'´’`", "‚": "‘’'", **{mark: mark for mark in "'’＇´"}}
 """What opens a quotation, with what may close it."""
 _ALWAYS_OPEN = "‘‛`‚"
 _MARKS = frozenset(f"{APOSTROPHES}‚")
@@ -36,13 +36,13 @@ def without_quotes(text: str, known: Container[str]) -> str:
         known: a vocabulary's characters. Where they have quotation marks, such as ", nothing is
             changed: the model writes them.
     """
-    if _MARKS.isdisjoint(text) or any(one in known for one in _DOUBLE_QUOTES):
+    if _MARKS.isdisjoint(text) or any(mark in known for mark in _DOUBLE_QUOTES):
         return text
     text = _DOUBLED.sub(" ", text)
     quotes = _quotes(text)
     return "".join(
-        _written(text, place, known, quotes) if one in _MARKS else one
-        for place, one in enumerate(text)
+        _written(text, place, known, quotes) if character in _MARKS else character
+        for place, character in enumerate(text)
     )
 
 
@@ -57,7 +57,7 @@ def _written(text: str, place: int, known: Container[str], quotes: Container[int
 def _quotes(text: str) -> set[int]:
     """Where quotation marks are."""
     apostrophes = {
-        place for found in _ROCK_N_ROLL.finditer(text) for place in (found.start(), found.end() - 1)
+        place for match in _ROCK_N_ROLL.finditer(text) for place in (match.start(), match.end() - 1)
     }
     quotes: set[int] = set()
     opened: list[int] = []
@@ -87,7 +87,7 @@ def _opening(text: str, opened: list[int], place: int) -> int | None:
 
 def _is_pair(text: str, opening: int, place: int) -> bool:
     mark = text[opening]
-    if not any(one.isspace() for one in text[opening:place]):
+    if not any(character.isspace() for character in text[opening:place]):
         return True
     if mark not in _ALWAYS_OPEN and (mark == "’" or not _SENTENCE_MARKS.search(text)):
         return False
@@ -112,7 +112,7 @@ def _is_closed_later(text: str, opening: int, place: int) -> bool:
 
 
 def _is_within_word(text: str, place: int) -> bool:
-    return all(one.isalpha() for one in _neighbours(text, place))
+    return all(neighbour.isalpha() for neighbour in _neighbours(text, place))
 
 
 def _neighbours(text: str, place: int) -> tuple[str, str]:

@@ -25,6 +25,8 @@ def canonical(text: str) -> str:
     Zero-width joiners are kept: they tell words apart.
     """
     if not text.isascii():
-        visible = (one for one in text if one in _JOINERS or not is_invisible(one))
+        visible = (
+            character for character in text if character in _JOINERS or not is_invisible(character)
+        )
         text = composed("".join(visible)).translate(_APOSTROPHES)
     return " ".join(text.split())
