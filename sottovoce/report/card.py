@@ -90,7 +90,9 @@ def _verdicts(record: RunRecord) -> str:
         return "Nothing was compared."
     others = [comparison for comparison in record.comparisons if comparison is not leading]
     sentences = [f"Against {text(leading.baseline)}: **{text(leading.sentence)}**"]
-    sentences += [f"Against {text(other.baseline)}: {text(other.sentence)}" for other in others]
+    sentences += [
+        f"Against {text(comparison.baseline)}: {text(comparison.sentence)}" for comparison in others
+    ]
     return "\n\n".join(sentences)
 
 

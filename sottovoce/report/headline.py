@@ -25,9 +25,14 @@ def verdict_block(record: RunRecord) -> Markup:
             f", that is {_points(record, leading.baseline, leading.detectable)}.",
         ),
         *(
-            tag("p", badge(other.verdict), f" against: {other.baseline}. ", other.sentence)
-            for other in record.comparisons
-            if other is not leading
+            tag(
+                "p",
+                badge(comparison.verdict),
+                f" against: {comparison.baseline}. ",
+                comparison.sentence,
+            )
+            for comparison in record.comparisons
+            if comparison is not leading
         ),
         class_=f"verdict {leading.verdict}",
     )

@@ -151,7 +151,7 @@ def _tried(record: RunRecord) -> Markup | None:
 
 
 def _rejected(tried: Sequence[TriedSize]) -> str:
-    worse = sum(one.judged == "worse" for one in tried)
+    worse = sum(size.judged == "worse" for size in tried)
     if not worse:
         return ""
     return (

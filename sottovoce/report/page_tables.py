@@ -79,18 +79,18 @@ def tried_table(tried: Sequence[TriedSize]) -> Markup:
         ),
         (
             (
-                numbers.bits(one.bits),
-                "" if one.effective_bits is None else numbers.bits(one.effective_bits),
-                numbers.size(one.bytes),
-                numbers.percent(one.wer),
-                f"{100 * one.change:+.1f}%",
-                numbers.p_value(one.p),
-                badge(one.verdict),
-                "yes" if one.passed else "no",
-                badge(one.judged) if one.judged else "",
-                numbers.duration(one.seconds),
+                numbers.bits(size.bits),
+                "" if size.effective_bits is None else numbers.bits(size.effective_bits),
+                numbers.size(size.bytes),
+                numbers.percent(size.wer),
+                f"{100 * size.change:+.1f}%",
+                numbers.p_value(size.p),
+                badge(size.verdict),
+                "yes" if size.passed else "no",
+                badge(size.judged) if size.judged else "",
+                numbers.duration(size.seconds),
             )
-            for one in tried
+            for size in tried
         ),
     )
 

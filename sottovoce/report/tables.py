@@ -39,16 +39,16 @@ def tried_table(tried: Sequence[TriedSize]) -> Table:
     table = _table("tried")
     for heading in ("effective", "size", "WER", "errors", "p", "passed", "other part"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for one in tried:
+    for size in tried:
         table.add_row(
-            f"{one.bits:g} bits",
-            "" if one.effective_bits is None else numbers.bits(one.effective_bits),
-            numbers.size(one.bytes),
-            numbers.percent(one.wer),
-            f"{100 * one.change:+.1f}%",
-            numbers.p_value(one.p),
-            "yes" if one.passed else "no",
-            one.judged or "",
+            f"{size.bits:g} bits",
+            "" if size.effective_bits is None else numbers.bits(size.effective_bits),
+            numbers.size(size.bytes),
+            numbers.percent(size.wer),
+            f"{100 * size.change:+.1f}%",
+            numbers.p_value(size.p),
+            "yes" if size.passed else "no",
+            size.judged or "",
         )
     return table
 
@@ -63,8 +63,8 @@ def plan_table(layers: Sequence[StoredLayer]) -> Table:
     table.add_column("a scale per")
     table.add_column("inputs", justify="right")
     table.add_column("size", justify="right", footer=numbers.size(whole.bytes))
-    told = f"{numbers.bits(whole.effective_bits)} bits with scales and padding counted"
-    table.caption = f"all of these layers: {numbers.bits(whole.nominal_bits)} bits, {told}"
+    effective = f"{numbers.bits(whole.effective_bits)} bits with scales and padding counted"
+    table.caption = f"all of these layers: {numbers.bits(whole.nominal_bits)} bits, {effective}"
     for row in layers:
         table.add_row(
             Text(row.layer),

@@ -20,11 +20,11 @@ class Column:
 def columns_of(before: Pairs, after: Pairs) -> tuple[Column, ...]:
     """Merge two alignments to one reference; words inserted at the same place share a column."""
     columns: list[Column] = []
-    for one, other in zip(_by_reference(before), _by_reference(after), strict=True):
-        inserted = zip_longest(one.inserted, other.inserted)
+    for earlier, later in zip(_by_reference(before), _by_reference(after), strict=True):
+        inserted = zip_longest(earlier.inserted, later.inserted)
         columns += [Column(None, left, right) for left, right in inserted]
-        if one.reference is not None:
-            columns.append(Column(one.reference, one.word, other.word))
+        if earlier.reference is not None:
+            columns.append(Column(earlier.reference, earlier.word, later.word))
     return tuple(columns)
 
 

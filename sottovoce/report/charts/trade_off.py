@@ -54,11 +54,11 @@ def _level(axis: Axis, rate: float) -> Markup:
 
 def _dot(spot: Spot, across: Axis, up: Axis) -> Markup:
     x, y = across.percent(spot.bytes / 1e6), _height(up, spot.wer)
-    told = f"{spot.name}: {numbers.size(spot.bytes)}, WER {numbers.percent(spot.wer)}"
+    description = f"{spot.name}: {numbers.size(spot.bytes)}, WER {numbers.percent(spot.wer)}"
     return join(
         tag(
             "circle",
-            tag("title", told),
+            tag("title", description),
             class_=f"dot {'before' if spot.full else 'after'}",
             cx=x,
             cy=y,
