@@ -55,13 +55,13 @@ class TableState:
 
     @property
     def baseline(self) -> Result | None:
-        return next((one for one in self.results if one.name == self.table.baseline), None)
+        return next((result for result in self.results if result.name == self.table.baseline), None)
 
     @property
     def tells_cpu_time(self) -> bool:
         """Whether the processor trained every row, and its time is known; other load on the machine
         does not count then."""
-        return all(one.cpu_seconds is not None for one in self.results if one.seconds)
+        return all(result.cpu_seconds is not None for result in self.results if result.seconds)
 
     def time_of(self, result: Result) -> float:
         """Seconds of training, by the one clock of the table; 0 where nothing was trained."""
@@ -71,11 +71,11 @@ class TableState:
     def tells_papers(self) -> bool:
         """Whether there is anything that a paper printed."""
         papers = (self.table.start, *(row.paper for row in self.table.rows))
-        return any(one != Published() for one in papers)
+        return any(paper != Published() for paper in papers)
 
     @property
     def tells_processors(self) -> bool:
-        return any(one.processor for one in self.results)
+        return any(result.processor for result in self.results)
 
     @property
     def tells_changes(self) -> bool:
@@ -84,7 +84,7 @@ class TableState:
     @property
     def changed_on(self) -> str:
         """The set that changes are told on: the paper's first that is given, else the first."""
-        return next((one for one in self.table.tests if one in self.tests), self.tests[0])
+        return next((test for test in self.table.tests if test in self.tests), self.tests[0])
 
 
 def write_pages(measured: TableState, folder: Path) -> None:
@@ -101,26 +101,26 @@ def record_of(measured: TableState) -> dict[str, Any]:
         "title": measured.table.title,
         "paper": measured.table.paper,
         "combined": list(measured.combined),
-        "rows": [one.to_json() for one in measured.results],
-        "pairs": [one.to_json() for one in measured.claims],
+        "rows": [result.to_json() for result in measured.results],
+        "pairs": [claim.to_json() for claim in measured.claims],
         "failures": dict(measured.failures),
     }
 
 
 def read_record(record: Mapping[str, Any], table: Table) -> TableState:
     """What `table.json` holds, of this version or an older one, beside its table."""
-    results = [Result.from_json(one) for one in record["rows"]]
+    results = [Result.from_json(row) for row in record["rows"]]
     tests = [test for test in results[0].wer if test != ALL] if results else []
     order = {pair: place for place, pair in enumerate(table.pairs)}
-    claims = [PairTest.from_json(one) for one in record.get("pairs", ())]
-    claims.sort(key=lambda one: order.get(one.pair, len(order)))
+    claims = [PairTest.from_json(claim) for claim in record.get("pairs", ())]
+    claims.sort(key=lambda claim: order.get(claim.pair, len(order)))
     return TableState(table, results, tests, record["combined"], record["failures"], claims)
 
 
 def markdown_page(measured: TableState) -> str:
     """`table.md`: the rows, what is claimed of them, and the commands that made them."""
     table = measured.table
-    commands = "\n".join(one.command for one in measured.results if one.command)
+    commands = "\n".join(result.command for result in measured.results if result.command)
     parts = [
         f"# {markdown.text(table.title)}",
         markdown.text(table.paper),
@@ -140,7 +140,10 @@ def markdown_page(measured: TableState) -> str:
 def _html_page(measured: TableState) -> str:
     table, results = measured.table, measured.results
     floats = {INPUT} | {row.name for row in table.rows if row.method == "finetune"}
-    spots = [Spot(one.name, one.bytes, one.wer[ALL], one.name in floats) for one in results]
+    spots = [
+        Spot(result.name, result.bytes, result.wer[ALL], result.name in floats)
+        for result in results
+    ]
     claims = (
         tag(
             "section",
@@ -151,7 +154,7 @@ def _html_page(measured: TableState) -> str:
         if measured.claims
         else None
     )
-    commands = "\n".join(one.command for one in results if one.command)
+    commands = "\n".join(result.command for result in results if result.command)
     return document(
         table.title,
         tag("p", table.paper, class_="byline"),
@@ -161,7 +164,7 @@ def _html_page(measured: TableState) -> str:
                 "section",
                 tag("h2", "Rows"),
                 html_table(_headings(measured), _lines(measured)),
-                *(tag("p", one, class_="lead") for one in _explained(measured)),
+                *(tag("p", sentence, class_="lead") for sentence in _explained(measured)),
             ),
             claims,
             tag("section", tag("h2", "Commands"), tag("pre", tag("code", commands))),
@@ -181,19 +184,19 @@ def _explained(measured: TableState) -> tuple[str, ...]:
 
 
 def _claim_lines(measured: TableState) -> list[tuple[str, ...]]:
-    results = {one.name: one for one in measured.results}
+    results = {result.name: result for result in measured.results}
     return [
         (
-            one.claim,
-            f"{', '.join(one.candidate)} against {', '.join(one.baseline)}",
-            numbers.bits(results[one.candidate[0]].bits),
-            " against ".join(map(_rates, one.wer)),
-            _change(one),
-            verdict_text(one),
-            one.outcome,
-            _time_ratio(measured, one),
+            claim.claim,
+            f"{', '.join(claim.candidate)} against {', '.join(claim.baseline)}",
+            numbers.bits(results[claim.candidate[0]].bits),
+            " against ".join(map(_rates, claim.wer)),
+            _change(claim),
+            verdict_text(claim),
+            claim.outcome,
+            _time_ratio(measured, claim),
         )
-        for one in measured.claims
+        for claim in measured.claims
     ]
 
 
@@ -216,7 +219,7 @@ def verdict_text(test: PairTest) -> str:
 
 def _time_ratio(measured: TableState, test: PairTest) -> str:
     """Of training, the first candidate's over the first baseline's."""
-    results = {one.name: one for one in measured.results}
+    results = {result.name: result for result in measured.results}
     first, second = (
         measured.time_of(results[names[0]]) for names in (test.candidate, test.baseline)
     )
@@ -225,11 +228,11 @@ def _time_ratio(measured: TableState, test: PairTest) -> str:
 
 def _headings(measured: TableState) -> tuple[str, ...]:
     change = f"change on {measured.changed_on}"
-    told = (f"!{change}", f"!paper: {change}") if measured.tells_changes else None
-    changes, papers = (told[:1], told[1:]) if told else ((), ())
+    marked = (f"!{change}", f"!paper: {change}") if measured.tells_changes else None
+    changes, papers = (marked[:1], marked[1:]) if marked else ((), ())
     ours = (
         *("row", "system", "!bits", "!effective", "!size", "!ratio"),
-        *(f"!{one}" for one in measured.tests),
+        *(f"!{test}" for test in measured.tests),
         *("!all", *changes, "!time"),
         *(("processor",) if measured.tells_processors else ()),
     )
@@ -240,7 +243,7 @@ def _headings(measured: TableState) -> tuple[str, ...]:
 
 
 def _lines(measured: TableState) -> list[tuple[str, ...]]:
-    by_name = {one.name: one for one in measured.results}
+    by_name = {result.name: result for result in measured.results}
     lines = []
     if INPUT in by_name:
         ours, papers = _ours(measured, by_name[INPUT]), _papers(measured, measured.table.start)
@@ -266,8 +269,8 @@ def _ours(measured: TableState, result: Result | None) -> tuple[str, ...]:
         numbers.size(result.bytes),
         numbers.ratio(result.ratio),
         *(
-            f"{numbers.percent(result.wer[one])}{MARKS.get(result.verdicts.get(one, ''), '')}"
-            for one in (*measured.tests, ALL)
+            f"{numbers.percent(result.wer[test])}{MARKS.get(result.verdicts.get(test, ''), '')}"
+            for test in (*measured.tests, ALL)
         ),
         *((change,) if measured.tells_changes else ()),
         numbers.ratio(time / measured.time_of(baseline)) if baseline and time else "",
@@ -284,8 +287,8 @@ def _papers(measured: TableState, paper: Published) -> tuple[str, ...]:
     if not measured.tells_papers:
         return ()
     over_all = "" if paper.all is None else f"{paper.all:.2f}%{MARKS.get(paper.mark or '', '')}"
-    told = paper.change is not None and measured.changed_on in table.tests
-    change = f"{paper.change:+.2f}" if told else ""
+    comparable = paper.change is not None and measured.changed_on in table.tests
+    change = f"{paper.change:+.2f}" if comparable else ""
     return (
         " ".join(f"{rate:.2f}" for rate in paper.wer),
         over_all if set(measured.combined) == set(table.combined) else "",
@@ -299,5 +302,5 @@ def _time(table: Table, paper: Published) -> str:
     """Over the baseline's where the paper gives that, else in hours."""
     if paper.hours is None:
         return ""
-    baseline = next(one.paper.hours for one in table.rows if one.name == table.baseline)
+    baseline = next(row.paper.hours for row in table.rows if row.name == table.baseline)
     return numbers.ratio(paper.hours / baseline) if baseline else f"{paper.hours:g} h"

@@ -94,16 +94,16 @@ def compare_pair(pair: Pair, scores: Mapping[str, Score]) -> PairTest:
     )
     if len(candidates) == len(baselines) == 1:
         test = matched_pairs(baselines[0], candidates[0], ALPHA, TOLERATED)
-        found = Comparison(test.verdict, test.p, test.detectable, test.interval)
+        comparison = Comparison(test.verdict, test.p, test.detectable, test.interval)
     else:
-        found = compare_means(candidates, baselines)
+        comparison = compare_means(candidates, baselines)
     return PairTest(
         claim=pair.claim,
         expected=pair.expected,
         candidate=pair.candidate,
         baseline=pair.baseline,
-        wer=(tuple(one.wer for one in candidates), tuple(one.wer for one in baselines)),
-        **asdict(found),
+        wer=(tuple(run.wer for run in candidates), tuple(run.wer for run in baselines)),
+        **asdict(comparison),
     )
 
 
@@ -126,7 +126,7 @@ def compare_means(candidates: Sequence[Score], baselines: Sequence[Score]) -> Co
     """
     utterances = list(baselines[0].alignments)
     candidate, baseline = (
-        np.mean([[one.alignments[u].errors for u in utterances] for one in runs], axis=0)
+        np.mean([[run.alignments[u].errors for u in utterances] for run in runs], axis=0)
         for runs in (candidates, baselines)
     )
     differences = candidate - baseline

@@ -72,22 +72,22 @@ def _pairs(claim: str, record: Mapping[str, Any], rows: Collection[str]) -> Iter
     unknown = record.keys() - {"claim", *EXPECTED, "than", "seeds"}
     if unknown:
         raise InputError(f"{min(unknown)!r} is unknown")
-    found: list[Expected] = [one for one in EXPECTED if one in record]
-    if len(found) != 1 or "than" not in record:
+    expected: list[Expected] = [outcome for outcome in EXPECTED if outcome in record]
+    if len(expected) != 1 or "than" not in record:
         raise InputError(f"give one of {' and '.join(EXPECTED)}, and than")
-    candidates, baselines = _names(record, found[0]), _names(record, "than")
+    candidates, baselines = _names(record, expected[0]), _names(record, "than")
     if len(baselines) == 1:
         baselines *= len(candidates)
     if len(candidates) != len(baselines):
         raise InputError(
-            f"{found[0]} has {len(candidates)} rows and than {len(baselines)}; give as many, or "
+            f"{expected[0]} has {len(candidates)} rows and than {len(baselines)}; give as many, or "
             "one baseline for all"
         )
     seeds = _names(record, "seeds") if "seeds" in record else ("",)
     for candidate, baseline in zip(candidates, baselines, strict=True):
         yield Pair(
             claim=claim,
-            expected=found[0],
+            expected=expected[0],
             candidate=_runs(candidate, seeds, rows),
             baseline=_runs(baseline, seeds, rows),
         )

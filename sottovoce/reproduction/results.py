@@ -52,9 +52,9 @@ class Result:
 def rate_over(scores: Mapping[str, Score]) -> float:
     """xu2025's "all": the mean of the sets' error rates, weighted by their utterances; a
     fraction."""
-    utterances = {name: len(one.alignments) for name, one in scores.items()}
+    utterances = {name: len(score.alignments) for name, score in scores.items()}
     total = sum(utterances.values())
-    return sum(one.wer * utterances[name] / total for name, one in scores.items())
+    return sum(score.wer * utterances[name] / total for name, score in scores.items())
 
 
 def pooled(scores: Mapping[str, Score]) -> Score:
@@ -64,8 +64,8 @@ def pooled(scores: Mapping[str, Score]) -> Score:
             ALL,
             {
                 f"{name} {utterance}": said
-                for name, one in scores.items()
-                for utterance, said in side(one).utterances.items()
+                for name, score in scores.items()
+                for utterance, said in side(score).utterances.items()
             },
         )
         for side in (lambda one: one.reference, lambda one: one.hypothesis)

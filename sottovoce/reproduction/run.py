@@ -107,7 +107,7 @@ def reproduce(
     table.check(rows, shared or {})
     corpora = {name: read_corpus(path) for name, path in tests.items()}
     training = read_corpus(train_on)
-    given = _Inputs(
+    inputs = _Inputs(
         table=table,
         checkpoint=str(checkpoint),
         train_on=Path(train_on),
@@ -118,38 +118,38 @@ def reproduce(
         chosen=frozenset(rows or known) | {table.baseline},
         console=console or Console(stderr=True),
     )
-    _refuse_shared_speech(given, training)
-    start = load_checkpoint(given.checkpoint)
+    _refuse_shared_speech(inputs, training)
+    start = load_checkpoint(inputs.checkpoint)
     TrainingSpeech(training, start)
     for corpus in corpora.values():
         references(start, corpus)
     with main_process_first():
         if is_main_process():
-            _begin(given, start, training)
+            _begin(inputs, start, training)
     if not is_main_process():
-        for row in _to_run(given):
-            _trained(given, row)
+        for row in _to_run(inputs):
+            _trained(inputs, row)
         wait_for_everyone()
         return ()
-    results = _run_rows(given, start)
+    results = _run_rows(inputs, start)
     wait_for_everyone()
     return results
 
 
-def _run_rows(given: _Inputs, start: Recogniser) -> tuple[Result, ...]:
+def _run_rows(inputs: _Inputs, start: Recogniser) -> tuple[Result, ...]:
     """The rows' results; the pages are written anew after each."""
     results: tuple[Result, ...] = ()
     failures: dict[str, str] = {}
-    claims = _Claims(given.table.pairs)
-    for result, scores in _results(given, start, failures):
+    claims = _Claims(inputs.table.pairs)
+    for result, scores in _results(inputs, start, failures):
         results = (*results, result)
-        claims.test(result.name, pooled({test: scores[test] for test in given.combined}))
-        told = TableState(
-            given.table, results, tuple(given.tests), given.combined, failures, claims.tested
+        claims.test(result.name, pooled({test: scores[test] for test in inputs.combined}))
+        state = TableState(
+            inputs.table, results, tuple(inputs.tests), inputs.combined, failures, claims.tested
         )
-        write_pages(told, given.out)
+        write_pages(state, inputs.out)
     if failures:
-        write_pages(told, given.out)
+        write_pages(state, inputs.out)
         raise InputError("; ".join(f"row {name} failed: {why}" for name, why in failures.items()))
     return results
 
@@ -175,19 +175,19 @@ class _Claims:
         return tuple(self.tests[pair] for pair in self.pairs if pair in self.tests)
 
 
-def _refuse_shared_speech(given: _Inputs, training: Corpus) -> None:
+def _refuse_shared_speech(inputs: _Inputs, training: Corpus) -> None:
     """Where test speech was trained on, or is in two sets that one verdict is over."""
-    for corpus in given.corpora.values():
+    for corpus in inputs.corpora.values():
         refuse_overlap(training, corpus)
-    for one, other in combinations(given.combined, 2):
-        if twice := overlapping(given.corpora[one], given.corpora[other]):
+    for first, second in combinations(inputs.combined, 2):
+        if twice := overlapping(inputs.corpora[first], inputs.corpora[second]):
             raise InputError(
-                f"test sets {one} and {other} both hold {twice[0]!r}, which a verdict over both "
+                f"test sets {first} and {second} both hold {twice[0]!r}, which a verdict over both "
                 "would count twice"
             )
 
 
-def _begin(given: _Inputs, start: Recogniser, training: Corpus) -> None:
+def _begin(inputs: _Inputs, start: Recogniser, training: Corpus) -> None:
     """Note what the rows are made of, where none of those that are begun was made of other things.
 
     What a table tells of its rows may change, and rows and test sets may be added.
@@ -196,155 +196,159 @@ def _begin(given: _Inputs, start: Recogniser, training: Corpus) -> None:
         "version of sottovoce": __version__,
         "checkpoint": start.fingerprint(),
         "training speech": training.fingerprint,
-        "first test set": next(iter(given.tests)),  # which every training is told to watch
+        "first test set": next(iter(inputs.tests)),  # which every training is told to watch
     }
-    speech = {name: corpus.fingerprint for name, corpus in given.corpora.items()}
+    speech = {name: corpus.fingerprint for name, corpus in inputs.corpora.items()}
     recipes = {
-        row.name: json.loads(json.dumps(row.training(given.shared).to_record()))
-        for row in given.table.rows
+        row.name: json.loads(json.dumps(row.training(inputs.shared).to_record()))
+        for row in inputs.table.rows
         if row.method != "published"
     }
-    refuse_unwritable(given.out)
-    if given.out.exists() and {one.name for one in given.out.iterdir()}.isdisjoint(_OWN):
-        raise InputError(f"{given.out} exists and is no table's folder; choose another --out")
-    (given.out / "rows").mkdir(parents=True, exist_ok=True)
-    with FileLock(given.out / "lock"):  # the command may run twice at once on one table
-        _note(given, settings, speech, recipes)
+    refuse_unwritable(inputs.out)
+    if inputs.out.exists() and {path.name for path in inputs.out.iterdir()}.isdisjoint(_OWN):
+        raise InputError(f"{inputs.out} exists and is no table's folder; choose another --out")
+    (inputs.out / "rows").mkdir(parents=True, exist_ok=True)
+    with FileLock(inputs.out / "lock"):  # the command may run twice at once on one table
+        _note(inputs, settings, speech, recipes)
 
 
 def _note(
-    given: _Inputs,
+    inputs: _Inputs,
     settings: Mapping[str, str],
     speech: Mapping[str, str],
     recipes: Mapping[str, Any],
 ) -> None:
-    file = given.out / "settings.json"
+    file = inputs.out / "settings.json"
     if file.exists():
-        found = read_json(file, f"delete {given.out} and begin anew")
-        different = differing(found, settings)
+        noted = read_json(file, f"delete {inputs.out} and begin anew")
+        different = differing(noted, settings)
         different += [
             f"test speech {name!r}"
-            for name, known in dict(found["test speech"]).items()
+            for name, known in dict(noted["test speech"]).items()
             if speech.get(name, known) != known
         ]
         if different:
             raise InputError(
-                f"{given.out} was not begun with the same {', '.join(different)}; "
+                f"{inputs.out} was not begun with the same {', '.join(different)}; "
                 "name another --out or delete it"
             )
-        for name, known in found["recipes"].items():
-            if recipes.get(name, known) != known and _begun(given, name):
+        for name, known in noted["recipes"].items():
+            if recipes.get(name, known) != known and _begun(inputs, name):
                 raise InputError(
                     f"row {name} was begun with other options; give the changed row another name, "
-                    f"or delete {given.out / 'rows' / name} (or what is .unfinished of it)"
+                    f"or delete {inputs.out / 'rows' / name} (or what is .unfinished of it)"
                 )
-        speech, recipes = {**found["test speech"], **speech}, {**found["recipes"], **recipes}
+        speech, recipes = {**noted["test speech"], **speech}, {**noted["recipes"], **recipes}
     write_text(file, json.dumps({**settings, "test speech": speech, "recipes": recipes}, indent=2))
 
 
-def _begun(given: _Inputs, row: str) -> bool:
-    folder = given.out / "rows" / row
+def _begun(inputs: _Inputs, row: str) -> bool:
+    folder = inputs.out / "rows" / row
     return folder.exists() or unfinished(folder).exists()
 
 
 def _results(
-    given: _Inputs, checkpoint: Recogniser, failures: dict[str, str]
+    inputs: _Inputs, checkpoint: Recogniser, failures: dict[str, str]
 ) -> Iterator[tuple[Result, Scores]]:
     """The checkpoint, the baseline, what is finished, then the rest, in the table's order each.
 
     A row that fails is noted in `failures` and left out; without the baseline nothing goes on, nor
     where several processes train, of which one alone may have failed.
     """
-    original = _scores(given, INPUT, given.checkpoint)
+    original = _scores(inputs, INPUT, inputs.checkpoint)
     system = float_system(INPUT, checkpoint, next(iter(original.values())))
-    start = _result(given, INPUT, system, original, Spent(), command="")
+    start = _result(inputs, INPUT, system, original, Spent(), command="")
     baseline: Scores | None = None
-    for row in _to_run(given):
-        given.console.rule(escape(f"{row.name}: {row.system}"))
+    for row in _to_run(inputs):
+        inputs.console.rule(escape(f"{row.name}: {row.system}"))
         try:
-            folder = _trained(given, row)
-            scores = _scores(given, row.name, folder)
+            folder = _trained(inputs, row)
+            scores = _scores(inputs, row.name, folder)
         except InputError as error:
             if baseline is None or not is_single_process():
                 raise
             failures[row.name] = str(error)
-            given.console.out(f"row {row.name} failed: {error}", highlight=False)
+            inputs.console.out(f"row {row.name} failed: {error}", highlight=False)
             continue
         if baseline is None:
             baseline = scores
-            yield _compared(given, replace(start, ratio=1.0), original, baseline), original
-        result = _row_result(given, row, folder, scores)
+            yield _compared(inputs, replace(start, ratio=1.0), original, baseline), original
+        result = _row_result(inputs, row, folder, scores)
         result = replace(result, ratio=start.bytes / result.bytes)
         if scores is not baseline:
-            result = _compared(given, result, scores, baseline)
+            result = _compared(inputs, result, scores, baseline)
         yield result, scores
 
 
-def _to_run(given: _Inputs) -> list[TableRow]:
+def _to_run(inputs: _Inputs) -> list[TableRow]:
     """The baseline, what is finished, then the rest of what is chosen."""
-    finished = {row.name for row in given.table.rows if (given.out / "rows" / row.name).exists()}
-    run = [row for row in given.table.rows if row.name in given.chosen | finished]
-    return sorted(run, key=lambda row: (row.name != given.table.baseline, row.name not in finished))
+    finished = {row.name for row in inputs.table.rows if (inputs.out / "rows" / row.name).exists()}
+    run = [row for row in inputs.table.rows if row.name in inputs.chosen | finished]
+    return sorted(
+        run, key=lambda row: (row.name != inputs.table.baseline, row.name not in finished)
+    )
 
 
-def _trained(given: _Inputs, row: TableRow) -> Path:
+def _trained(inputs: _Inputs, row: TableRow) -> Path:
     """The row's folder, trained now where it is not there."""
-    folder = given.out / "rows" / row.name
+    folder = inputs.out / "rows" / row.name
     if folder.exists():
         return folder
-    recipe = row.training(given.shared)
+    recipe = row.training(inputs.shared)
     resume = unfinished(folder).exists()
-    watched = next(iter(given.tests.values()))
-    common = (given.checkpoint, given.train_on, watched, folder)
+    watched = next(iter(inputs.tests.values()))
+    common = (inputs.checkpoint, inputs.train_on, watched, folder)
     try:
         if isinstance(recipe, Recipe):
-            cache = given.out / "shared"
-            compress(*common, recipe, cache=cache, resume=resume, console=given.console)
+            cache = inputs.out / "shared"
+            compress(*common, recipe, cache=cache, resume=resume, console=inputs.console)
         else:
-            finetune(*common, recipe, resume=resume, console=given.console)
+            finetune(*common, recipe, resume=resume, console=inputs.console)
     except Interrupted as stopped:
         raise Interrupted(
             f"interrupted in row {row.name}; {how_to_go_on('call it again')}"
         ) from stopped
     if is_main_process():
         write_text(
-            _processors(given), json.dumps({**_trained_on(given), row.name: str(processor())})
+            _processors(inputs), json.dumps({**_trained_on(inputs), row.name: str(processor())})
         )
     return folder
 
 
-def _processors(given: _Inputs) -> Path:
-    return given.out / "processors.json"
+def _processors(inputs: _Inputs) -> Path:
+    return inputs.out / "processors.json"
 
 
-def _trained_on(given: _Inputs) -> dict[str, str]:
+def _trained_on(inputs: _Inputs) -> dict[str, str]:
     """Row -> the processor that finished its training, of those that were trained here."""
-    file = _processors(given)
+    file = _processors(inputs)
     return json.loads(file.read_text()) if file.exists() else {}
 
 
-def _scores(given: _Inputs, name: str, model: str | Path) -> dict[str, Score]:
+def _scores(inputs: _Inputs, name: str, model: str | Path) -> dict[str, Score]:
     """On every test set; transcripts are kept, so that the same weights are run once."""
     recogniser = load(model).to(best_device())
-    folder = given.out / "transcripts" / name / recogniser.fingerprint()
+    folder = inputs.out / "transcripts" / name / recogniser.fingerprint()
     folder.mkdir(parents=True, exist_ok=True)
-    found = {}
-    for test, corpus in given.corpora.items():
+    scores = {}
+    for test, corpus in inputs.corpora.items():
         reference, file = references(recogniser, corpus), folder / f"{test}.trn"
         if file.exists():
-            found[test] = score(reference, Transcripts.read_trn(file))
+            scores[test] = score(reference, Transcripts.read_trn(file))
         else:
-            found[test] = evaluate_recogniser(recogniser, corpus, f"{name}, {test}", given.console)
-            found[test].hypothesis.write_trn(file)
-    return found
+            scores[test] = evaluate_recogniser(
+                recogniser, corpus, f"{name}, {test}", inputs.console
+            )
+            scores[test].hypothesis.write_trn(file)
+    return scores
 
 
-def _row_result(given: _Inputs, row: TableRow, folder: Path, scores: Scores) -> Result:
+def _row_result(inputs: _Inputs, row: TableRow, folder: Path, scores: Scores) -> Result:
     recogniser, first = load(folder), next(iter(scores.values()))
     system = scored_system(row.name, folder, recogniser, first).system
-    command = _command(given, row, folder)
-    result = _result(given, row.name, system, scores, _spent(folder), command)
-    return replace(result, processor=_trained_on(given).get(row.name))
+    command = _command(inputs, row, folder)
+    result = _result(inputs, row.name, system, scores, _spent(folder), command)
+    return replace(result, processor=_trained_on(inputs).get(row.name))
 
 
 def _spent(folder: Path) -> Spent:
@@ -356,9 +360,9 @@ def _spent(folder: Path) -> Spent:
 
 
 def _result(
-    given: _Inputs, name: str, system: System, scores: Scores, spent: Spent, command: str
+    inputs: _Inputs, name: str, system: System, scores: Scores, spent: Spent, command: str
 ) -> Result:
-    rates = {test: one.wer for test, one in scores.items()}
+    rates = {test: score.wer for test, score in scores.items()}
     return Result(
         name=name,
         bits=system.nominal_bits,
@@ -366,28 +370,28 @@ def _result(
         bytes=system.bytes,
         ratio=1.0,
         **asdict(spent),
-        wer={**rates, ALL: rate_over({test: scores[test] for test in given.combined})},
+        wer={**rates, ALL: rate_over({test: scores[test] for test in inputs.combined})},
         verdicts={},
         p=None,
         command=command,
     )
 
 
-def _compared(given: _Inputs, result: Result, scores: Scores, baseline: Scores) -> Result:
-    each = {test: matched_pairs(baseline[test], one).verdict for test, one in scores.items()}
+def _compared(inputs: _Inputs, result: Result, scores: Scores, baseline: Scores) -> Result:
+    each = {test: matched_pairs(baseline[test], score).verdict for test, score in scores.items()}
     first, second = (
-        pooled({test: one[test] for test in given.combined}) for one in (baseline, scores)
+        pooled({test: run[test] for test in inputs.combined}) for run in (baseline, scores)
     )
     over_all = matched_pairs(first, second)
     return replace(result, verdicts={**each, ALL: over_all.verdict}, p=over_all.p)
 
 
-def _command(given: _Inputs, row: TableRow, folder: Path) -> str:
-    watched = str(next(iter(given.tests.values())))
-    words = [row.method, given.checkpoint, "--train", str(given.train_on), "--dev", watched]
+def _command(inputs: _Inputs, row: TableRow, folder: Path) -> str:
+    watched = str(next(iter(inputs.tests.values())))
+    words = [row.method, inputs.checkpoint, "--train", str(inputs.train_on), "--dev", watched]
     if row.method == "compress":
         words += ["--recipe", row.recipe]
-    for name, value in over(row.options, given.shared).items():
+    for name, value in over(row.options, inputs.shared).items():
         flag = name.replace("_", "-")
         words += (
             [f"--{flag}" if value else f"--no-{flag}"]

@@ -109,7 +109,9 @@ class Table:
 def named_tables() -> list[str]:
     """Names that `read_table` knows."""
     folder = resources.files("sottovoce.reproduction.tables")
-    return sorted(one.name.removesuffix(".toml") for one in folder.iterdir() if ".toml" in one.name)
+    return sorted(
+        path.name.removesuffix(".toml") for path in folder.iterdir() if ".toml" in path.name
+    )
 
 
 def read_table(name_or_file: str) -> Table:
@@ -134,7 +136,7 @@ def read_table(name_or_file: str) -> Table:
 
 
 def _table(record: Mapping[str, Any], folder: Path) -> Table:
-    unknown = record.keys() - {one.name for one in fields(Table)}
+    unknown = record.keys() - {field.name for field in fields(Table)}
     if unknown:
         raise InputError(f"{min(unknown)!r} is unknown")
     rows = tuple(_row(row, folder) for row in record.get("rows", ()))
@@ -153,7 +155,7 @@ def _table(record: Mapping[str, Any], folder: Path) -> Table:
         rows=rows,
         start=_published(record.get("start", {})),
         pairs=tuple(
-            pair for one in record.get("pairs", ()) for pair in read_pairs(one, {INPUT, *run})
+            pair for claim in record.get("pairs", ()) for pair in read_pairs(claim, {INPUT, *run})
         ),
     )
     if table.baseline not in run:
