@@ -43,7 +43,7 @@ _ALONE, _ADAPTING = "recognising layers alone", "adapting layers"
 
 
 def phases(seconds: float) -> dict[str, float]:
-    """What may be computed at most, in seconds of speech.
+    """Return the most that each phase may compute, in seconds of speech.
 
     Args:
         seconds: of calibration speech.
@@ -65,7 +65,7 @@ def adapt_ranges(
     *,
     float_inputs: bool,
 ) -> dict[str, Quantized]:
-    """Every layer quantized, sensitive ones adapted.
+    """Quantize every layer, and adapt the sensitive ones.
 
     It has seven parameters: what a sweep has been told before, and where and how it may go on.
 
@@ -156,7 +156,7 @@ class _Fits:
     def quantized(
         self, floating: Sequence[str], names: Iterable[str] | None = None
     ) -> dict[str, Quantized]:
-        """What the layers that were fitted become: all of them, or those of these names."""
+        """Return what the fitted layers become: all of them, or those of these names."""
         return {
             name: self.made[name].floating if name in floating else self.made[name].rounding
             for name in (self.made if names is None else names)

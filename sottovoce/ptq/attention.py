@@ -65,7 +65,7 @@ def round_attention(
 
 
 def phases(recogniser: Recogniser, seconds: float) -> dict[str, float]:
-    """What may be computed at most, in seconds of speech.
+    """Return the most that each phase may compute, in seconds of speech.
 
     Args:
         seconds: of calibration speech.
@@ -119,7 +119,7 @@ class _Watched(nn.Module):
 def _only(
     model: nn.Module, every: dict[str, QuantizedAttention], names: Sequence[str]
 ) -> Iterator[None]:
-    """Inside, only the attentions of these names are rounded."""
+    """Context manager: only the attentions of these names are rounded."""
     before = quantized_attentions(model)
     for name, operands in every.items():
         set_attention_quantizer(model.get_submodule(name), operands if name in names else None)

@@ -61,7 +61,7 @@ class CalibrationSpeech:
 
 
 def transcripts(recogniser: Recogniser, speech: CalibrationSpeech, job: Job) -> Transcripts:
-    """What is recognised of it now."""
+    """Recognise calibration speech."""
     recognised = recognise(recogniser, speech.corpus).transcripts
     job.advance(speech.seconds)
     return recognised

@@ -55,12 +55,12 @@ def minutes_for(multiply_adds: float) -> float:
 
 
 def seconds_each(budget: float, trials: int) -> float:
-    """Of speech for each of some trials that share a budget."""
+    """Return the seconds of speech for each of some trials that share a budget."""
     return max(SHORTEST_SECONDS, budget / max(1, trials))
 
 
 def replaying(budget: float) -> float:
-    """What replays of so many seconds compute."""
+    """Return what replays of so many seconds compute, in seconds of speech."""
     return budget * REPLAYED
 
 
@@ -98,7 +98,7 @@ class Job:
 
     @property
     def total(self) -> float:
-        """What was computed, and the most that may still have to be."""
+        """Seconds of speech: what was computed, and the most that may still have to be."""
         return self._done + sum(self._left.values())
 
     def __enter__(self) -> Self:
@@ -116,7 +116,7 @@ class Job:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Inside, what is computed is of this phase; it does not come again."""
+        """Context manager: what is computed counts for this phase, which does not come again."""
         self._phase = name
         self._bar.update(self._task, description=name)
         begun, processor_begun = time.monotonic(), time.process_time()
@@ -130,14 +130,14 @@ class Job:
         )
 
     def advance(self, seconds: float) -> None:
-        """So much was computed."""
+        """Count so many seconds of speech as computed."""
         self._done += seconds
         if self._phase in self._left:
             self._left[self._phase] = max(0.0, self._left[self._phase] - seconds)
         self._show()
 
     def print(self, text: str) -> None:
-        """A line above the bar."""
+        """Print a line above the bar."""
         self.console.print(text)
 
     def _outlook(self) -> str:

@@ -23,7 +23,7 @@ Layer = WeightedLayer
 
 @dataclass(frozen=True)
 class Quantized:
-    """What a layer becomes.
+    """A layer's quantized weight, and what comes with it.
 
     Attributes:
         weight: on its grid, of the layer's shape.
@@ -50,7 +50,7 @@ def quantizable_layers(recogniser: Recogniser) -> dict[str, Layer]:
 
 @torch.no_grad()
 def round_weight(weight: Tensor, precision: Precision, rule: str = "mse") -> Quantized:
-    """A weight rounded, its scales by one of `RANGES`."""
+    """Round a weight, its scales by one of `RANGES`."""
     quantizer, matrix = precision.quantizer, weight.detach().flatten(1)
     affine = initial_affine(matrix, quantizer, rule)
     return Quantized(quantizer.rounded(matrix, affine).view_as(weight), affine)

@@ -70,7 +70,7 @@ def mixed_weights(
 
 
 def phases(recogniser: Recogniser, widths: int, seconds: float) -> dict[str, float]:
-    """What may be computed at most, in seconds of speech.
+    """Return the most that each phase may compute, in seconds of speech.
 
     Args:
         widths: that a matrix may take.

@@ -1,4 +1,4 @@
-"""What goes into each layer, seen over calibration speech: histograms, in two passes."""
+"""Histograms of each layer's inputs over calibration speech, in two passes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager

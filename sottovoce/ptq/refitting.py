@@ -78,7 +78,7 @@ def refit_layer(
     batches: Callable[[], Iterator[Waveforms]],
     utterances: int,
 ) -> Fitted:
-    """Layer `name`, fitted.
+    """Fit layer `name`.
 
     It has seven parameters: a layer among others, and speech whose length is known.
 
@@ -131,7 +131,7 @@ def _solved(inputs: Tensor, outputs: Tensor, share: Tensor, layer: Layer) -> Ten
 
 
 def _rounded(windows: Tensor, span: Range) -> Tensor:
-    """As 8-bit kernels see them."""
+    """Round windows as 8-bit kernels see them."""
     scale, zero = windows.new_tensor([span.scale]), windows.new_tensor([float(span.zero)])
     return fake_quantize_inputs(windows, scale, zero)
 
@@ -170,7 +170,7 @@ class _Reached(Exception):  # noqa: N818 - nothing went wrong
 def _inputs(
     recogniser: Recogniser, layers: Mapping[str, Layer], name: str, waveform: np.ndarray
 ) -> Tensor:
-    """What goes into a layer, one utterance."""
+    """Return a layer's inputs for one utterance."""
     seen: list[Tensor] = []
 
     def see(_: str, inputs: Tensor) -> None:
@@ -183,7 +183,7 @@ def _inputs(
 
 
 def _windows(layer: Layer, inputs: Tensor) -> Tensor:
-    """What each output is computed from, [outputs, columns of the weight]."""
+    """Return the inputs that each output is computed from, [outputs, columns of the weight]."""
     if not isinstance(layer, nn.Conv1d):
         return inputs.flatten(0, -2)
     (taps,), (stride,), (dilation,) = layer.kernel_size, layer.stride, layer.dilation

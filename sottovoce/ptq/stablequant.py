@@ -39,7 +39,7 @@ Rise = Callable[[Transcripts, Transcripts], float]
 
 
 def phases(seconds: float) -> dict[str, float]:
-    """What may be computed at most, in seconds of speech.
+    """Return the most that each phase may compute, in seconds of speech.
 
     Args:
         seconds: of calibration speech.
@@ -59,7 +59,7 @@ def published(
     work: Path,
     job: Job,
 ) -> dict[str, Quantized]:
-    """Every layer quantized.
+    """Quantize every layer.
 
     Args:
         plain: the weights rounded, inputs in floating point.

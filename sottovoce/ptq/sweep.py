@@ -1,4 +1,4 @@
-"""What quantizing some layers does to the words."""
+"""Sweeps: how many words quantizing some layers changes."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +40,7 @@ class Change:
 
     @property
     def does_harm(self) -> bool:
-        """Whether it is above 0.25%, and more than a single word: little speech tells no less."""
+        """True above 0.25% and more than a single word: little speech can show no less."""
         return self.errors > 1 and self.share > CHANGES_AT_MOST
 
 
@@ -53,7 +53,7 @@ def transcripts(
     kept: Path,
     job: Job,
 ) -> dict[str, Transcripts]:
-    """What is recognised in full precision, under `FULL`, and under every trial.
+    """Recognise speech in full precision, under the name `FULL`, and under every trial.
 
     Args:
         layers: in the order of computation.
@@ -93,7 +93,7 @@ def measure_changes(
     kept: Path,
     job: Job,
 ) -> dict[str, Change]:
-    """How many words every trial changes; as `transcripts`."""
+    """Count the words that every trial changes; parameters as of `transcripts`."""
     recognised = transcripts(recogniser, layers, trials, corpus, kept, job)
     return {name: changed_word_rate(recognised[FULL], recognised[name]) for name in trials}
 
@@ -140,7 +140,7 @@ def recognitions(trials: int) -> int:
 
 
 def changed_word_rate(full: Transcripts, changed: Transcripts) -> Change:
-    """Word errors against full precision's words; all of the other's where that says nothing."""
+    """Count word errors against full precision's words; all changed words where it has none."""
     if any(words for _, words in full.utterances.values()):
         result = score(full, changed)
         return Change(result.errors, result.words)
