@@ -1,1 +1,1 @@
-"""What a layer costs at each width, and the plan of least cost under a budget."""
+"""Sensitivity: each layer's cost at each width, and the plan of least cost under a budget."""

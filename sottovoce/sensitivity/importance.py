@@ -88,7 +88,7 @@ def gumbel_softmax(log_probabilities: Tensor, temperature: float, noise: Tensor)
 
 
 def expected_loss(log_probabilities: Tensor, of_shares: Tensor) -> Tensor:
-    """What the widths are expected to cost, to second order; its gradient teaches the importances.
+    """Return the expected cost of the widths, to second order, whose gradient teaches importances.
 
     Quantizing layer l to b bits moves its weights by D and costs about D'FD / 2, F the Fisher
     information. The first-order term g'D of one batch has mean near zero and says little of a

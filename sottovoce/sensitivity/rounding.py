@@ -1,4 +1,4 @@
-"""What rounding one matrix costs: each alone, at each candidate width.
+"""The cost of rounding one matrix: each alone, at each candidate width.
 
 Costs add up over layers, so that `allocation` finds the plan of least cost within a size.
 """
