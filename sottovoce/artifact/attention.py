@@ -31,13 +31,13 @@ _CHILD = "operands"
 
 
 class Rounds(Protocol):
-    """What rounds the operands of an attention's products."""
+    """A quantizer of the operands of an attention's products."""
 
     def rounded(self, operand: int, values: Tensor) -> Tensor:
         """Values of any shape, by the index of one of `OPERANDS`."""
 
     def quantize_probabilities(self, values: Tensor) -> Tensor:
-        """Of any shape."""
+        """Round attention probabilities of any shape."""
 
 
 class QuantizedAttention(nn.Module):
@@ -64,7 +64,7 @@ class QuantizedAttention(nn.Module):
         return fake_quantize_inputs(values, self.scale[operand : operand + 1], MIDDLE)
 
     def quantize_probabilities(self, values: Tensor) -> Tensor:
-        """Of any shape."""
+        """Round attention probabilities of any shape."""
         scale = torch.tensor([PROBABILITY_SCALE], dtype=torch.float32, device=values.device)
         return fake_quantize_inputs(values, scale, 0)
 
@@ -77,7 +77,7 @@ class QuantizedAttention(nn.Module):
 
 
 def attention_quantizer_of(attention: nn.Module) -> Any:
-    """What rounds the operands of an attention; None where its products are in floating point."""
+    """Return an attention's quantizer; None where its products are in floating point."""
     return getattr(attention, _CHILD, None)
 
 

@@ -1,4 +1,4 @@
-"""What an artifact must hold; whoever writes, reads or loads one asks here."""
+"""Checks of an artifact, for whoever writes, reads or loads one."""
 
 from collections.abc import Mapping, Sequence
 from os import PathLike

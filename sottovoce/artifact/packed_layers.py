@@ -196,7 +196,7 @@ class PackedLayer(nn.Module):
         return self.compute(self.seen(inputs), self.weight, self.bias)
 
     def compute(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """What the layer does with a weight of its shape; inputs as they are."""
+        """Compute the layer's outputs with a weight of its shape; inputs as they are."""
         raise NotImplementedError
 
     def extra_repr(self) -> str:
@@ -336,7 +336,7 @@ class PackedPositions(PackedEmbedding):
 
 
 def empty_packed(layer: nn.Module, precision: Precision) -> PackedLayer:
-    """What can store the weight of a float layer, on its device, with nothing stored yet."""
+    """Return a packed layer for a float layer, on its device, with nothing stored yet."""
     if not isinstance(layer, WeightedLayer):
         raise TypeError(f"a {type(layer).__name__} has no packed form")
     stored: dict[str, Any] = {

@@ -42,7 +42,7 @@ def read_artifact(folder: Path) -> tuple[PreTrainedModel, ProcessorMixin]:
 
 
 def _artifact_config(folder: Path) -> dict[str, Any]:
-    """What config.json holds. Raises InputError where the folder is no artifact."""
+    """Read config.json. Raises InputError where the folder is no artifact."""
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise InputError(f"{folder} is no sottovoce artifact: it has no file {name}")
