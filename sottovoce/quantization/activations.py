@@ -31,7 +31,7 @@ def input_codes(inputs: Tensor, scale: Tensor | float, zero: Tensor | float) -> 
 
 
 def is_code(zero: Tensor) -> bool:
-    """Whether all of it are whole numbers from 0 to 255."""
+    """True where all values are whole numbers from 0 to 255."""
     return bool(((zero == zero.round()) & (zero >= 0) & (zero <= _CODES)).all())
 
 

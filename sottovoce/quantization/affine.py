@@ -22,14 +22,14 @@ class Affine:
     offset: Tensor | None = None
 
     def of_column(self, column: int) -> Self:
-        """What one column has, [rows, 1], of numbers that broadcast over a matrix."""
+        """Return one column's scales and offsets, [rows, 1], where they broadcast over a matrix."""
         if self.scale.shape[1] == 1:
             return self
         at = slice(column, column + 1)
         return type(self)(self.scale[:, at], None if self.offset is None else self.offset[:, at])
 
     def in_16_bits(self) -> Self:
-        """As float16 holds them, in their own type; gradients pass straight through.
+        """Round to what float16 holds, in the same dtype; gradients pass straight through.
 
         A scale too small becomes the least positive number, one too large the largest.
         """

@@ -159,7 +159,7 @@ class _QuantizeCandidates(torch.autograd.Function):
 def _values(
     wanted: Candidates, weight: Tensor, mixture: Tensor | None, numbers: _Tensors
 ) -> tuple[Tensor, ...]:
-    """What is wanted of some rows: plain arithmetic, for tiles and for the compiler."""
+    """Compute the wanted values of some rows: plain arithmetic, for tiles and for the compiler."""
     affines = _affines(numbers)
     needed = range(len(affines)) if wanted.mixed else wanted.alone
     each = {index: wanted.quantizers[index].rounded(weight, affines[index]) for index in needed}
@@ -179,7 +179,7 @@ def _gradients(
     numbers: _Tensors,
     gradients: _Tensors,
 ) -> _Found:
-    """What some rows send back, before the factor of scales and offsets: plain arithmetic.
+    """Compute the gradients of some rows, before the factor of scales and offsets.
 
     The rows of a number that the whole tensor shares send one each: [rows, 1].
     """
@@ -233,7 +233,7 @@ def _gradients_by_tiles(
     numbers: _Tensors,
     gradients: _Tensors,
 ) -> _Found:
-    """As `_gradients`, of all rows."""
+    """Compute the gradients of all rows, tile by tile."""
     of_weight = torch.empty_like(weight)
     of_mixture: list[Tensor] = []
     of_numbers: list[list[Tensor]] = [[] for _ in numbers]
@@ -285,7 +285,7 @@ def _affines(numbers: Sequence[Any]) -> list[Affine]:
 
 
 def _of_rows(numbers: _Tensors, rows: slice) -> list[Tensor | None]:
-    """Those of some rows; one that all rows share is every row's."""
+    """Select the scales and offsets of some rows; one that all rows share is every row's."""
     return [number if number is None or len(number) == 1 else number[rows] for number in numbers]
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Grouping:
-    """What shares a scale.
+    """The groups of weights that share a scale.
 
     Attributes:
         whole: the whole tensor does.
@@ -35,7 +35,7 @@ class Grouping:
     block: int | None = None
 
     def shape(self, rows: int, columns: int) -> tuple[int, int]:
-        """Of what belongs to the groups of a matrix."""
+        """Shape of a matrix's scales: one number for each group."""
         return (1, 1) if self.whole else (rows, -(-columns // self.width(columns)))
 
     def spread(self, values: Tensor, columns: int) -> Tensor:

@@ -33,7 +33,7 @@ def tenths(bits: float) -> int:
 
 
 def mean_bits(weights: Sequence[int], bits: Sequence[float]) -> float:
-    """Of a weight, where so many have so many bits; exact, 0 for none."""
+    """Return the mean bits of a weight, where so many have so many bits; exact, 0 for none."""
     stored = sum(count * tenths(width) for count, width in zip(weights, bits, strict=True))
     return stored / max(1, 10 * sum(weights))
 
@@ -96,7 +96,7 @@ class Precision:
 
     @property
     def scale_per(self) -> str:
-        """What shares a scale, in words: tensor, channel, or so many weights."""
+        """The weights that share a scale, in words: tensor, channel, or so many weights."""
         return f"{self.block} weights" if self.granularity == "block" else self.granularity
 
     @property

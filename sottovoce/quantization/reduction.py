@@ -26,7 +26,7 @@ def reduce_groups(
 
 
 def reduce_rows(grouping: Grouping, operation: Callable[..., Tensor], *matrices: Tensor) -> Tensor:
-    """As `reduce_groups`, but each row for itself: [rows, 1] for the whole tensor."""
+    """Reduce groups as `reduce_groups`, but each row for itself: [rows, 1] for the whole tensor."""
     columns = matrices[0].shape[1]
     width = grouping.width(columns)
     full = columns - columns % width
