@@ -1,4 +1,4 @@
-"""What a test of a compressed recogniser will be worth, told before there is one.
+"""The worth of a test of a compressed recogniser, estimated before there is one.
 
     detectable = (z_(1 - alpha / 2) + z_0.80) sqrt(q / errors of A)        q = n sd^2 / errors of A
 

@@ -169,7 +169,7 @@ def _words_needed(words: int, segments: int, times_too_large: float) -> int:
 
 
 def _verdict(differences: Differences, test: str, *, significant: bool, sensitive: bool) -> str:
-    """As the table above; inconclusive too where segments and errors go opposite ways."""
+    """Judge by the table above; inconclusive too where segments and errors go opposite ways."""
     fewer_errors = int(differences.sum())
     better_segments = int(np.sign(differences).sum())
     if significant and (test == MAPSSWE or fewer_errors * better_segments > 0):

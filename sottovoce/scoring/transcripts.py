@@ -33,7 +33,7 @@ _COMMENT = ";;"
 
 @dataclass(frozen=True)
 class Transcripts:
-    """What was said, or what was recognised, in each utterance.
+    """The words that were said, or recognised, in each utterance.
 
     All of it is brought to one Unicode form, whichever program wrote it.
 
