@@ -16,7 +16,7 @@ _LEAST_SHARE = 0.1
 
 
 def case_of(letters: Iterable[str]) -> Convert:
-    """What takes composed text to the one case that all of the letters have.
+    """Return the function that takes composed text to the one case that all of the letters have.
 
     A letter that is several in the other case ("ß") has none, and stays as it is where the letters
     have it. Among letters with ı or İ, I is ı's capital and İ is i's.
@@ -35,7 +35,7 @@ def case_of(letters: Iterable[str]) -> Convert:
 
 
 def is_turkic(letters: Iterable[str]) -> bool:
-    """Whether a vocabulary's letters are those of a language that writes i with and without dot."""
+    """True for a vocabulary of a language that writes i with and without dot."""
     letters = frozenset(letters)
     if letters.isdisjoint("ıİ") or _DOT_ABOVE in letters:  # which Python's lower() makes of İ
         return False
@@ -43,7 +43,7 @@ def is_turkic(letters: Iterable[str]) -> bool:
 
 
 def reads_turkic(text: str) -> bool:
-    """Whether text is of such a language: it writes both letters, not one in a foreign name."""
+    """True for text of such a language: it writes both letters, not one in a foreign name."""
     rarer, commoner = ("İ", "I") if text.isupper() else ("ı", "i")
     return text.count(rarer) > _LEAST_SHARE * text.count(commoner)
 

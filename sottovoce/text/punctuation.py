@@ -28,12 +28,12 @@ def without_punctuation(text: str, known: Container[str]) -> str:
 
 
 def is_punctuation(character: str) -> bool:
-    """Whether it parts words or sentences, which an apostrophe does not."""
+    """True for a mark that parts words or sentences, which an apostrophe does not."""
     return unicodedata.category(character)[0] == "P" and character not in APOSTROPHES
 
 
 def _substitute(character: str, known: Container[str]) -> str:
-    """What is written for a character that is not in the vocabulary."""
+    """Return the text written for a character that is not in the vocabulary."""
     if character in APOSTROPHES:
         return next((apostrophe for apostrophe in APOSTROPHES if apostrophe in known), "")
     for letters in _as_other_letters(character):

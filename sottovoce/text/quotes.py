@@ -95,12 +95,12 @@ def _is_pair(text: str, opening: int, place: int) -> bool:
 
 
 def _may_be_genitive(text: str, place: int) -> bool:
-    """As in the boys’ room."""
+    """True where a mark may end a genitive, as in the boys’ room."""
     return re.match(r"s\W\s+\w", text[place - 1 : place + 9], re.IGNORECASE) is not None
 
 
 def _is_closed_later(text: str, opening: int, place: int) -> bool:
-    """Whether another mark before the next quotation closes this one with less doubt."""
+    """True where another mark before the next quotation closes this one with less doubt."""
     for later in range(place + 1, len(text)):
         before, after = _neighbours(text, later)
         if text[later] in _ALWAYS_OPEN and not before.isalnum() and after.isalnum():

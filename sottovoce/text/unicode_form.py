@@ -14,7 +14,7 @@ def composed(text: str) -> str:
 
 
 def is_invisible(character: str) -> bool:
-    """Whether it only guides a display: byte-order marks, soft hyphens, marks of direction."""
+    """True where it only guides a display: byte-order marks, soft hyphens, marks of direction."""
     return unicodedata.category(character) == "Cf"
 
 
