@@ -11,7 +11,7 @@ from sottovoce.wording import plural
 
 @dataclass(frozen=True)
 class Share:
-    """What some layers hold together.
+    """Weights, bits and bytes of some layers together.
 
     Attributes:
         layers: how many there are.

@@ -62,7 +62,7 @@ def in_bits(width: float) -> str:
 
 
 def input_bits(width: int | None) -> str:
-    """Of what goes into a layer."""
+    """Bits of a layer's inputs."""
     return "float" if width is None else str(width)
 
 

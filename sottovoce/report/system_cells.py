@@ -1,4 +1,4 @@
-"""What every table says of a system."""
+"""The cells that every table has for a system."""
 
 from sottovoce.record import System
 from sottovoce.report import numbers

@@ -70,7 +70,7 @@ def change_diff(change: Change) -> Markup:
 
 
 def legend() -> Markup:
-    """What the marks mean."""
+    """The meaning of the marks."""
     return tag(
         "p",
         tag("span", _word("said", "heard"), " another word"),

@@ -9,7 +9,7 @@ from sottovoce.report.markup import Markup, join, tag
 
 @dataclass(frozen=True)
 class Axis:
-    """What an axis shows, from `low` to `high`, and its evenly spaced round ticks within."""
+    """An axis from `low` to `high`, and its evenly spaced round ticks within."""
 
     low: float
     high: float
