@@ -59,8 +59,8 @@ class TableState:
 
     @property
     def tells_cpu_time(self) -> bool:
-        """Whether the processor trained every row, and its time is known; other load on the machine
-        does not count then."""
+        """True where the CPU time of every trained row is known; other load on the machine does not
+        count then."""
         return all(result.cpu_seconds is not None for result in self.results if result.seconds)
 
     def time_of(self, result: Result) -> float:
@@ -69,7 +69,7 @@ class TableState:
 
     @property
     def tells_papers(self) -> bool:
-        """Whether there is anything that a paper printed."""
+        """True where a paper printed any of it."""
         papers = (self.table.start, *(row.paper for row in self.table.rows))
         return any(paper != Published() for paper in papers)
 
@@ -96,7 +96,7 @@ def write_pages(measured: TableState, folder: Path) -> None:
 
 
 def record_of(measured: TableState) -> dict[str, Any]:
-    """What `table.json` holds."""
+    """Return the content of `table.json`."""
     return {
         "title": measured.table.title,
         "paper": measured.table.paper,
@@ -108,7 +108,7 @@ def record_of(measured: TableState) -> dict[str, Any]:
 
 
 def read_record(record: Mapping[str, Any], table: Table) -> TableState:
-    """What `table.json` holds, of this version or an older one, beside its table."""
+    """Read the content of `table.json`, of this version or an older one, beside its table."""
     results = [Result.from_json(row) for row in record["rows"]]
     tests = [test for test in results[0].wer if test != ALL] if results else []
     order = {pair: place for place, pair in enumerate(table.pairs)}
@@ -174,7 +174,7 @@ def _html_page(measured: TableState) -> str:
 
 
 def _explained(measured: TableState) -> tuple[str, ...]:
-    """What the marks and columns mean, then the rows that failed."""
+    """The meaning of marks and columns, then the rows that failed."""
     legend = _LEGEND.format(
         baseline=measured.table.baseline,
         combined=" and ".join(measured.combined),
@@ -201,7 +201,7 @@ def _claim_lines(measured: TableState) -> list[tuple[str, ...]]:
 
 
 def _rates(runs: Sequence[float]) -> str:
-    """Of each run, and their mean."""
+    """Error rates of each run, and their mean."""
     mean = f" (mean {numbers.percent(fmean(runs))})" if len(runs) > 1 else ""
     return ", ".join(map(numbers.percent, runs)) + mean
 
@@ -218,7 +218,7 @@ def verdict_text(test: PairTest) -> str:
 
 
 def _time_ratio(measured: TableState, test: PairTest) -> str:
-    """Of training, the first candidate's over the first baseline's."""
+    """Training time of the first candidate over that of the first baseline."""
     results = {result.name: result for result in measured.results}
     first, second = (
         measured.time_of(results[names[0]]) for names in (test.candidate, test.baseline)

@@ -20,7 +20,7 @@ Outcome = Literal["won", "lost", "not shown"]
 
 @dataclass(frozen=True, kw_only=True)
 class PairTest:
-    """What became of a claim.
+    """A claim, tested.
 
     Attributes:
         candidate, baseline: names of rows; of several, the mean errors are compared.
@@ -46,7 +46,7 @@ class PairTest:
 
     @property
     def pair(self) -> Pair:
-        """What was claimed."""
+        """The claim."""
         return Pair(
             claim=self.claim,
             expected=self.expected,
@@ -56,7 +56,7 @@ class PairTest:
 
     @property
     def outcome(self) -> Outcome:
-        """Of the claim: significance decides what is won or lost, nothing else."""
+        """Outcome of the claim: significance decides what is won or lost, nothing else."""
         if self.verdict == "worse":
             return "lost"
         shown = {"better": ("better",), "no_worse": ("better", "lossless")}[self.expected]
@@ -67,7 +67,7 @@ class PairTest:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "PairTest":
-        """What `to_json` gave, or JSON made of it."""
+        """Read what `to_json` gave, or JSON made of it."""
         first, second = record["wer"]
         return cls(
             **{

@@ -1,4 +1,4 @@
-"""What a table claims of its rows: pairs that are tested once their rows are finished.
+"""A table's claims: pairs of rows that are tested once they are finished.
 
 In a table's TOML, a claim is one or several `[[pairs]]`:
 
@@ -31,7 +31,7 @@ EXPECTED: tuple[Expected, ...] = get_args(Expected)
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """What is claimed of a candidate beside a baseline.
+    """A claim about a candidate beside a baseline.
 
     Attributes:
         claim: in words; pairs of one claim share them.

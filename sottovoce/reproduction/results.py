@@ -1,4 +1,4 @@
-"""What running a table's rows gave."""
+"""Results of a table's rows."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -45,7 +45,7 @@ class Result:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Result":
-        """What `to_json` gave, of this version or an older one."""
+        """Read what `to_json` gave, in this version or an older one."""
         return cls(**{"cpu_seconds": None, **record})
 
 

@@ -1,4 +1,4 @@
-"""Runs a table: every row once, every stage that rows share once, and goes on where it stopped."""
+"""Run a table: every row once, every stage that rows share once, and go on where it stopped."""
 
 import json
 import shlex
@@ -54,8 +54,8 @@ Scores = Mapping[str, Score]
 
 @dataclass(frozen=True)
 class _Inputs:
-    """What all rows have in common; `tests` by name, `shared` options win over a row's own, rows
-    that are not `chosen` are told where they are finished."""
+    """Inputs of all rows. `tests` are by name, `shared` options win over a row's own, rows that are
+    not `chosen` are reported where they are finished."""
 
     table: Table
     checkpoint: str

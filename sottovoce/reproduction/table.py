@@ -19,7 +19,7 @@ INPUT = "input"
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """What the paper says of a row; None or empty where it says nothing.
+    """A row's figures as the paper prints them; None or empty where it has none.
 
     Attributes:
         wer: per cent on each of the table's test sets, in their order.
@@ -188,7 +188,7 @@ def _row(record: Mapping[str, Any], folder: Path) -> TableRow:
 
 
 def _recipe(name_or_file: str, folder: Path) -> str:
-    """As `read_recipe` takes it."""
+    """A recipe's name or file, as `read_recipe` takes it."""
     return name_or_file if name_or_file in named_recipes() else str(folder / name_or_file)
 
 
