@@ -73,6 +73,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
         "init_std": 0.2,
     },
 }
+FAMILIES = tuple(_SETTINGS)
 _PARAKEET_ENCODER = _ENCODER | {
     "conv_kernel_size": 5,
     "subsampling_factor": 2,

@@ -3,7 +3,7 @@
 from torch import nn
 
 from sottovoce.artifact.packed_layers import PackedLayer, WeightedLayer, empty_packed
-from sottovoce.artifact.tied_projection import share_embedding, tied_names
+from sottovoce.artifact.tied_projection import share_embedding
 from sottovoce.errors import InputError
 from sottovoce.quantization.plan import Plan
 
@@ -44,7 +44,7 @@ def replace_layers(model: nn.Module, plan: Plan) -> None:
     Raises:
         InputError: as `planned_layers`.
     """
-    for name, layer in planned_layers(model, plan).items():
-        if isinstance(layer, nn.Embedding) and name in (tied_names(model) or ()):
-            share_embedding(model)
+    layers = planned_layers(model, plan)
+    share_embedding(model, plan)
+    for name, layer in layers.items():
         model.set_submodule(name, empty_packed(layer, plan[name]))

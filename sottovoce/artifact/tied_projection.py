@@ -1,5 +1,6 @@
 """An output projection that is the embedding of tokens: one weight, kept and quantized once."""
 
+from collections.abc import Container
 from typing import Any
 
 from torch import Tensor, nn
@@ -32,17 +33,18 @@ class TiedProjection(nn.Module):
 def tied_names(model: Any) -> tuple[str, str] | None:
     """Names of a model's output projection and of the embedding whose weight it shares; None where
     it has none."""
-    config = model.config
-    if not (config.is_encoder_decoder and config.tie_word_embeddings):
+    config = getattr(model, "config", None)  # any module may have packed layers
+    if config is None or not (config.is_encoder_decoder and config.tie_word_embeddings):
         return None
     names = {module: name for name, module in model.named_modules()}
     return names[model.get_output_embeddings()], names[model.get_input_embeddings()]
 
 
-def share_embedding(model: Any) -> None:
-    """Let the output projection multiply by the embedding in its place, if it shares its weight."""
+def share_embedding(model: Any, layers: Container[str]) -> None:
+    """Let the output projection multiply by what stands in the embedding's place, if it shares its
+    weight and the embedding is among these layers."""
     names = tied_names(model)
-    if names is None:
+    if names is None or names[1] not in layers:
         return
     projection, embedding = names
     parent, _, name = embedding.rpartition(".")

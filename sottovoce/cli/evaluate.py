@@ -37,6 +37,7 @@ def evaluate(
     from sottovoce.cli.loading import quiet_console
     from sottovoce.commands.evaluate import evaluate as run
     from sottovoce.speech.corpus import Speech
+    from sottovoce.speech.labels import NO_NORMALISER
 
     speech = Speech(data, skip_broken)
     found = run(model, speech, quiet_console(), runtime=runtime, decoding=decoding)
@@ -44,7 +45,7 @@ def evaluate(
     if skip_broken:
         say(found.corpus)
     say(own.sentence)
-    if found.normaliser != "none":
+    if found.normaliser != NO_NORMALISER:
         say(f"Words are compared after the {found.normaliser} normaliser.")
     say(
         f"{recognised.seconds:.1f} s for {recognised.seconds_of_audio:.0f} s of audio: "

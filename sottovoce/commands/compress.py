@@ -172,7 +172,7 @@ def _context(start: Prepared, recipe: Recipe, stages: Stages, *, searching: bool
     updates, speech, teacher = update_count(start.speech, recipe), start.speech, None
     accelerator = accelerator_for(recipe)
     start.recogniser.to(accelerator.device)
-    writes = start.recogniser.head.teaches_itself and not speech.transcribed
+    writes = speech.awaits_targets
     taught = recipe.taught(updates, searching=searching) if recipe.teacher == "cached" else 0
     if taught or writes:
         heard = speech.heard(recipe, updates if writes else taught)

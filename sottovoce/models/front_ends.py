@@ -96,7 +96,11 @@ class WaveformConvolutions:
 
 
 class _LogMel:
-    """What both front ends on log-mel frames have in common."""
+    """What front ends on log-mel frames have in common; most have nothing that is learnt."""
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        return ()
 
     @property
     def graph_input(self) -> str:
@@ -112,10 +116,6 @@ class StackedLogMel(_LogMel):
 
     window: int = 400
     hop: int = 160
-
-    @property
-    def modules(self) -> tuple[str, ...]:
-        return ()
 
     def shortest(self, model: Any, extractor: Any) -> int:  # noqa: ARG002
         # Each mel bin is divided by its deviation over time, which a single frame has not.
@@ -179,10 +179,6 @@ class LogMelConvolutions(_LogMel):
 class LogMelWindow(_LogMel):
     """Log-mel frames of a window that is always filled: Whisper. The rest of a window is silence; a
     longer recording has all of its frames."""
-
-    @property
-    def modules(self) -> tuple[str, ...]:
-        return ()
 
     def shortest(self, model: Any, extractor: Any) -> int:  # noqa: ARG002
         return int(extractor.hop_length)

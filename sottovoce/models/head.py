@@ -65,10 +65,6 @@ class Head(Protocol):
         """
         ...
 
-    def positions(self, targets: Sequence[int], frames: int) -> int:
-        """Positions that the outputs of an utterance have."""
-        ...
-
     def misfit(self, targets: Sequence[int], frames: int, seconds: float) -> str | None:
         """Why an utterance cannot be trained on, as the end of a sentence; None where it can."""
         ...

@@ -86,11 +86,7 @@ def _whole_recordings(
         for file in files:
             try:
                 waveform = read_audio(AudioClip(file), engine.sampling_rate)
-                if len(waveform) < engine.shortest:
-                    raise InputError(
-                        f"{file} has {len(waveform)} samples; the model needs {engine.shortest}: "
-                        "leave it out"
-                    )
+                _refuse_short(engine, file, waveform)
                 (text,) = engine.recognise([waveform])
                 if text is None:
                     raise not_finite(str(file))
@@ -107,14 +103,17 @@ def _pieces(engine: Engine, cutter: Cutter, files: Sequence[Path]) -> Iterator[P
     for file in files:
         try:
             for chunk in cutter.cut(read_blocks(AudioClip(file), engine.sampling_rate)):
-                if len(chunk.samples) < engine.shortest:
-                    raise InputError(
-                        f"{file} has {len(chunk.samples)} samples; the model needs "
-                        f"{engine.shortest}: leave it out"
-                    )
+                _refuse_short(engine, file, chunk.samples)
                 yield file, chunk
         except InputError as error:
             yield file, error
+
+
+def _refuse_short(engine: Engine, file: Path, samples: np.ndarray) -> None:
+    if len(samples) < engine.shortest:
+        raise InputError(
+            f"{file} has {len(samples)} samples; the model needs {engine.shortest}: leave it out"
+        )
 
 
 def _pools(pieces: Iterable[Piece], sampling_rate: int) -> Iterator[list[Piece]]:

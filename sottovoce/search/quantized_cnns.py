@@ -68,12 +68,11 @@ class QuantizedCnns:
         self._model, self.plan = recogniser.model, plan
         layers = recogniser.family.cnns(recogniser.model)
         self._layers = {name: layer for name, layer in layers.items() if name in plan}
+        share_embedding(self._model, plan)
         for name, layer in self._layers.items():
             fold_weight_norm(layer)
             with prefix_errors(f"layer {name!r}"):
                 quantizer = FakeQuantizer(layer.weight, plan[name], scales)
-            if name in (tied_names(self._model) or ()):
-                share_embedding(self._model)
             parametrize.register_parametrization(layer, "weight", quantizer)
 
     @property

@@ -77,6 +77,11 @@ class TrainingSpeech:
     def durations(self) -> list[float]:
         return [utterance.duration for utterance in self.corpus.utterances]
 
+    @property
+    def awaits_targets(self) -> bool:
+        """Whether what is trained towards is what a teacher writes, and comes by `taught`."""
+        return self._head.teaches_itself and not self.transcribed
+
     def taught(self, targets: Mapping[str, tuple[int, ...]]) -> "TrainingSpeech":
         """The same with some utterances' targets, such as those that a teacher wrote."""
         speech = copy(self)

@@ -163,7 +163,7 @@ def _results(
 ) -> dict[str, Tensor]:
     """What is kept of a batch, by the names that `CachedTeacher` reads."""
     head, results = recogniser.head, dict[str, Tensor]()
-    writes = head.teaches_itself and not speech.transcribed
+    writes = speech.awaits_targets
     targets = None if writes else [speech.targets[utterance.id] for utterance, _ in batch]
     with torch.inference_mode():
         features = recogniser.features([waveform for _, waveform in batch], targets)

@@ -21,7 +21,7 @@ from documented import documented_weight
 from program import Ended, save_checkpoint, save_speech, sottovoce
 from rich.console import Console
 from safetensors.numpy import load_file
-from tiny import RATE, noise, tiny_model
+from tiny import FAMILIES, RATE, noise, tiny_model
 from torch import Tensor
 from transformers import HubertModel, Wav2Vec2FeatureExtractor
 
@@ -38,15 +38,6 @@ from sottovoce.training.loop import train, update_count
 from sottovoce.training.state import WorkFolder
 from sottovoce.training.teacher import CachedTeacher
 
-FAMILIES = (
-    "wav2vec2",
-    "hubert",
-    "wavlm",
-    "wav2vec2-conformer",
-    "wav2vec2-bert",
-    "parakeet_ctc",
-    "whisper",
-)
 QUICK = ("--steps", 4, "--evaluations", 1, "--seconds-per-batch", 1.5)
 BITS = 3.0
 OF_FAMILY = {"whisper": ("--no-unlabelled",)}

@@ -12,7 +12,7 @@ import soundfile
 import torch
 from program import Ended, save_checkpoint, save_speech, sottovoce, write_manifest
 from safetensors.numpy import load_file
-from tiny import noise
+from tiny import FAMILIES, noise
 
 from sottovoce.commands import quantize as posttraining
 from sottovoce.config.post_training import METHODS
@@ -22,15 +22,6 @@ from sottovoce.ptq import sweep
 from sottovoce.ptq.sweep import Change
 from sottovoce.record import RunRecord
 
-FAMILIES = (
-    "wav2vec2",
-    "hubert",
-    "wavlm",
-    "wav2vec2-conformer",
-    "wav2vec2-bert",
-    "parakeet_ctc",
-    "whisper",
-)
 NEVER_CALLED = {"wavlm": ".attention.", "wav2vec2-conformer": ".pos_conv_embed."}
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from precisions import described
 from rich.console import Console
-from tiny import noise, tiny_corpus, tiny_recogniser
+from tiny import FAMILIES, noise, tiny_corpus, tiny_recogniser
 from torch import nn
 
 from sottovoce.errors import InputError
@@ -52,15 +52,6 @@ from sottovoce.sensitivity.trials import most_divergent
 from sottovoce.speech.corpus import Corpus
 
 MakeRecogniser = Callable[..., Recogniser]
-FAMILIES = (
-    "wav2vec2",
-    "hubert",
-    "wavlm",
-    "wav2vec2-conformer",
-    "wav2vec2-bert",
-    "parakeet_ctc",
-    "whisper",
-)
 JOB = Job(Console(quiet=True), {})
 
 

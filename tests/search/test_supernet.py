@@ -5,7 +5,7 @@ from copy import deepcopy
 
 import pytest
 import torch
-from tiny import noise
+from tiny import FAMILIES, noise
 from torch import Tensor, nn
 from transformers import set_seed
 
@@ -14,15 +14,6 @@ from sottovoce.quantization.fake_quantize import fake_quantize
 from sottovoce.quantization.plan import Precision
 from sottovoce.search.supernet import FULL, MIXED, PLAN, QuantizedStep, Supernet, width_groups
 
-FAMILIES = (
-    "wav2vec2",
-    "hubert",
-    "wavlm",
-    "wav2vec2-conformer",
-    "wav2vec2-bert",
-    "parakeet_ctc",
-    "whisper",
-)
 CANDIDATES = (Precision(2, "half"), Precision(4), Precision(8, "full", "tensor"))
 WAVEFORMS = [noise(0.3), noise(0.2, seed=1)]
 MakeRecogniser = Callable[..., Recogniser]

@@ -47,7 +47,6 @@ class AttentionDecoder:
         end: the token that ends a text.
         longest: tokens that the decoder holds.
         window: seconds that the encoder holds; `window_frames` of mel.
-        beams: width of the beam search.
         options: of `generate`.
         tokenizer: text <-> tokens.
         written: see `own_targets`.
@@ -60,7 +59,6 @@ class AttentionDecoder:
     longest: int
     window: float
     window_frames: int
-    beams: int
     options: dict[str, Any]
     tokenizer: Any
     written: dict[bytes, tuple[int, ...]] = field(default_factory=dict, repr=False, compare=False)
@@ -100,7 +98,6 @@ class AttentionDecoder:
             longest=model.config.max_target_positions,
             window=float(extractor.chunk_length),
             window_frames=extractor.nb_max_frames,
-            beams=decoding.beams,
             options=_options(generation, decoding),
             tokenizer=tokenizer,
         )
@@ -121,9 +118,6 @@ class AttentionDecoder:
         ratio = len(text) / max(1, len(zlib.compress(text)))
         endless = len(targets) >= self.longest - len(self.prefix)
         return endless or ratio > _MOST_COMPRESSED or log_probability < _LEAST_SURE
-
-    def positions(self, targets: Sequence[int], frames: int) -> int:  # noqa: ARG002
-        return len(targets)
 
     def misfit(self, targets: Sequence[int], frames: int, seconds: float) -> str | None:
         room = self.longest - len(self.prefix)
@@ -180,24 +174,25 @@ class AttentionDecoder:
         return [self.written[key] for key in keys]
 
     def _greedy(self, recogniser: "Recogniser", features: Features) -> Targets:
+        greedily = self.options | {"num_beams": 1}
         with torch.no_grad(), recogniser.evaluating(), quiet():
             written = recogniser.model.generate(
-                features.values, attention_mask=features.unit_mask, **self.options, num_beams=1
+                features.values, attention_mask=features.unit_mask, **greedily
             )
         return [self._ended(row) for row in written.tolist()]
 
     def texts(self, recogniser: "Recogniser", features: Features) -> list[str | None]:
-        lengths = features.units.tolist()
+        lengths, unit_mask = features.units.tolist(), features.unit_mask
         short = [row for row, units in enumerate(lengths) if units <= self.window_frames]
         texts: dict[int, str | None] = {}
         if short:
             values = features.values[short, :, : self.window_frames]
-            mask = features.unit_mask[short, : self.window_frames]
+            mask = unit_mask[short, : self.window_frames]
             mask = F.pad(mask, (0, self.window_frames - mask.shape[1]))
             texts |= zip(short, self._written(recogniser, values, mask, {}), strict=True)
         for row in set(range(len(lengths))) - texts.keys():
             values = features.values[row : row + 1, :, : lengths[row]]
-            mask = features.unit_mask[row : row + 1, : lengths[row]]
+            mask = unit_mask[row : row + 1, : lengths[row]]
             (texts[row],) = self._written(recogniser, values, mask, _LONG_FORM)
         return [texts[row] for row in range(len(lengths))]
 
@@ -218,7 +213,7 @@ class AttentionDecoder:
                 tokens = recogniser.model.generate(
                     values,
                     attention_mask=mask,
-                    **self.options | {"num_beams": self.beams} | options,
+                    **self.options | options,
                 )
             finally:
                 hook.remove()
@@ -262,8 +257,12 @@ def _writes_english(generation: Any, prefix: Sequence[int]) -> bool:
 
 
 def _options(generation: Any, decoding: Decoding) -> dict[str, Any]:
-    """Arguments of `generate`, the width of its search apart."""
-    options: dict[str, Any] = {"do_sample": False, "return_timestamps": False}
+    """Arguments of `generate`."""
+    options: dict[str, Any] = {
+        "num_beams": decoding.beams,
+        "do_sample": False,
+        "return_timestamps": False,
+    }
     if getattr(generation, "is_multilingual", False):
         asked = {"language": decoding.language, "task": decoding.task}
         options |= {name: value for name, value in asked.items() if value is not None}

@@ -56,9 +56,6 @@ class CtcHead:
     def is_doubtful(self, targets: Sequence[int], log_probability: float) -> bool:  # noqa: ARG002
         return False
 
-    def positions(self, targets: Sequence[int], frames: int) -> int:  # noqa: ARG002
-        return frames
-
     def misfit(self, targets: Sequence[int], frames: int, seconds: float) -> str | None:
         needed = max(1, least_frames(targets))
         if frames >= needed:

@@ -47,9 +47,6 @@ class CountsLetters:
     def is_doubtful(self, targets: Sequence[int], log_probability: float) -> bool:
         return False
 
-    def positions(self, targets: Sequence[int], frames: int) -> int:
-        return 1
-
     def misfit(self, targets: Sequence[int], frames: int, seconds: float) -> str | None:
         return None
 
